@@ -1,0 +1,1 @@
+"""The IR: dialects, capture, op semantics, analyses, emission."""

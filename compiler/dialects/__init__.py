@@ -1,0 +1,1 @@
+"""Dialects: torch operators, program structure, cost annotations, kernels."""

@@ -1,0 +1,1 @@
+"""Capture of PyTorch models into the IR; the only part of the compiler that imports torch."""

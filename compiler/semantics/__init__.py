@@ -1,0 +1,1 @@
+"""The work of each op: iteration spaces and accesses, from which every cost derives."""

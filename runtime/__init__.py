@@ -1,0 +1,1 @@
+"""Running and measuring: executors, profiling, calibration, comparison, the command line."""
