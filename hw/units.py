@@ -17,7 +17,7 @@ GIB = 2**30
 
 _DECIMAL = ("", "k", "M", "G", "T", "P", "E")
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
-_SIZE = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*(?:([kmgtp]?)(i?)b)?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*(?:(?:([kmgtp])(i?))?b)?\s*", re.IGNORECASE)
 
 
 def format_bytes(size_bytes: float) -> str:

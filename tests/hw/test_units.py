@@ -63,7 +63,7 @@ def test_parse_bytes(text: str, size: int):
     assert parse_bytes(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "GiB", "12 GFLOP", "1e9", "-5 GB", "i B", "7 iB!"])
+@pytest.mark.parametrize("text", ["", "GiB", "12 GFLOP", "1e9", "-5 GB", "i B", "7 iB"])
 def test_parse_bytes_refuses(text: str):
     with pytest.raises(UsageError, match="is not a size"):
         parse_bytes(text)

@@ -1,0 +1,106 @@
+"""Writing a device file: the inverse of `schema.parse_device`, for whatever measures a device."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from decimal import Decimal
+from pathlib import Path
+from typing import cast
+
+from steelyard.hw.device import Device, Sustained
+from steelyard.hw.quantity import Quantity, Rate, Source
+from steelyard.hw.units import GIB, MIB
+
+
+def write_device(path: str | Path, device: Device) -> None:
+    """Write the file of a device; a reader sees the old file or the whole new one, never a part.
+
+    Raises:
+        OSError: The folder does not exist or cannot be written to.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(dump_device(device), encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def dump_device(device: Device) -> str:
+    """Return the text of a device's file; `parse_device` of it equals `device`."""
+    names = _source_names(quantity.source for _, quantity in device.quantities())
+    lines = _table("", _items(device), names)
+    for source, name in names.items():
+        lines += ["", f"[sources.{name}]", f"title = {_text(source.title)}"]
+        lines += [f"url = {_text(source.url)}"] * bool(source.url)
+        lines += [f"date = {source.date.isoformat()}"]
+    return "\n".join(lines) + "\n"
+
+
+def _items(node: Device | Sustained) -> Mapping[str, object]:
+    return {each.name: getattr(node, each.name) for each in fields(node)}
+
+
+def _table(header: str, items: Mapping[str, object], names: Mapping[Source, str]) -> list[str]:
+    """Return the lines of one table: its own values, which must come first, then the tables inside it."""
+    lines: list[str] = []
+    inner: list[str] = []
+    for key, value in items.items():
+        path = f"{header}.{key}" if header else key
+        if isinstance(value, str | int):
+            lines.append(f"{key} = {_text(value) if isinstance(value, str) else value}")
+        elif isinstance(value, Quantity | Rate):
+            lines.append(f"{key} = {_inline(key, value, names)}")
+        elif isinstance(value, Mapping):
+            table = _table(path, cast("Mapping[str, object]", value), names)
+            # A table that only holds tables needs no line of its own.
+            own = ["", f"[{path}]"] if table and table[0] else []
+            inner += own + table
+        elif isinstance(value, tuple):
+            for entry in cast("tuple[Sustained, ...]", value):
+                inner += ["", f"[[{path}]]", *_table(path, _items(entry), names)]
+    return lines + inner
+
+
+def _inline(key: str, quantity: Quantity | Rate, names: Mapping[Source, str]) -> str:
+    parts: list[str] = []
+    if quantity.value is not None:
+        parts.append(
+            f"value = {_size(quantity.value) if key.endswith('_bytes') else _number(quantity.value)}"
+        )
+    elif quantity.curve:
+        points = (f"[{_number(amount)}, {_number(rate)}]" for amount, rate in quantity.curve)
+        parts.append(f"curve = [{', '.join(points)}]")
+    parts += [f'kind = "{quantity.kind}"', f'source = "{names[quantity.source]}"']
+    parts += [f"note = {_text(quantity.note)}"] * bool(quantity.note)
+    return f"{{ {', '.join(parts)} }}"
+
+
+def _source_names(sources: Iterable[Source]) -> dict[Source, str]:
+    names: dict[Source, str] = {}
+    for source in sources:
+        if source in names:
+            continue
+        name = re.sub("[^a-z0-9]+", "-", source.title.lower()).strip("-")
+        names[source] = name if name not in names.values() else f"{name}-{len(names)}"
+    return names
+
+
+def _text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _number(number: float) -> str:
+    """Return the shortest text that reads back as exactly this number, large ones as in "989.4e12"."""
+    text = repr(float(number)).removesuffix(".0")
+    return Decimal(text).normalize().to_eng_string().replace("E+", "e") if abs(number) >= 1e5 else text
+
+
+def _size(size_bytes: float) -> str:
+    for unit, name in ((GIB, "GiB"), (MIB, "MiB")):
+        if size_bytes % unit == 0:
+            return f'"{int(size_bytes) // unit} {name}"'
+    return _number(size_bytes)
