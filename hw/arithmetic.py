@@ -60,7 +60,7 @@ def contraction_unit(
         matrix = device.matrix_peak_flops_per_s.get(each)
         peak = matrix or device.vector_peak_flops_per_s.get(each)
         fraction = matrix_fraction(device, each) if matrix else VECTOR_FRACTION
-        unit = _unit(sustained, _RATE_KINDS.get(kind, ("contraction",)), each, peak, fraction)
+        unit = _unit(device, sustained, _RATE_KINDS.get(kind, ("contraction",)), each, peak, fraction)
         if unit:
             return unit
     return None
@@ -89,10 +89,11 @@ def _vector_unit(
     # Frameworks do the arithmetic of narrower types in f32.
     lane: PeakDType = "f64" if dtype == "f64" else "f32"
     peak = device.vector_peak_flops_per_s.get(lane)
-    return _unit(sustained, (kind,), lane, peak, VECTOR_FRACTION * results_per_flop)
+    return _unit(device, sustained, (kind,), lane, peak, VECTOR_FRACTION * results_per_flop)
 
 
 def _unit(
+    device: Device,
     sustained: Sustained,
     kinds: tuple[RateKind, ...],
     dtype: PeakDType,
@@ -106,5 +107,7 @@ def _unit(
             return Unit(rate.evaluator(), peak_flops_per_s, rate_source(rate))
     if not peak:
         return None
+    if device.kind == "cpu" and sustained.threads:
+        fraction *= min(1.0, sustained.threads / device.compute_units.value)
     typical_flops_per_s = peak_flops_per_s * fraction
     return Unit(lambda _: typical_flops_per_s, peak_flops_per_s, "analytic")

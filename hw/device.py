@@ -80,6 +80,9 @@ class Device:
         link_bandwidth_bytes_per_s: One-way rate to its peers.
         price_usd_per_h: What renting one costs.
         sustained: What it reaches in practice, at most once per number of threads.
+
+    Raises:
+        ValueError: Two entries of `sustained` are for the same number of threads.
     """
 
     name: str
@@ -105,6 +108,10 @@ class Device:
     link_bandwidth_bytes_per_s: Quantity | None = None
     price_usd_per_h: Quantity | None = None
     sustained: tuple[Sustained, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len({entry.threads for entry in self.sustained}) < len(self.sustained):
+            raise ValueError("sustained: every entry must be for another number of threads")
 
     def __hash__(self) -> int:
         # Cheap, since latencies are asked for by device tens of thousands of times; equality is exact.

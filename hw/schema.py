@@ -3,6 +3,7 @@
 import re
 import tomllib
 from dataclasses import fields
+from datetime import date
 from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -12,10 +13,13 @@ from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.units import parse_bytes
 
 
-class _File(BaseModel):
+class _Sources(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
     sources: dict[str, Source]
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")  # also holds for the dataclasses inside
     device: Device
 
 
@@ -33,28 +37,39 @@ def parse_device(text: str, where: str) -> Device:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DeviceError(what="a device file is not valid TOML", where=where, why=str(error)) from error
-    sources = raw.pop("sources", {})
+    given = raw.pop("sources", {})
+    faults: list[str] = []
     try:
-        return _File.model_validate({"sources": sources, "device": _resolved(raw, sources)}).device
+        sources = _Sources.model_validate({"sources": given}).sources
     except ValidationError as error:
-        faults = [_fault(details, sources) for details in _own_faults(error)]
-        raise DeviceError(
-            what=f"a device file has {len(faults)} fault{'s' * (len(faults) > 1)}",
-            where=where,
-            why="\n".join(faults),
-            fix="docs/howto/add-a-device.md explains every key",
-        ) from None
+        # Stand-ins, so that the faults of the numbers are found beside those of the sources.
+        names = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+        sources = {name: Source(title="", date=date.min) for name in names}
+        faults += [_fault(details, sources) for details in error.errors()]
+    try:
+        file = _File.model_validate({"device": _resolved(raw, sources)})
+    except ValidationError as error:
+        faults += [_fault(details, sources) for details in error.errors()]
+    else:
+        if not faults:
+            return file.device
+    raise DeviceError(
+        what=f"a device file has {len(faults)} fault{'s' * (len(faults) > 1)}",
+        where=where,
+        why="\n".join(faults),
+        fix="docs/howto/add-a-device.md explains every key",
+    )
 
 
-def _resolved(node: Any, sources: Any, key: str = "") -> Any:
+def _resolved(node: Any, sources: dict[str, Source], key: str = "") -> Any:
     """Return the tree with sources in place of their names, and bytes in place of sizes like "80 GiB"."""
     if isinstance(node, list):
         return [_resolved(child, sources) for child in cast("list[Any]", node)]
     if not isinstance(node, dict):
         return node
     tree = {name: _resolved(child, sources, name) for name, child in cast("dict[str, Any]", node).items()}
-    if isinstance(tree.get("source"), str) and isinstance(sources, dict):
-        tree["source"] = cast("dict[str, Any]", sources).get(tree["source"], tree["source"])
+    if isinstance(tree.get("source"), str):
+        tree["source"] = sources.get(tree["source"], tree["source"])
     if key.endswith("_bytes") and isinstance(tree.get("value"), str):
         try:
             tree["value"] = parse_bytes(tree["value"])
@@ -63,13 +78,7 @@ def _resolved(node: Any, sources: Any, key: str = "") -> Any:
     return tree
 
 
-def _own_faults(error: ValidationError) -> list[Any]:
-    """Return the faults, without those of a source that are found again wherever it is used."""
-    every: list[Any] = list(error.errors())
-    return [each for each in every if each["loc"][0] == "sources" or "source" not in each["loc"][:-1]]
-
-
-def _fault(details: Any, sources: Any) -> str:
+def _fault(details: Any, sources: dict[str, Source]) -> str:
     loc: tuple[str | int, ...] = details["loc"]
     path = ".".join(str(part) for part in loc if part not in ("device", "[key]"))
     given: Any = details["input"]
@@ -85,9 +94,10 @@ def _fault(details: Any, sources: Any) -> str:
             return f"{path}: no source is named {given!r}; {did_you_mean(str(given), sources)}"
         case "dataclass_type", _:
             return f'{path}: write it as {{ value = {given!r}, kind = "...", source = "..." }}'
+        case "value_error", _:
+            return f"{path}: {details['ctx']['error']}"
         case _:
-            message: str = details["msg"]
-            return f"{path}: {message.removeprefix('Value error, ')} (given: {given!r})"
+            return f"{path}: {details['msg']}, not {given!r}"
 
 
 def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
