@@ -1,0 +1,32 @@
+# Every target runs the tools of the active environment: `pip install -e '.[dev]'` puts them there.
+
+.DEFAULT_GOAL := help
+.PHONY: help check lint format types layers test test-all filecheck
+
+help:  ## Show what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+check: lint types layers test filecheck  ## All that must pass before a merge; what CI runs
+
+lint:  ## Rules and format
+	ruff check
+	ruff format --check
+
+format:  ## Apply the format and the fixes that are safe
+	ruff check --fix
+	ruff format
+
+types:  ## Static types
+	pyright
+
+layers:  ## Imports only point down
+	lint-imports
+
+test:  ## The tests, without those that take minutes
+	pytest -q
+
+test-all:  ## All tests, those that take minutes too
+	pytest -q -m "slow or not slow"
+
+filecheck:  ## IR in, IR out
+	@if [ -d tests/filecheck ]; then lit -v tests/filecheck; else echo "no tests/filecheck"; fi
