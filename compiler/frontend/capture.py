@@ -1,0 +1,105 @@
+"""Capture of one step of a model as a graph of ATen calls, without its weights."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from steelyard.compiler.frontend.call_site import find_raising_line
+from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.program import CapturedProgram, Phase
+from steelyard.compiler.frontend.recorder import Recorder
+from steelyard.compiler.frontend.torch_private import DATA_DEPENDENT, FakeTensorMode
+from steelyard.compiler.frontend.training_step import forward_step, make_optimizer, training_step
+from steelyard.hw.errors import CaptureError
+
+
+def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
+    """Record what eager PyTorch dispatches for one step of `model` on CPU.
+
+    Nothing is computed and no weight is allocated: all tensors are fake. The training step is in its steady state
+    (optimizer state exists, gradients do not).
+
+    Raises:
+        CaptureError: The model's control flow depends on values, or it rejects its inputs.
+    """
+    with FakeTensorMode(), _explained(model.spec):
+        built = model.build(fake=True)
+        return record(built, model.spec, options)
+
+
+def record(built: BuiltModel, spec: str, options: CaptureOptions) -> CapturedProgram:
+    """Record one step of a built model; with real tensors, the step is really executed."""
+    recorder = Recorder(built.module)
+    optimizer = make_optimizer(built.module, options) if options.train else None
+    _add_arguments(recorder, built, optimizer)
+
+    def enter(phase: Phase) -> None:
+        recorder.phase = phase
+
+    with _no_garbage_collection(), recorder.recording():
+        results = (
+            training_step(built, optimizer, options, enter) if options.train else forward_step(built, options)
+        )
+    return CapturedProgram(
+        "step" if options.train else "forward",
+        spec,
+        recorder.finish(tuple(results.values())),
+        tuple(recorder.arguments),
+        tuple(results),
+        recorder.constants,
+    )
+
+
+def _add_arguments(
+    recorder: Recorder, built: BuiltModel, optimizer: torch.optim.Optimizer | None
+) -> None:
+    for path, parameter in built.module.named_parameters():
+        recorder.add_argument(parameter, "parameter", path)
+    for path, buffer in built.module.named_buffers():
+        recorder.add_argument(buffer, "buffer", path)
+    for name, value in built.inputs.items():
+        if isinstance(value, torch.Tensor):
+            recorder.add_argument(value, "target" if name in built.targets else "input", name)
+    if optimizer is None:
+        return
+    for path, parameter in built.module.named_parameters():
+        for key, state in optimizer.state.get(parameter, {}).items():
+            if isinstance(state, torch.Tensor):
+                recorder.add_argument(state, "optimizer_state", f"{path}.{key}")
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep the cycle collector from ending lifetimes at random moments."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def _explained(spec: str) -> Iterator[None]:
+    try:
+        yield
+    except CaptureError:
+        raise
+    except DATA_DEPENDENT as error:
+        raise CaptureError(
+            f"{spec}: control flow or a shape depends on the value of a tensor",
+            where=find_raising_line(error),
+            why=f"{error.func} needs a value, and capture runs without data",
+            fix="replace the branch by torch.where, or decide it from shapes or from the configuration",
+        ) from error
+    except Exception as error:
+        raise CaptureError(
+            f"{spec}: the model cannot run a step",
+            where=find_raising_line(error),
+            why=f"{type(error).__name__}: {error}",
+            fix="check the shapes and the configuration; the same step fails in eager PyTorch too",
+        ) from error

@@ -1,0 +1,139 @@
+"""Models of transformers, built from a configuration with random weights; nothing is downloaded."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import torch
+import transformers
+from transformers import PretrainedConfig, masking_utils
+from transformers.initialization import no_init_weights
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from steelyard.compiler.frontend.model import BuiltModel
+from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
+from steelyard.compiler.frontend.zoo import Task, find_task
+from steelyard.hw.errors import CaptureError, did_you_mean
+
+_ALIASES = {"resnet-50": "resnet"}
+_DROPOUT_WORDS = ("dropout", "pdrop", "drop_path_rate", "layerdrop", "dropout_rate", "dropout_prob")
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFaceModel:
+    """A configuration and the class that trains it."""
+
+    spec: str
+    config: PretrainedConfig
+    task: Task
+    options: CaptureOptions
+
+    def build(self, *, fake: bool, seed: int = 0) -> BuiltModel:
+        """Build the model and random inputs; see `LoadedModel`."""
+        torch.manual_seed(seed)
+        cls = self.task.classes[type(self.config)]
+        with _quiet(), no_init_weights() if fake else nullcontext():
+            module = cls._from_config(self.config, dtype=parse_dtype(self.options.dtype))
+            module.tie_weights()
+            module.train(self.options.train)
+        inputs = self.task.inputs(self.config, self.options)
+        return BuiltModel(module, inputs, _get_loss, frozenset({"labels"}), _single_sequences)
+
+
+def load_huggingface(
+    spec: str, model_type: str, overrides: dict[str, Any], options: CaptureOptions
+) -> HuggingFaceModel:
+    """Resolve a model type and changes to its configuration; `text_config.num_hidden_layers` reaches inside.
+
+    Raises:
+        CaptureError: The type, a key or a value is none that transformers knows.
+    """
+    model_type = _ALIASES.get(model_type, model_type)
+    if model_type not in CONFIG_MAPPING:
+        raise CaptureError(
+            f"unknown model type {model_type!r}", where=spec, fix=did_you_mean(model_type, CONFIG_MAPPING)
+        )
+    with _quiet():
+        config = _make_config(spec, model_type, overrides, options)
+    task = find_task(config)
+    if task is None:
+        raise CaptureError(
+            f"no head of {model_type!r} is known that has a loss",
+            where=spec,
+            fix="write a function that returns the module and its inputs: path/to/file.py:function",
+        )
+    for key, value in task.config:
+        if key not in overrides:
+            setattr(config, key, value)
+    return HuggingFaceModel(spec, config, task, options)
+
+
+def _make_config(
+    spec: str, model_type: str, overrides: dict[str, Any], options: CaptureOptions
+) -> PretrainedConfig:
+    cls = CONFIG_MAPPING[model_type]
+    known = _known_keys(cls())
+    for key in overrides:
+        if key not in known:
+            raise CaptureError(f"{model_type!r} has no key {key!r}", where=spec, fix=did_you_mean(key, known))
+    try:
+        config = cls(**_nest(overrides))
+    except Exception as error:
+        raise CaptureError(f"{model_type!r} rejects its configuration", where=spec, why=str(error)) from error
+    attention = options.attention or overrides.get("attn_implementation")
+    if attention is not None:
+        config._attn_implementation = attention
+    for part in (config, *_parts(config).values()):
+        _settle(part, options)
+    return config
+
+
+def _settle(config: PretrainedConfig, options: CaptureOptions) -> None:
+    """Turn off what makes a step depend on chance or on the steps before it."""
+    if hasattr(config, "use_cache"):
+        config.use_cache = False
+    if options.dropout:
+        return
+    for key, value in vars(config).items():
+        if key.endswith(_DROPOUT_WORDS) and isinstance(value, float):
+            setattr(config, key, 0.0)
+
+
+def _known_keys(config: PretrainedConfig) -> set[str]:
+    own = {"attn_implementation", "num_labels", *config.to_dict(), *config.attribute_map}
+    return own | {f"{name}.{key}" for name, part in _parts(config).items() for key in part.to_dict()}
+
+
+def _parts(config: PretrainedConfig) -> dict[str, PretrainedConfig]:
+    return {name: part for name, part in vars(config).items() if isinstance(part, PretrainedConfig)}
+
+
+def _nest(overrides: dict[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in overrides.items():
+        part, _, inner = key.rpartition(".")
+        (nested.setdefault(part, {}) if part else nested)[inner] = value
+    return nested
+
+
+def _get_loss(outputs: Any) -> torch.Tensor:
+    return outputs.loss
+
+
+@contextmanager
+def _single_sequences() -> Iterator[None]:
+    """Tell transformers that no sample packs several sequences, which it would find by reading the positions."""
+    with _quiet(), mock.patch.object(masking_utils, "find_packed_sequence_indices", lambda position_ids: None):
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(verbosity)

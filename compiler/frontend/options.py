@@ -1,0 +1,64 @@
+"""What may be chosen about a capture."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from steelyard.hw.errors import UsageError, did_you_mean
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureOptions:
+    """Choices that make a program out of a model.
+
+    Attributes:
+        train: Capture forward, loss, backward and optimizer instead of the forward alone. Modules are then in
+            training mode, so batch norms use and update their statistics.
+        batch: Samples per step; 1 by default.
+        sequence: Tokens per sample; by default 128 or the model's limit.
+        image_size: Height and width in pixels; by default the model's own, or 224.
+        dtype: Of parameters and inputs.
+        attention: `sdpa` or `eager`; by default the model's own choice.
+        optimizer: `adamw`, `sgd` (with momentum) or `none`.
+        autocast: The dtype of `torch.autocast` around forward and loss; none by default.
+        dropout: Keep the model's dropout. It is off by default, also in training, so that a step is a function
+            of its inputs and can be compared bit by bit.
+        return_grads: Return the gradients after the loss, in the order of the parameters.
+    """
+
+    train: bool = False
+    batch: int | None = None
+    sequence: int | None = None
+    image_size: int | None = None
+    dtype: str = "float32"
+    attention: str | None = None
+    optimizer: Literal["adamw", "sgd", "none"] = "adamw"
+    autocast: str | None = None
+    dropout: bool = False
+    return_grads: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "sequence", "image_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}", why="it must be at least 1")
+        parse_dtype(self.dtype)
+        parse_dtype(self.autocast or self.dtype)
+        if self.optimizer not in ("adamw", "sgd", "none"):
+            raise UsageError(
+                f"unknown optimizer {self.optimizer!r}", fix=did_you_mean(self.optimizer, ["adamw", "sgd", "none"])
+            )
+
+
+def parse_dtype(name: str) -> torch.dtype:
+    """Return the floating-point dtype of that name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in _DTYPES:
+        raise UsageError(f"unknown dtype {name!r}", fix=did_you_mean(name, _DTYPES))
+    return _DTYPES[name]

@@ -1,0 +1,73 @@
+"""From the text that names a model to something that can be captured or run."""
+
+import ast
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from steelyard.compiler.frontend.model import LoadedModel
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.hw.errors import CaptureError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFaceSpec:
+    """`hf:TYPE?key=value&...`: a transformers model type and changes to its configuration."""
+
+    model_type: str
+    overrides: dict[str, Any]
+
+
+def load_spec(text: str, options: CaptureOptions, *, allow_pickle: bool = False) -> LoadedModel:
+    """Resolve a SPEC: `hf:TYPE?key=value`, `path/to/file.py:function` or `path/to/file.pt2`.
+
+    Args:
+        text: The SPEC.
+        options: Shapes, dtype and mode of the model.
+        allow_pickle: Load a `.pt2` even where that may run code that it holds.
+
+    Raises:
+        UsageError: The SPEC has none of these forms.
+        CaptureError: The model does not exist or cannot be read.
+    """
+    if text.startswith("hf:"):
+        from steelyard.compiler.frontend.huggingface import load_huggingface
+
+        parsed = parse_huggingface(text)
+        return load_huggingface(text, parsed.model_type, parsed.overrides, options)
+    if text.endswith(".pt2"):
+        from steelyard.compiler.frontend.pt2 import load_pt2
+
+        return load_pt2(text, options, allow_pickle=allow_pickle)
+    path, _, function = text.rpartition(":")
+    if path.endswith(".py") and function.isidentifier():
+        from steelyard.compiler.frontend.file_model import load_file
+
+        return load_file(path, function, options)
+    raise UsageError(
+        f"cannot read the SPEC {text!r}",
+        why="it is no transformers model, Python function or exported program",
+        fix="write hf:gpt2, path/to/file.py:function or path/to/file.pt2",
+    )
+
+
+def parse_huggingface(text: str) -> HuggingFaceSpec:
+    """Split `hf:TYPE?key=value&...`; values are Python literals, `true`, `false`, `null` or plain text."""
+    model_type, _, query = text.removeprefix("hf:").partition("?")
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError as error:
+        raise CaptureError(
+            f"cannot read the configuration of {text!r}", why=str(error), fix="write hf:gpt2?n_layer=4&n_head=2"
+        ) from error
+    return HuggingFaceSpec(model_type, {key: _parse_value(value) for key, value in pairs})
+
+
+def _parse_value(text: str) -> Any:
+    words = {"true": True, "false": False, "null": None, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

@@ -1,0 +1,40 @@
+"""The private parts of torch that capture relies on, checked with torch 2.11 and 2.13."""
+
+import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
+from torch.utils.weak import WeakIdKeyDictionary, WeakTensorKeyDictionary
+
+__all__ = [
+    "DATA_DEPENDENT",
+    "FakeTensorMode",
+    "WeakIdKeyDictionary",
+    "WeakTensorKeyDictionary",
+    "accumulated_parameter",
+    "backward_sequence_number",
+    "forward_sequence_number",
+    "storage_key",
+]
+
+DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException)
+"""What a fake tensor raises when its value is asked for."""
+
+
+def forward_sequence_number() -> int:
+    """Number of the autograd node that was last made, which is the one of the op being dispatched."""
+    return torch.autograd._get_sequence_nr() - 1  # pyright: ignore
+
+
+def backward_sequence_number() -> int | None:
+    """Number of the autograd node that runs now; None outside of a backward."""
+    node = torch._C._current_autograd_node()  # pyright: ignore
+    return None if node is None else node._sequence_nr()
+
+
+def accumulated_parameter() -> torch.Tensor | None:
+    """Leaf whose gradient the autograd node that runs now accumulates; None if it does not."""
+    return getattr(torch._C._current_autograd_node(), "variable", None)  # pyright: ignore
+
+
+def storage_key(storage: torch.UntypedStorage) -> int:
+    """Identity of a storage, unique among those alive."""
+    return storage._cdata

@@ -1,0 +1,87 @@
+"""One step of a model: the same code is captured with fake tensors and run with real ones."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from steelyard.compiler.frontend.model import BuiltModel
+from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
+from steelyard.compiler.frontend.program import Phase
+
+
+def make_optimizer(module: torch.nn.Module, options: CaptureOptions) -> torch.optim.Optimizer | None:
+    """Make the fused optimizer of the options, whose state exists already.
+
+    Its state is made by a step with zero gradients, after which the state itself is as it was at the start: zero.
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    if options.optimizer == "none":
+        return None
+    if options.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(parameters, lr=1e-3, fused=True)
+    else:
+        optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, fused=True)
+    _make_state(optimizer, parameters)
+    return optimizer
+
+
+def training_step(
+    built: BuiltModel,
+    optimizer: torch.optim.Optimizer | None,
+    options: CaptureOptions,
+    enter: Callable[[Phase], None] = lambda phase: None,
+) -> dict[str, torch.Tensor]:
+    """Run forward, loss, backward and optimizer; return the loss, and the gradients if asked for.
+
+    Gradients are cleared at the end, so that a step starts with parameters, buffers, optimizer state and inputs
+    alone. `enter` is told each phase as it begins.
+    """
+    with built.context():
+        enter("forward")
+        with _autocast(options):
+            outputs = built.module(**built.inputs)
+            enter("loss")
+            loss = built.loss(outputs)
+        enter("backward")
+        loss.backward()
+        enter("optimizer")
+        if optimizer is not None:
+            optimizer.step()
+        results = {"loss": loss.detach()}
+        if options.return_grads:
+            results |= {f"grad:{n}": p.grad for n, p in built.module.named_parameters() if p.grad is not None}
+        built.module.zero_grad(set_to_none=True)
+        return results
+
+
+def forward_step(built: BuiltModel, options: CaptureOptions) -> dict[str, torch.Tensor]:
+    """Run the forward without autograd; return all tensors of its outputs by name."""
+    with built.context(), torch.no_grad(), _autocast(options):
+        return dict(_named_tensors(built.module(**built.inputs), ""))
+
+
+def _autocast(options: CaptureOptions) -> torch.autocast:
+    dtype = parse_dtype(options.autocast) if options.autocast else None
+    return torch.autocast("cpu", dtype=dtype, enabled=dtype is not None)
+
+
+def _make_state(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]) -> None:
+    kept = [(group, group["lr"], group.get("weight_decay", 0.0)) for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group.update(lr=0.0, weight_decay=0.0)
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    for group, lr, weight_decay in kept:
+        group.update(lr=lr, weight_decay=weight_decay)
+
+
+def _named_tensors(value: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(value, torch.Tensor):
+        yield name or "output", value
+        return
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    for key, item in items:
+        yield from _named_tensors(item, f"{name}.{key}" if name else str(key))

@@ -1,0 +1,101 @@
+"""Which class trains a transformers configuration, and what inputs it takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import PretrainedConfig
+from transformers.models.auto import modeling_auto as auto
+
+from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
+
+Inputs = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A kind of model: the classes that do it, and its inputs for a configuration.
+
+    Attributes:
+        classes: From configuration class to model class.
+        inputs: Makes the keyword arguments of the model; random, of the active fake mode if there is one.
+        config: What its configurations get unless the SPEC says otherwise.
+    """
+
+    classes: Any
+    inputs: Callable[[PretrainedConfig, CaptureOptions], Inputs]
+    config: tuple[tuple[str, Any], ...] = ()
+
+
+def find_task(config: PretrainedConfig) -> Task | None:
+    """Return the first task that some class does for this configuration; None if there is none.
+
+    The order matters where a type has several heads: BERT is a masked model before it is a causal one.
+    """
+    return next((task for task in _TASKS if type(config) in task.classes), None)
+
+
+def _tokens(config: PretrainedConfig, options: CaptureOptions) -> torch.Tensor:
+    text: Any = config.get_text_config()
+    limits = ("max_position_embeddings", "n_positions", "max_target_positions")
+    limit = next((value for name in limits if (value := getattr(text, name, None))), 128)
+    return torch.randint(0, text.vocab_size, (options.batch or 1, options.sequence or min(128, limit)))
+
+
+def _text(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
+    tokens = _tokens(config, options)
+    return {"input_ids": tokens} | ({"labels": tokens.clone()} if options.train else {})
+
+
+def _sequence_to_sequence(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
+    target = "labels" if options.train else "decoder_input_ids"
+    return {"input_ids": _tokens(config, options), target: _tokens(config, options)}
+
+
+def _speech(config: Any, options: CaptureOptions) -> Inputs:
+    frames = 2 * config.max_source_positions
+    features = torch.randn(options.batch or 1, config.num_mel_bins, frames, dtype=parse_dtype(options.dtype))
+    target = "labels" if options.train else "decoder_input_ids"
+    return {"input_features": features, target: _tokens(config, options)}
+
+
+def _pixels(config: Any, options: CaptureOptions) -> torch.Tensor:
+    size = options.image_size or getattr(config, "image_size", 224)
+    height, width = size if isinstance(size, (list, tuple)) else (size, size)
+    channels = getattr(config, "num_channels", 3)
+    return torch.randn(options.batch or 1, channels, height, width, dtype=parse_dtype(options.dtype))
+
+
+def _image(config: Any, options: CaptureOptions) -> Inputs:
+    pixels = {"pixel_values": _pixels(config, options)}
+    if not options.train:
+        return pixels
+    return pixels | {"labels": torch.randint(0, config.num_labels, (options.batch or 1,))}
+
+
+def _contrastive(config: Any, options: CaptureOptions) -> Inputs:
+    # The text tower has a limit of 77 tokens, and its contrast needs pairs.
+    pairs = {"input_ids": _tokens(config, options), "pixel_values": _pixels(config.vision_config, options)}
+    return pairs | {"return_loss": options.train}
+
+
+class _Contrastive:
+    """Of the models that take text and images, those whose plain model has a contrastive loss."""
+
+    def __contains__(self, config: type[PretrainedConfig]) -> bool:
+        return config.model_type in ("clip", "siglip", "chinese_clip", "clipseg")
+
+    def __getitem__(self, config: type[PretrainedConfig]) -> Any:
+        return auto.MODEL_MAPPING[config]
+
+
+_TASKS = (
+    Task(_Contrastive(), _contrastive),
+    Task(auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING, _speech),
+    Task(auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, _sequence_to_sequence),
+    # The published classifiers are of ImageNet; the configurations' own default is 2 labels.
+    Task(auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, _image, (("num_labels", 1000),)),
+    Task(auto.MODEL_FOR_MASKED_LM_MAPPING, _text),
+    Task(auto.MODEL_FOR_CAUSAL_LM_MAPPING, _text),
+)
