@@ -1,0 +1,101 @@
+"""A nest: an iteration space, how tensors are read and written over it, and what is done at each point."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+from steelyard.compiler.semantics.tensor_type import ITEM_BYTES, TensorType
+
+Combine = Literal["sum", "max", "min", "prod", "other"]
+"""How the points along a reduction dim come together; "other" cannot be computed in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flops:
+    """Operations by kind; a multiply-accumulate is 2 of `contraction`, an exp is 1 `transcendental`."""
+
+    contraction: int = 0
+    pointwise: int = 0
+    transcendental: int = 0
+
+    def __add__(self, other: "Flops") -> "Flops":
+        return Flops(
+            self.contraction + other.contraction,
+            self.pointwise + other.pointwise,
+            self.transcendental + other.transcendental,
+        )
+
+    def __mul__(self, times: int) -> "Flops":
+        return Flops(self.contraction * times, self.pointwise * times, self.transcendental * times)
+
+    @property
+    def total(self) -> int:
+        """Operations of all kinds."""
+        return self.contraction + self.pointwise + self.transcendental
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a tensor is indexed over an iteration space.
+
+    Attributes:
+        value: The argument ("mat1", "tensors[0]") or the result ("result0").
+        type: Its type.
+        dims: For each dim of the tensor the iteration dims that index it: one; several, outermost first, if
+            they make up the tensor dim together (groups x channels) or slide over it (output + kernel); none
+            if the tensor is broadcast along it; None if the data decide (a gather or a scatter).
+    """
+
+    value: str
+    type: TensorType
+    dims: tuple[tuple[str, ...] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """An iteration space and what happens in it.
+
+    Attributes:
+        dims: The iteration dims and their extents.
+        reduction: Those dims along which points come together; the others are parallel.
+        reads: The tensors read.
+        writes: The tensors written.
+        per_point: The operations at each point.
+        combine: How points come together along the reduction dims.
+    """
+
+    dims: Mapping[str, int]
+    reduction: frozenset[str] = frozenset()
+    reads: tuple[Access, ...] = ()
+    writes: tuple[Access, ...] = ()
+    per_point: Flops = Flops()
+    combine: Combine = "sum"
+
+    @property
+    def points(self) -> int:
+        """How many points the space has."""
+        return prod(self.dims.values())
+
+    @property
+    def flops(self) -> Flops:
+        """The operations of all points."""
+        return self.per_point * self.points
+
+    def touched_bytes(self, access: Access) -> int:
+        """Return the bytes of a tensor that the nest touches, each element counted once.
+
+        A gather touches no more than the tensor has and no more than there are points to ask for.
+        """
+        touched = gathered = 1
+        used: set[str] = set()
+        for size, dims in zip(access.type.shape, access.dims, strict=True):
+            if dims is None:
+                gathered *= size
+                continue
+            touched *= min(size, prod(self.dims[dim] for dim in dims))
+            used.update(dims)
+        if None in access.dims:
+            asked = prod(extent for dim, extent in self.dims.items() if dim not in used)
+            touched *= min(gathered, asked)
+        return touched * ITEM_BYTES[access.type.dtype]

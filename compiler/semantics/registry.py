@@ -1,0 +1,94 @@
+"""The rules: which op does what work. One entry makes every pass understand an op."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from steelyard.compiler.semantics.call import OpCall
+from steelyard.compiler.semantics.equation import nest, parse
+from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.work import Work
+from steelyard.hw.work import WorkKind
+
+Rule = Callable[[OpCall], Work | None]
+
+_RULES: dict[str, Rule] = {}
+
+
+def register(name: str, rule: Rule) -> None:
+    """Say what work the op `name` does; a later entry replaces an earlier one.
+
+    Args:
+        name: One overload ("aten.add.Tensor") or all overloads of an op ("aten.add"). The in-place op
+            "aten.add_" is understood by the same entry.
+        rule: Returns the work of a call, None where it cannot know. It gets shapes and types, never data.
+    """
+    _RULES[name] = rule
+
+
+def work(*names: str) -> Callable[[Rule], Rule]:
+    """Decorate a rule to `register` it under each of `names`."""
+
+    def enter(rule: Rule) -> Rule:
+        for name in names:
+            register(name, rule)
+        return rule
+
+    return enter
+
+
+def einsum(name: str, equation: str, kind: WorkKind | None = None, flops: Flops | None = None) -> None:
+    """Register an op by an equation over its tensors, as in `einsum("aten.mm", "m k, k n -> m n")`.
+
+    Args:
+        name: As in `register`.
+        equation: A term for each tensor that the op is given, in the order of its schema, an arrow, and
+            a term for each result. `steelyard.compiler.semantics.equation` says what a term may hold.
+        kind: The kind of kernel; a contraction if a dim is summed over, else pointwise.
+        flops: The operations at each point; a multiply-accumulate for a contraction, else 1 pointwise.
+    """
+    parse(equation)
+
+    def rule(call: OpCall) -> Work:
+        space = nest(equation, tuple(call.tensors), call.outputs, Flops())
+        kind_: WorkKind = kind or ("contraction" if space.reduction else "pointwise")
+        default = Flops(contraction=2) if kind_ == "contraction" else Flops(pointwise=1)
+        return Work(kind_, (replace(space, per_point=default if flops is None else flops),))
+
+    register(name, rule)
+
+
+def knows(name: str) -> bool:
+    """Return whether an entry covers the op `name`."""
+    return _find(name) is not None
+
+
+def work_of(call: OpCall) -> Work | None:
+    """Return the work of a call, or None if it is unknown (never work of size 0)."""
+    found = _find(call.name)
+    if found is None:
+        return None
+    rule, in_place = found
+    result = rule(call)
+    return _in_place(call, result) if in_place and result else result
+
+
+def _find(name: str) -> tuple[Rule, bool] | None:
+    """Return the rule for an op and whether it speaks of the functional form of an in-place op."""
+    namespace, base, *overload = name.split(".")
+    packet = f"{namespace}.{base}"
+    rule = _RULES.get(name) or _RULES.get(packet)
+    if rule:
+        return rule, False
+    if not base.endswith("_") or base.endswith("__"):
+        return None
+    rule = _RULES.get(".".join([packet[:-1], *overload])) or _RULES.get(packet[:-1])
+    return (rule, True) if rule else None
+
+
+def _in_place(call: OpCall, functional: Work) -> Work:
+    """Return the work of an in-place op: that of the functional one, whose result is its first argument."""
+    if not functional.nests or not call.operands:
+        return functional
+    target = call.operands[0][0]
+    aliases = ((0, target),) if call.results else ()
+    return Work(functional.kind, functional.nests, aliases, (target,))
