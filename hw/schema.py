@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
 from steelyard.hw.device import Device, Sustained
 from steelyard.hw.errors import DeviceError, UsageError, did_you_mean
 from steelyard.hw.quantity import Quantity, Rate, Source

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
 from steelyard.hw.device import Device, Sustained
 from steelyard.hw.registry import load_device
 

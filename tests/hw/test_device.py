@@ -1,6 +1,7 @@
 from datetime import date
 
 import pytest
+
 from steelyard.hw.device import Device, Sustained
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.quantity import Quantity, Source

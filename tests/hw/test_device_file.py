@@ -2,6 +2,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from steelyard.hw.device import Device, Sustained
 from steelyard.hw.device_file import dump_device, write_device
 from steelyard.hw.quantity import Quantity, Rate, Source

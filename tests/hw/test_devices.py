@@ -1,6 +1,7 @@
 """The classic mistakes of device tables, looked for in every file that ships."""
 
 import pytest
+
 from steelyard.hw.device import Device
 from steelyard.hw.registry import device_names, load_device
 from steelyard.hw.units import GIB

@@ -1,6 +1,7 @@
 import pickle
 
 import pytest
+
 from steelyard.hw.errors import (
     CaptureError,
     DeviceError,

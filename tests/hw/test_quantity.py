@@ -3,6 +3,7 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from steelyard.hw.quantity import Quantity, Rate, Source
 
 SOURCE = Source(title="a test", date=date(2026, 1, 1))

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from steelyard.hw.device_file import dump_device
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.registry import device_names, load_device

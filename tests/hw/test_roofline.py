@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from steelyard.hw.device import Device, Sustained
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.quantity import Quantity, Rate, Source

@@ -1,4 +1,5 @@
 import pytest
+
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.schema import parse_device
 

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from steelyard.hw.errors import UsageError
 from steelyard.hw.units import FLOPS_PER_MAC, GIB, format_bytes, format_flops, format_us, parse_bytes
 

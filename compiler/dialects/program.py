@@ -1,0 +1,84 @@
+"""The `program` dialect: what makes a module of functions a training step or an inference.
+
+A training program has one `@step`, an inference program `@forward`. Their arguments carry
+`program.role` (parameter, buffer, input, target, optimizer_state) and `program.path`; the ops carry
+`phase`, `path` (of the module they belong to, relative to the call inside outlined functions) and `source`.
+"""
+
+from typing import Self
+
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Dialect, Operation, SSAValue
+from xdsl.irdl import AnyAttr, IRDLOperation, irdl_op_definition, operand_def
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+
+ROLE, PATH = "program.role", "program.path"
+PHASE, OP_PATH, SOURCE = "phase", "path", "source"
+ENTRIES = ("step", "forward")
+
+
+@irdl_op_definition
+class DropOp(IRDLOperation):
+    """`program.drop %x : tensor<4xf32>`: the program's last reference to a value ends here.
+
+    It computes nothing. Eager PyTorch keeps a tensor as long as a Python variable names it, which can be
+    longer than its last use; capture records that, so that liveness by last use is the real one.
+    """
+
+    name = "program.drop"
+    value = operand_def(AnyAttr())
+
+    def __init__(self, value: SSAValue):
+        super().__init__(operands=[value])
+
+    def print(self, printer: Printer) -> None:
+        """Prints the value and its type."""
+        printer.print_string(" ")
+        printer.print_ssa_value(self.value)
+        printer.print_op_attributes(self.attributes)
+        printer.print_string(" : ")
+        printer.print_attribute(self.value.type)
+
+    @classmethod
+    def parse(cls, parser: Parser) -> Self:
+        """Reads the value and its type."""
+        operand = parser.parse_unresolved_operand()
+        attributes = parser.parse_optional_attr_dict()
+        parser.parse_punctuation(":")
+        op = cls(parser.resolve_operand(operand, parser.parse_type()))
+        op.attributes.update(attributes)
+        return op
+
+
+def entry_function(module: ModuleOp) -> FuncOp:
+    """The function that is the program: `@step` or `@forward`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    functions = {op.sym_name.data: op for op in module.body.ops if isinstance(op, FuncOp)}
+    for name in ENTRIES:
+        if name in functions:
+            return functions[name]
+    raise ValueError(f"the module has no @step and no @forward, only {sorted(functions) or 'no function'}")
+
+
+def text_attribute(op: Operation, name: str) -> str:
+    """A string attribute of an op such as its `phase` or `path`, or "" where it has none."""
+    attribute = op.attributes.get(name)
+    return attribute.data if isinstance(attribute, StringAttr) else ""
+
+
+def argument_texts(function: FuncOp, name: str) -> list[str]:
+    """`program.role` or `program.path` of every argument, "" where there is none."""
+    if function.arg_attrs is None:
+        return [""] * len(function.body.block.args)
+    found = (entry.data.get(name) for entry in function.arg_attrs)
+    return [text.data if isinstance(text, StringAttr) else "" for text in found]
+
+
+def get_program() -> Dialect:
+    """The dialect of program structure."""
+    return Dialect("program", [DropOp])
