@@ -27,12 +27,14 @@ def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
     """
     with FakeTensorMode(), _explained(model.spec):
         built = model.build(fake=True)
-        return record(built, model.spec, options)
+        return record(built, model.spec, options, is_fake=True)
 
 
-def record(built: BuiltModel, spec: str, options: CaptureOptions) -> CapturedProgram:
+def record(
+    built: BuiltModel, spec: str, options: CaptureOptions, *, is_fake: bool = False
+) -> CapturedProgram:
     """Record one step of a built model; with real tensors, the step is really executed."""
-    recorder = Recorder(built.module)
+    recorder = Recorder(built.module, is_fake=is_fake)
     optimizer = make_optimizer(built.module, options) if options.train else None
     _add_arguments(recorder, built, optimizer)
 
@@ -91,14 +93,14 @@ def _explained(spec: str) -> Iterator[None]:
         raise
     except DATA_DEPENDENT as error:
         raise CaptureError(
-            f"{spec}: control flow or a shape depends on the value of a tensor",
+            what=f"{spec}: control flow or a shape depends on the value of a tensor",
             where=find_raising_line(error),
             why=f"{error.func} needs a value, and capture runs without data",
             fix="replace the branch by torch.where, or decide it from shapes or from the configuration",
         ) from error
     except Exception as error:
         raise CaptureError(
-            f"{spec}: the model cannot run a step",
+            what=f"{spec}: the model cannot run a step",
             where=find_raising_line(error),
             why=f"{type(error).__name__}: {error}",
             fix="check the shapes and the configuration; the same step fails in eager PyTorch too",

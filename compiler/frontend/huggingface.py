@@ -12,8 +12,10 @@ from transformers import PretrainedConfig, masking_utils
 from transformers.initialization import no_init_weights
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from steelyard.compiler.frontend.meta import move_from_meta
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
+from steelyard.compiler.frontend.torch_private import unset_fake_temporarily
 from steelyard.compiler.frontend.zoo import Task, find_task
 from steelyard.hw.errors import CaptureError, did_you_mean
 
@@ -34,10 +36,12 @@ class HuggingFaceModel:
         """Build the model and random inputs; see `LoadedModel`."""
         torch.manual_seed(seed)
         cls = self.task.classes[type(self.config)]
-        with _quiet(), no_init_weights() if fake else nullcontext():
+        with _quiet(), _without_memory() if fake else nullcontext():
             module = cls._from_config(self.config, dtype=parse_dtype(self.options.dtype))
             module.tie_weights()
-            module.train(self.options.train)
+        if fake:
+            move_from_meta(module)
+        module.train(self.options.train)
         inputs = self.task.inputs(self.config, self.options)
         return BuiltModel(module, inputs, _get_loss, frozenset({"labels"}), _single_sequences)
 
@@ -53,14 +57,14 @@ def load_huggingface(
     model_type = _ALIASES.get(model_type, model_type)
     if model_type not in CONFIG_MAPPING:
         raise CaptureError(
-            f"unknown model type {model_type!r}", where=spec, fix=did_you_mean(model_type, CONFIG_MAPPING)
+            what=f"unknown model type {model_type!r}", where=spec, fix=did_you_mean(model_type, CONFIG_MAPPING)
         )
     with _quiet():
         config = _make_config(spec, model_type, overrides, options)
     task = find_task(config)
     if task is None:
         raise CaptureError(
-            f"no head of {model_type!r} is known that has a loss",
+            what=f"no head of {model_type!r} is known that has a loss",
             where=spec,
             fix="write a function that returns the module and its inputs: path/to/file.py:function",
         )
@@ -77,11 +81,11 @@ def _make_config(
     known = _known_keys(cls())
     for key in overrides:
         if key not in known:
-            raise CaptureError(f"{model_type!r} has no key {key!r}", where=spec, fix=did_you_mean(key, known))
+            raise CaptureError(what=f"{model_type!r} has no key {key!r}", where=spec, fix=did_you_mean(key, known))
     try:
         config = cls(**_nest(overrides))
     except Exception as error:
-        raise CaptureError(f"{model_type!r} rejects its configuration", where=spec, why=str(error)) from error
+        raise CaptureError(what=f"{model_type!r} rejects its configuration", where=spec, why=str(error)) from error
     attention = options.attention or overrides.get("attn_implementation")
     if attention is not None:
         config._attn_implementation = attention
@@ -120,6 +124,16 @@ def _nest(overrides: dict[str, Any]) -> dict[str, Any]:
 
 def _get_loss(outputs: Any) -> torch.Tensor:
     return outputs.loss
+
+
+@contextmanager
+def _without_memory() -> Iterator[None]:
+    """Build on the meta device, as transformers itself does before it loads weights.
+
+    Not with fake tensors: initialisers may read small tensors that they compute, which exist here.
+    """
+    with unset_fake_temporarily(), torch.device("meta"), no_init_weights():
+        yield
 
 
 @contextmanager

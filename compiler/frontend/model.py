@@ -1,11 +1,14 @@
 """A model that can be built twice: with fake tensors to be captured, and with real ones to be run."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
+
+from steelyard.hw.errors import CaptureError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,26 @@ class LoadedModel(Protocol):
             CaptureError: The model rejects its configuration.
         """
         ...
+
+
+def bind_inputs(module: torch.nn.Module, inputs: Any) -> dict[str, Any]:
+    """Name the example inputs of a module by the parameters of its `forward`.
+
+    Args:
+        module: Has a `forward`.
+        inputs: One tensor, a tuple or list of positional arguments, or a mapping of keyword arguments.
+
+    Raises:
+        CaptureError: They do not fit.
+    """
+    positional, keywords = ((), inputs) if isinstance(inputs, Mapping) else (inputs, {})
+    if isinstance(positional, torch.Tensor):
+        positional = (positional,)
+    signature = inspect.signature(module.forward)
+    try:
+        return dict(signature.bind(*positional, **keywords).arguments)
+    except TypeError as error:
+        raise CaptureError(
+            what=f"the example inputs do not fit {type(module).__name__}.forward",
+            why=f"{error}; it is forward{signature}",
+        ) from error

@@ -44,12 +44,12 @@ class CaptureOptions:
         for name in ("batch", "sequence", "image_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise UsageError(f"{name} is {value}", why="it must be at least 1")
+                raise UsageError(what=f"{name} is {value}", why="it must be at least 1")
         parse_dtype(self.dtype)
         parse_dtype(self.autocast or self.dtype)
         if self.optimizer not in ("adamw", "sgd", "none"):
             raise UsageError(
-                f"unknown optimizer {self.optimizer!r}", fix=did_you_mean(self.optimizer, ["adamw", "sgd", "none"])
+                what=f"unknown optimizer {self.optimizer!r}", fix=did_you_mean(self.optimizer, ["adamw", "sgd", "none"])
             )
 
 
@@ -60,5 +60,5 @@ def parse_dtype(name: str) -> torch.dtype:
         UsageError: There is none.
     """
     if name not in _DTYPES:
-        raise UsageError(f"unknown dtype {name!r}", fix=did_you_mean(name, _DTYPES))
+        raise UsageError(what=f"unknown dtype {name!r}", fix=did_you_mean(name, _DTYPES))
     return _DTYPES[name]

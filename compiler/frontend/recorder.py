@@ -9,6 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from steelyard.compiler.frontend.call_site import CallSite, ModuleStack, find_source
+from steelyard.compiler.frontend.fake_kernels import FAKE_KERNELS
 from steelyard.compiler.frontend.lifetimes import Lifetimes
 from steelyard.compiler.frontend.program import Argument, Phase, Role, TensorSpec, drop
 from steelyard.compiler.frontend.torch_private import (
@@ -29,8 +30,9 @@ class Recorder(TorchDispatchMode):
     would without it; `finish` inserts `drop` where that is later than the last use.
     """
 
-    def __init__(self, root: torch.nn.Module) -> None:
+    def __init__(self, root: torch.nn.Module, *, is_fake: bool) -> None:
         super().__init__()
+        self._is_fake = is_fake
         self.graph = torch.fx.Graph()
         self.arguments: list[Argument] = []
         self.constants: dict[str, torch.Tensor] = {}
@@ -82,7 +84,7 @@ class Recorder(TorchDispatchMode):
     ) -> Any:
         """Run the op and record it."""
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
+        result = FAKE_KERNELS.get(func, func)(*args, **kwargs) if self._is_fake else func(*args, **kwargs)
         if func.namespace in _SILENT_NAMESPACES or not _has_effect(func, result):
             return result
         self._record(func, args, kwargs, result)

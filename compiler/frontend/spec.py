@@ -43,9 +43,9 @@ def load_spec(text: str, options: CaptureOptions, *, allow_pickle: bool = False)
     if path.endswith(".py") and function.isidentifier():
         from steelyard.compiler.frontend.file_model import load_file
 
-        return load_file(path, function, options)
+        return load_file(text, options)
     raise UsageError(
-        f"cannot read the SPEC {text!r}",
+        what=f"cannot read the SPEC {text!r}",
         why="it is no transformers model, Python function or exported program",
         fix="write hf:gpt2, path/to/file.py:function or path/to/file.pt2",
     )
@@ -58,7 +58,7 @@ def parse_huggingface(text: str) -> HuggingFaceSpec:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError as error:
         raise CaptureError(
-            f"cannot read the configuration of {text!r}", why=str(error), fix="write hf:gpt2?n_layer=4&n_head=2"
+            what=f"cannot read the configuration of {text!r}", why=str(error), fix="write hf:gpt2?n_layer=4&n_head=2"
         ) from error
     return HuggingFaceSpec(model_type, {key: _parse_value(value) for key, value in pairs})
 

@@ -1,7 +1,12 @@
 """The private parts of torch that capture relies on, checked with torch 2.11 and 2.13."""
 
 import torch
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+    unset_fake_temporarily,
+)
 from torch.utils.weak import WeakIdKeyDictionary, WeakTensorKeyDictionary
 
 __all__ = [
@@ -13,6 +18,7 @@ __all__ = [
     "backward_sequence_number",
     "forward_sequence_number",
     "storage_key",
+    "unset_fake_temporarily",
 ]
 
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException)

@@ -1,0 +1,85 @@
+"""A model that a function in a user's file returns."""
+
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from steelyard.compiler.frontend.model import BuiltModel, bind_inputs
+from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
+from steelyard.hw.errors import CaptureError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class FileModel:
+    """A function that returns `(module, example_inputs)` or `(module, example_inputs, loss)`.
+
+    The inputs are a tensor, a tuple of positional or a mapping of keyword arguments. `loss` takes the module's
+    outputs and returns a scalar; without it the sum of the first output is differentiated. In a capture the
+    function runs with fake tensors, so its weights take no memory.
+    """
+
+    spec: str
+    make: Callable[[], Any]
+    options: CaptureOptions
+
+    def build(self, *, fake: bool, seed: int = 0) -> BuiltModel:
+        """Call the function; see `LoadedModel`."""
+        torch.manual_seed(seed)
+        module, inputs, *loss = self._call()
+        module.to(parse_dtype(self.options.dtype))
+        module.train(self.options.train)
+        if not self.options.dropout:
+            _turn_off_dropout(module)
+        return BuiltModel(module, bind_inputs(module, inputs), loss[0] if loss else sum_of_first_output)
+
+    def _call(self) -> tuple[Any, ...]:
+        made = self.make()
+        if isinstance(made, tuple) and len(made) in (2, 3) and isinstance(made[0], torch.nn.Module):
+            return made
+        raise CaptureError(
+            what=f"{self.spec} did not return a model",
+            why=f"it returned {type(made).__name__}",
+            fix="return (module, example_inputs) or (module, example_inputs, loss)",
+        )
+
+
+def load_file(spec: str, options: CaptureOptions) -> FileModel:
+    """Run the file of `path/to/file.py:function` and find the function in it.
+
+    Raises:
+        CaptureError: There is no such file or function, or the file fails.
+    """
+    path, _, function = spec.rpartition(":")
+    if not Path(path).is_file():
+        raise CaptureError(what=f"there is no file {path!r}", where=spec)
+    try:
+        names: Mapping[str, Any] = runpy.run_path(path)
+    except Exception as error:
+        raise CaptureError(
+            what=f"{path} cannot be run", where=spec, why=f"{type(error).__name__}: {error}"
+        ) from error
+    functions = [name for name, value in names.items() if callable(value)]
+    if function not in functions:
+        raise CaptureError(
+            what=f"{path} has no function {function!r}", where=spec, fix=did_you_mean(function, functions)
+        )
+    return FileModel(spec, names[function], options)
+
+
+def sum_of_first_output(outputs: Any) -> torch.Tensor:
+    """Return a scalar to differentiate where no loss is given."""
+    while not isinstance(outputs, torch.Tensor):
+        outputs = next(iter(outputs.values() if isinstance(outputs, Mapping) else outputs))
+    return outputs.float().sum()
+
+
+def _turn_off_dropout(module: torch.nn.Module) -> None:
+    for part in module.modules():
+        if isinstance(part, torch.nn.modules.dropout._DropoutNd):
+            part.p = 0.0
+        elif isinstance(part, torch.nn.MultiheadAttention):
+            part.dropout = 0.0
