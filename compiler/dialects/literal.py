@@ -3,7 +3,7 @@
 Types, devices, layouts and memory formats are strings in torch's own spelling (`"float32"`, `"cpu"`).
 """
 
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
@@ -54,14 +54,14 @@ def from_attribute(attribute: Attribute) -> Literal:
         case NoneAttr():
             return None
         case IntegerAttr():
-            value = cast(int, attribute.value.data)
+            value = attribute.value.data
             return bool(value) if attribute.type == i1 else value
         case FloatAttr():
-            return cast(float, attribute.value.data)
+            return attribute.value.data
         case StringAttr():
             return attribute.data
         case ArrayAttr():
-            return [from_attribute(item) for item in cast("ArrayAttr[Attribute]", attribute)]
+            return [from_attribute(item) for item in attribute]
         case _:
             raise TypeError(f"not a literal: {attribute}")
 

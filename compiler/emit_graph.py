@@ -1,0 +1,102 @@
+"""A program of the IR as an FX graph that torch runs."""
+
+import operator
+from typing import Any
+
+import torch
+from torch.fx import Graph, Node
+from xdsl.dialects.builtin import NoneType, StringAttr
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import SSAValue
+
+from steelyard.compiler.dialects.program import DropOp
+from steelyard.compiler.dialects.schema import Parameter
+from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.compiler.frontend.program import drop
+from steelyard.hw.errors import ExecutionError
+
+
+def emit_graph(function: FuncOp) -> Graph:
+    """The FX graph of a function without calls: one placeholder an argument, one output tuple.
+
+    Node `meta["op"]` is the op that a node comes from. Values are released after their last use, as FX's
+    generated code does, so that running it holds what the IR says.
+
+    Raises:
+        ExecutionError: an op is unknown to the torch that is installed, or no torch op at all.
+    """
+    graph = Graph()
+    nodes = dict[SSAValue, Node | None]()
+    for index, value in enumerate(function.body.block.args):
+        nodes[value] = graph.placeholder(f"argument_{index}")
+    for op in function.body.block.ops:
+        if isinstance(op, TorchOp):
+            _emit(graph, op, nodes)
+        elif isinstance(op, DropOp):
+            graph.call_function(drop, (nodes[op.value],))
+        elif isinstance(op, ReturnOp):
+            graph.output(tuple(nodes[value] for value in op.arguments))
+        else:
+            raise ExecutionError(
+                what=f"{op.name} cannot be run",
+                where=function.sym_name.data,
+                fix="run the pass `inline` first",
+            )
+    return graph
+
+
+def torch_operator(op: TorchOp) -> Any:
+    """Torch's overload of an op.
+
+    Raises:
+        ExecutionError: the installed torch has no such operator.
+    """
+    namespace, name, *overload = operator_name(op).split(".")
+    try:
+        return getattr(getattr(getattr(torch.ops, namespace), name), overload[0] if overload else "default")
+    except AttributeError as error:
+        source = op.attributes.get("source")
+        raise ExecutionError(
+            what=f"torch {torch.__version__} has no operator {operator_name(op)}",
+            where=source.data if isinstance(source, StringAttr) else None,
+            fix="import the library that defines it, or install the torch that captured the program",
+        ) from error
+
+
+def _emit(graph: Graph, op: TorchOp, nodes: dict[SSAValue, Node | None]) -> None:
+    schema = op.schema
+    args, kwargs = list[Any](), dict[str, Any]()
+    arguments = op.arguments()
+    for index, parameter in enumerate(schema.parameters):
+        if parameter.name not in arguments:
+            continue
+        value = _restore(arguments[parameter.name], parameter, nodes)
+        if index == len(args) and index < schema.num_positional:
+            args.append(value)
+        else:
+            kwargs[parameter.name] = value
+    node = graph.call_function(torch_operator(op), tuple(args), kwargs)
+    node.meta["op"] = op
+    listed = len(schema.returns) > 1 or any(p.kind.endswith("]") for p in schema.returns)
+    for index, result in enumerate(op.results):
+        if not listed:
+            nodes[result] = node
+        elif isinstance(result.type, NoneType):
+            nodes[result] = None
+        elif result.uses.get_length() > 0:
+            nodes[result] = graph.call_function(operator.getitem, (node, index))
+
+
+def _restore(value: Any, parameter: Parameter, nodes: dict[SSAValue, Node | None]) -> Any:
+    """An IR argument as torch takes it."""
+    if isinstance(value, SSAValue):
+        return nodes[value]
+    if isinstance(value, list):
+        return [_restore(item, parameter, nodes) for item in value]
+    if isinstance(value, str):
+        match parameter.kind.rstrip("?"):
+            case "ScalarType" | "Layout" | "MemoryFormat":
+                return getattr(torch, value)
+            case "Device":
+                return torch.device(value)
+    return value
