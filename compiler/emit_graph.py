@@ -1,3 +1,4 @@
+# pyright: standard
 """A program of the IR as an FX graph that torch runs."""
 
 import operator

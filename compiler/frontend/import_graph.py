@@ -1,3 +1,4 @@
+# pyright: standard
 """A captured FX graph as a program in the IR."""
 
 import operator
