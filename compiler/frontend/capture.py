@@ -12,7 +12,7 @@ from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.program import CapturedProgram, Phase
 from steelyard.compiler.frontend.recorder import Recorder
 from steelyard.compiler.frontend.torch_private import DATA_DEPENDENT, FakeTensorMode
-from steelyard.compiler.frontend.training_step import forward_step, make_optimizer, training_step
+from steelyard.compiler.frontend.training_step import forward_step, make_optimizer, named_tensors, training_step
 from steelyard.hw.errors import CaptureError
 
 
@@ -62,9 +62,8 @@ def _add_arguments(
         recorder.add_argument(parameter, "parameter", path)
     for path, buffer in built.module.named_buffers():
         recorder.add_argument(buffer, "buffer", path)
-    for name, value in built.inputs.items():
-        if isinstance(value, torch.Tensor):
-            recorder.add_argument(value, "target" if name in built.targets else "input", name)
+    for name, value in named_tensors(dict(built.inputs)):
+        recorder.add_argument(value, "target" if name in built.targets else "input", name)
     if optimizer is None:
         return
     for path, parameter in built.module.named_parameters():

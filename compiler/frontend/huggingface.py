@@ -12,7 +12,7 @@ from transformers import PretrainedConfig, masking_utils
 from transformers.initialization import no_init_weights
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from steelyard.compiler.frontend.meta import move_from_meta
+from steelyard.compiler.frontend.fake_module import make_fake
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
 from steelyard.compiler.frontend.torch_private import unset_fake_temporarily
@@ -40,7 +40,7 @@ class HuggingFaceModel:
             module = cls._from_config(self.config, dtype=parse_dtype(self.options.dtype))
             module.tie_weights()
         if fake:
-            move_from_meta(module)
+            make_fake(module)
         module.train(self.options.train)
         inputs = self.task.inputs(self.config, self.options)
         return BuiltModel(module, inputs, _get_loss, frozenset({"labels"}), _single_sequences)

@@ -17,9 +17,10 @@ class BuiltModel:
 
     Attributes:
         module: In training or evaluation mode, as the options say.
-        inputs: Keyword arguments of the module, by name; values that are no tensors are passed on as they are.
+        inputs: Arguments of the module, by name; values that are no tensors are passed on as they are.
         targets: Names of those inputs that are targets of the loss.
         loss: Takes the module's outputs, returns a scalar.
+        num_positional: How many of the inputs, from the first, are passed by position.
         context: Entered around each step; patches that the model needs.
     """
 
@@ -27,7 +28,14 @@ class BuiltModel:
     inputs: Mapping[str, Any]
     loss: Callable[[Any], torch.Tensor]
     targets: frozenset[str] = frozenset()
+    num_positional: int = 0
     context: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext)
+
+    def run(self) -> Any:
+        """Call the module on its inputs."""
+        items = list(self.inputs.items())
+        positional, keywords = items[: self.num_positional], items[self.num_positional :]
+        return self.module(*(value for _, value in positional), **dict(keywords))
 
 
 class LoadedModel(Protocol):

@@ -13,6 +13,7 @@ from steelyard.compiler.frontend.fake_kernels import FAKE_KERNELS
 from steelyard.compiler.frontend.lifetimes import Lifetimes
 from steelyard.compiler.frontend.program import Argument, Phase, Role, TensorSpec, drop
 from steelyard.compiler.frontend.torch_private import (
+    FakeTensor,
     WeakTensorKeyDictionary,
     accumulated_parameter,
     backward_sequence_number,
@@ -127,8 +128,9 @@ class Recorder(TorchDispatchMode):
 
     def _add_constant(self, tensor: torch.Tensor) -> None:
         """A tensor that the model neither owns nor computes: a literal, or one kept in a plain attribute."""
-        path = f"constant_{len(self.constants)}"
-        self.constants[path] = tensor
+        path = f"constant_{sum(argument.path.startswith('constant_') for argument in self.arguments)}"
+        if not isinstance(tensor, FakeTensor):
+            self.constants[path] = tensor
         self.add_argument(tensor, "buffer", path)
 
     def _find_site(self) -> CallSite:

@@ -4,6 +4,7 @@ import torch
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
+    FakeTensor,
     FakeTensorMode,
     unset_fake_temporarily,
 )
@@ -11,6 +12,7 @@ from torch.utils.weak import WeakIdKeyDictionary, WeakTensorKeyDictionary
 
 __all__ = [
     "DATA_DEPENDENT",
+    "FakeTensor",
     "FakeTensorMode",
     "WeakIdKeyDictionary",
     "WeakTensorKeyDictionary",

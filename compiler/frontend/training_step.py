@@ -40,7 +40,7 @@ def training_step(
     with built.context():
         enter("forward")
         with _autocast(options):
-            outputs = built.module(**built.inputs)
+            outputs = built.run()
             enter("loss")
             loss = built.loss(outputs)
         enter("backward")
@@ -58,7 +58,7 @@ def training_step(
 def forward_step(built: BuiltModel, options: CaptureOptions) -> dict[str, torch.Tensor]:
     """Run the forward without autograd; return all tensors of its outputs by name."""
     with built.context(), torch.no_grad(), _autocast(options):
-        return dict(_named_tensors(built.module(**built.inputs), ""))
+        return dict(named_tensors(built.run()))
 
 
 def _autocast(options: CaptureOptions) -> torch.autocast:
@@ -78,10 +78,11 @@ def _make_state(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Para
         group.update(lr=lr, weight_decay=weight_decay)
 
 
-def _named_tensors(value: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
+def named_tensors(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the tensors in nested mappings and sequences, each with its dotted path under `name`."""
     if isinstance(value, torch.Tensor):
         yield name or "output", value
         return
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
     for key, item in items:
-        yield from _named_tensors(item, f"{name}.{key}" if name else str(key))
+        yield from named_tensors(item, f"{name}.{key}" if name else str(key))
