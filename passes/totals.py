@@ -1,0 +1,41 @@
+"""Totals of a program: the module attribute `cost.totals`, one entry for each annotation."""
+
+from collections.abc import Mapping
+from typing import TypeAlias, cast
+
+from xdsl.dialects.builtin import DictionaryAttr, ModuleOp
+from xdsl.ir import Attribute
+
+from steelyard.compiler.dialects.literal import Literal, from_attribute, to_attribute
+
+TOTALS = "cost.totals"
+
+Totals: TypeAlias = "Mapping[str, Totals | Literal]"
+
+
+def read_totals(module: ModuleOp) -> Totals:
+    """The totals that passes have written so far, by "work", "latency" and "memory"; empty at first."""
+    attribute = module.attributes.get(TOTALS)
+    return _from_dictionary(attribute) if isinstance(attribute, DictionaryAttr) else {}
+
+
+def write_totals(module: ModuleOp, entry: str, totals: Totals) -> None:
+    """Set one entry of the totals and keep the others."""
+    attribute = module.attributes.get(TOTALS)
+    known = dict(attribute.data) if isinstance(attribute, DictionaryAttr) else {}
+    module.attributes[TOTALS] = DictionaryAttr({**known, entry: _to_dictionary(totals)})
+
+
+def _to_dictionary(totals: Totals) -> DictionaryAttr:
+    return DictionaryAttr({name or "none": _to(value) for name, value in totals.items()})
+
+
+def _to(value: "Totals | Literal") -> Attribute:
+    return _to_dictionary(cast(Totals, value)) if isinstance(value, Mapping) else to_attribute(value)
+
+
+def _from_dictionary(attribute: DictionaryAttr) -> Totals:
+    return {
+        name: _from_dictionary(value) if isinstance(value, DictionaryAttr) else from_attribute(value)
+        for name, value in attribute.data.items()
+    }

@@ -1,0 +1,34 @@
+"""What xDSL's own tools load of Steelyard: its dialects and its passes, each imported when it is asked for."""
+
+from xdsl.passes import ModulePass
+from xdsl.universe import Universe
+
+from steelyard.compiler.context import DIALECTS
+
+
+def _annotate_cost() -> type[ModulePass]:
+    from steelyard.passes.annotate_cost import AnnotateCostPass
+
+    return AnnotateCostPass
+
+
+def _annotate_latency() -> type[ModulePass]:
+    from steelyard.passes.annotate_latency import AnnotateLatencyPass
+
+    return AnnotateLatencyPass
+
+
+def _annotate_memory() -> type[ModulePass]:
+    from steelyard.passes.annotate_memory import AnnotateMemoryPass
+
+    return AnnotateMemoryPass
+
+
+PASSES = {
+    "annotate-cost": _annotate_cost,
+    "annotate-latency": _annotate_latency,
+    "annotate-memory": _annotate_memory,
+}
+"""The passes by name; nothing is imported until one is called."""
+
+STEELYARD_UNIVERSE = Universe(all_dialects=dict(DIALECTS), all_passes=dict(PASSES))
