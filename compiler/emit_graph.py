@@ -69,9 +69,9 @@ def _emit(graph: Graph, op: TorchOp, nodes: dict[SSAValue, Node | None]) -> None
     args, kwargs = list[Any](), dict[str, Any]()
     arguments = op.arguments()
     for index, parameter in enumerate(schema.parameters):
-        if parameter.name not in arguments:
+        if parameter.name not in arguments and parameter.default is not None:
             continue
-        value = _restore(arguments[parameter.name], parameter, nodes)
+        value = _restore(arguments.get(parameter.name), parameter, nodes)
         if index == len(args) and index < schema.num_positional:
             args.append(value)
         else:
