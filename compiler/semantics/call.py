@@ -63,6 +63,11 @@ class OpCall:
         return Value(f"result{index}", self.results[index])
 
     @property
+    def in_place(self) -> bool:
+        """Whether the op writes its first argument, as its name says."""
+        return self.name.split(".")[1].endswith("_")
+
+    @property
     def tensors(self) -> Iterator[Value]:
         """Every tensor that the call is given, in the order of the schema."""
         for name, operand in self.operands:
@@ -70,6 +75,15 @@ class OpCall:
                 yield Value(name, operand)
             elif operand is not None:
                 yield from self.list(name)
+
+    def masked_outputs(self) -> tuple[Value | None, ...]:
+        """The results in the order of `output_mask`, None for one that is not asked for."""
+        mask = self.properties["output_mask"]
+        present = iter(range(len(self.results)))
+        compact = len(self.results) < len(mask)
+        return tuple(
+            self.result(next(present) if compact else i) if wanted else None for i, wanted in enumerate(mask)
+        )
 
     @property
     def outputs(self) -> tuple[Value, ...]:

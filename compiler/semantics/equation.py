@@ -12,6 +12,7 @@ Terms are separated by commas, the dims of a term by spaces:
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import prod
 
 from steelyard.compiler.semantics.call import Value
 from steelyard.compiler.semantics.nest import Access, Combine, Flops, Nest
@@ -129,7 +130,7 @@ def _broadcast(access: Access, dims: Mapping[str, int]) -> Access:
     if 1 not in shape:
         return access
     kept = tuple(
-        () if size == 1 and each and len(each) == 1 and dims[each[0]] != 1 else each
+        () if size == 1 and each and prod(dims[dim] for dim in each) != 1 else each
         for size, each in zip(shape, access.dims, strict=True)
     )
     return Access(access.value, access.type, kept)

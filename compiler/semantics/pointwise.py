@@ -9,14 +9,14 @@ from steelyard.compiler.semantics.registry import register
 from steelyard.compiler.semantics.work import Work
 
 # Operations at each element: pointwise, transcendental. Additions, multiplications, comparisons, choices and
-# bit operations are pointwise; division, roots, exp, log, tanh, erf and the like are transcendental. Composite
-# ops are counted by their defining formula, e.g. sigmoid = 1 / (1 + exp(-x)).
+# bit operations are pointwise; division, roots, exp, log, tanh, erf and the like are transcendental.
+# Composite ops are counted by their defining formula, e.g. sigmoid = 1 / (1 + exp(-x)).
 _PER_ELEMENT: dict[tuple[int, int], str] = {
     (0, 0): "complex",
     (1, 0): (
         "mul neg abs sign sgn ceil floor round trunc frac relu square eq ne lt le gt ge maximum minimum fmax"
-        " fmin where clamp_min clamp_max logical_not logical_and logical_or logical_xor bitwise_not bitwise_and"
-        " bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift isnan isinf signbit isposinf isneginf"
+        " fmin where clamp_min clamp_max logical_not logical_and logical_or logical_xor bitwise_not"
+        " bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift isnan isinf signbit isposinf isneginf"
         " masked_fill threshold threshold_backward copysign nextafter heaviside __and__ __or__ __xor__"
         " __lshift__ __rshift__ _masked_scale"
     ),

@@ -1,0 +1,138 @@
+"""Gathers and scatters: ops in which data decide what is read or written."""
+
+from collections.abc import Sequence
+
+from steelyard.compiler.semantics.call import OpCall, Value
+from steelyard.compiler.semantics.equation import nest
+from steelyard.compiler.semantics.nest import Flops, Nest
+from steelyard.compiler.semantics.pointwise import elementwise
+from steelyard.compiler.semantics.registry import work
+from steelyard.compiler.semantics.work import Work
+
+_ADD = Flops(pointwise=1)
+_NONE = Flops()
+
+
+@work("aten.embedding")
+def embedding(call: OpCall) -> Work:
+    """One row of the table for each index; only those rows are touched."""
+    values = (call.arg("weight"), call.arg("indices"))
+    return Work("gather", (nest("? e, ... -> ... e", values, (call.result(),)),))
+
+
+@work("aten.embedding_dense_backward")
+def embedding_backward(call: OpCall) -> Work:
+    """Zeros, to which each gradient is added at the row of its index."""
+    table = call.result()
+    zeros = nest("-> v e", (), (table,))
+    values = (call.arg("grad_output"), call.arg("indices"))
+    added = nest("... e, ... -> ? e", values, (table,), _ADD)
+    return Work("scatter", (zeros, added))
+
+
+@work("aten.gather", "aten.take_along_dim")
+def gather(call: OpCall) -> Work:
+    """One element for each index."""
+    source, index = call.arg("self"), call.arg("index")
+    points = _names(index)
+    taken = _fitting(source, index, call.properties["dim"])
+    equation = f"{taken}, {points} -> {points}"
+    return Work("gather", (nest(equation, (source, index), (call.result(),)),))
+
+
+@work("aten.index_select", "aten._index_select")
+def index_select(call: OpCall) -> Work:
+    """One slice for each index."""
+    source, index = call.arg("self"), call.arg("index")
+    names = _names(source).split()
+    along = call.properties["dim"]
+    taken = " ".join([*names[:along], "?", *names[along:][1:]])
+    points = " ".join([*names[:along], "i", *names[along:][1:]])
+    return Work("gather", (nest(f"{taken}, i -> {points}", (source, index), (call.result(),)),))
+
+
+@work("aten.take", "aten.index", "aten._unsafe_index")
+def index(call: OpCall) -> Work:
+    """One element of the tensor for each of the result; how they are found, the indices say."""
+    source, result = call.arg("self"), call.result()
+    taken = nest(f"{_unknown(source)} -> {_names(result)}", (source,), (result,))
+    return Work("gather", (taken, *_read_whole([*call.list("indices"), *_maybe(call, "index")])))
+
+
+@work("aten.index_put", "aten._unsafe_index_put", "aten._index_put_impl", "aten.put")
+def index_put(call: OpCall) -> Work:
+    """Values go, or are added, to the elements that the indices name."""
+    values = call.get("values") or call.arg("source")
+    shape = _largest([values, *call.list("indices")], call.result())
+    return _scatter(call, [*call.list("indices"), *_maybe(call, "index")], values, shape)
+
+
+@work(
+    "aten.scatter",
+    "aten.scatter_add",
+    "aten.scatter_reduce",
+    "aten.index_add",
+    "aten.index_copy",
+    "aten.index_reduce",
+    "aten.index_fill",
+    "aten.masked_scatter",
+)
+def scatter(call: OpCall) -> Work:
+    """Values go, or are added, to the elements that an index names."""
+    index = call.get("index") or call.arg("mask")
+    source = call.get("src") or call.get("source")
+    return _scatter(call, [index], source, (source or index).type.shape)
+
+
+def _scatter(call: OpCall, indices: Sequence[Value], values: Value | None, shape: tuple[int, ...]) -> Work:
+    """Return the work of writing one element of the result for each of `shape`.
+
+    Unless the op works in place, all of the tensor is copied first.
+    """
+    base, result = call.arg("self"), call.result()
+    adds = "add" in call.name or "reduce" in call.name or bool(call.properties.get("accumulate"))
+    points = [f"p{i}" for i in range(len(shape))]
+    reads, terms = [], []
+    if adds:
+        reads.append(result._replace(name="self"))
+        terms.append(_unknown(result))
+    if values and len(values.type.shape) <= len(points):
+        reads.append(values)
+        terms.append(" ".join(points[len(points) - len(values.type.shape) :]))
+    equation = f"{', '.join(terms)} -> {_unknown(result)}"
+    sizes = dict(zip(points, shape, strict=True))
+    put = nest(equation, reads, (result,), _ADD if adds else _NONE, sizes=sizes, reduction=points)
+    copied = () if call.in_place else (elementwise((base,), (result,), _NONE),)
+    return Work("scatter", (*copied, put, *_read_whole(indices)))
+
+
+def _largest(values: Sequence[Value], target: Value) -> tuple[int, ...]:
+    """Return the shape of the elements that an index_put writes, at most all of `target`."""
+    most = max(values, key=lambda each: each.type.numel)
+    return most.type.shape if most.type.numel <= target.type.numel else target.type.shape
+
+
+def _maybe(call: OpCall, name: str) -> list[Value]:
+    value = call.get(name)
+    return [value] if value else []
+
+
+def _read_whole(values: Sequence[Value]) -> tuple[Nest, ...]:
+    return tuple(elementwise((each,), (), _NONE, prefix=f"i{at}_") for at, each in enumerate(values))
+
+
+def _names(value: Value) -> str:
+    return " ".join(f"d{i}" for i in range(len(value.type.shape)))
+
+
+def _unknown(value: Value) -> str:
+    return " ".join("?" for _ in value.type.shape)
+
+
+def _fitting(source: Value, index: Value, along: int) -> str:
+    """Return the term of a tensor gathered along one dim; the others go with those of the index."""
+    rank = len(source.type.shape)
+    sizes = zip(source.type.shape, index.type.shape, strict=True)
+    return " ".join(
+        f"d{i}" if i != along % rank and size == asked else "?" for i, (size, asked) in enumerate(sizes)
+    )

@@ -1,0 +1,98 @@
+"""Pooling over windows, its gradients, and resampling."""
+
+from collections.abc import Sequence
+from math import ceil
+
+from steelyard.compiler.semantics.call import OpCall, Value
+from steelyard.compiler.semantics.equation import nest
+from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.registry import register
+from steelyard.compiler.semantics.work import Work
+
+_ONE = Flops(pointwise=1)
+# Taps of an interpolation: a multiplication and an addition each.
+_TAPS = {"nearest": 0, "nearest_exact": 0, "linear": 2, "bilinear": 4, "trilinear": 8, "bicubic": 16}
+
+
+def _terms(rank: int, spatial: int) -> tuple[str, str, list[str]]:
+    """Return the terms of a tensor of windows and of their results, and the names of the taps."""
+    outer = [f"d{i}" for i in range(rank - spatial)]
+    places = [f"o{i}" for i in range(spatial)]
+    taps = [f"k{i}" for i in range(spatial)]
+    windows = [f"{place}+{tap}" for place, tap in zip(places, taps, strict=True)]
+    return " ".join([*outer, *windows]), " ".join([*outer, *places]), taps
+
+
+def _kernel(call: OpCall, large: Value, small: Value, spatial: int) -> Sequence[int]:
+    """Return the extents of a window; an adaptive one shares out the input."""
+    given = call.properties.get("kernel_size")
+    if given:
+        return [given] * spatial if isinstance(given, int) else [*given, *[given[0]] * (spatial - len(given))]
+    extents = zip(large.type.shape[-spatial:], small.type.shape[-spatial:], strict=True)
+    return [ceil(whole / part) for whole, part in extents]
+
+
+def _pool(call: OpCall, spatial: int, is_max: bool) -> Work:
+    source = call.arg("self")
+    windows, places, taps = _terms(len(source.type.shape), spatial)
+    sizes = dict(zip(taps, _kernel(call, source, call.result(), spatial), strict=True))
+    equation = f"{windows} -> {', '.join([places] * len(call.results))}"
+    combine = "other" if is_max else "sum"
+    return Work("reduction", (nest(equation, (source,), call.outputs, _ONE, sizes=sizes, combine=combine),))
+
+
+def _average_backward(call: OpCall, spatial: int) -> Work:
+    """Every element of a window gets its part of the gradient."""
+    grad, target = call.arg("grad_output"), call.result()
+    windows, places, taps = _terms(len(target.type.shape), spatial)
+    sizes = dict(zip(taps, _kernel(call, target, grad, spatial), strict=True))
+    return Work("reduction", (nest(f"{places} -> {windows}", (grad,), (target,), _ONE, sizes=sizes),))
+
+
+def _max_backward(call: OpCall, spatial: int) -> Work:
+    """Zeros, to which each gradient is added at the place of its maximum."""
+    grad, indices, target = call.arg("grad_output"), call.arg("indices"), call.result()
+    rank = len(target.type.shape)
+    _, places, _ = _terms(rank, spatial)
+    outer = " ".join(f"d{i}" for i in range(rank - spatial))
+    whole = " ".join([outer, *(f"x{i}" for i in range(spatial))])
+    gathered = " ".join([outer, *["?"] * spatial])
+    zeros = nest(f"-> {whole}", (), (target,))
+    added = nest(f"{places}, {places} -> {gathered}", (grad, indices), (target,), _ONE)
+    return Work("scatter", (zeros, added))
+
+
+def _resample(call: OpCall, spatial: int, taps: int, backward: bool) -> Work:
+    source, target = next(call.tensors), call.result()
+    rank = len(target.type.shape)
+    outer = " ".join(f"d{i}" for i in range(rank - spatial))
+    placed = " ".join([outer, *(f"o{i}" for i in range(spatial))])
+    gathered = " ".join([outer, *["?"] * spatial])
+    per_point = Flops(pointwise=2 * taps or int(backward))
+    equation = f"{placed} -> {gathered}" if backward else f"{gathered} -> {placed}"
+    return Work("scatter" if backward else "gather", (nest(equation, (source,), (target,), per_point),))
+
+
+def _declare(spatial: int) -> None:
+    rank = f"{spatial}d"
+    for name in (f"max_pool{rank}_with_indices", f"max_pool{rank}", f"adaptive_max_pool{rank}"):
+        register(f"aten.{name}", lambda call: _pool(call, spatial, is_max=True))
+        register(f"aten.{name}_backward", lambda call: _max_backward(call, spatial))
+    for name in (f"avg_pool{rank}", f"_adaptive_avg_pool{rank}", f"adaptive_avg_pool{rank}"):
+        register(f"aten.{name}", lambda call: _pool(call, spatial, is_max=False))
+        register(f"aten.{name}_backward", lambda call: _average_backward(call, spatial))
+
+
+def _declare_resampling(mode: str, spatial: int, taps: int) -> None:
+    op = f"upsample_{mode}{spatial}d"
+    for name in (op, f"_{op}", f"_{op}_aa"):
+        register(f"aten.{name}", lambda call: _resample(call, spatial, taps, backward=False))
+        register(f"aten.{name}_backward", lambda call: _resample(call, spatial, taps, backward=True))
+
+
+for _spatial in (1, 2, 3):
+    _declare(_spatial)
+    for _mode in ("nearest", "nearest_exact"):
+        _declare_resampling(_mode, _spatial, _TAPS[_mode])
+for _mode, _spatial in (("linear", 1), ("bilinear", 2), ("bicubic", 2), ("trilinear", 3)):
+    _declare_resampling(_mode, _spatial, _TAPS[_mode])

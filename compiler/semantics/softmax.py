@@ -1,0 +1,37 @@
+"""Softmax and its relatives along one dim."""
+
+from steelyard.compiler.semantics.call import OpCall
+from steelyard.compiler.semantics.equation import nest
+from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.registry import register
+from steelyard.compiler.semantics.work import Work
+
+# Of each element: softmax takes the maximum, subtracts it, sums exp and divides; its gradient is
+# y * (g - sum(g * y)). log_softmax subtracts log(sum) instead; its gradient is g - exp(y) * sum(g).
+SOFTMAX = Flops(pointwise=3, transcendental=2)
+SOFTMAX_BACKWARD = Flops(pointwise=4)
+_FLOPS = {
+    "_softmax": SOFTMAX,
+    "_safe_softmax": SOFTMAX,
+    "softmax": SOFTMAX,
+    "_log_softmax": Flops(pointwise=4, transcendental=1),
+    "log_softmax": Flops(pointwise=4, transcendental=1),
+    "_softmax_backward_data": SOFTMAX_BACKWARD,
+    "_log_softmax_backward_data": Flops(pointwise=3, transcendental=1),
+}
+
+
+def _declare(name: str, per_point: Flops) -> None:
+    def rule(call: OpCall) -> Work:
+        values = tuple(call.tensors)
+        dims = [f"d{i}" for i in range(len(values[0].type.shape))]
+        equation = f"{', '.join([' '.join(dims)] * len(values))} -> {' '.join(dims)}"
+        along = (dims[call.properties["dim"]],) if dims else ()
+        space = nest(equation, values, (call.result(),), per_point, reduction=along, combine="other")
+        return Work("softmax", (space,))
+
+    register(f"aten.{name}", rule)
+
+
+for _name, _flops in _FLOPS.items():
+    _declare(_name, _flops)
