@@ -48,6 +48,4 @@ def host_device(name: str, source: Source) -> Device:
 
 def _last_cache_bytes() -> int | None:
     sizes = [path.read_text(encoding="utf-8").strip() for path in _CACHES.glob("index*/size")]
-    return max(
-        (parse_bytes(size.removesuffix("K")) * KIB for size in sizes if size.endswith("K")), default=None
-    )
+    return max((int(size.removesuffix("K")) * KIB for size in sizes if size.endswith("K")), default=None)
