@@ -174,7 +174,7 @@ def _settle(function: FunctionStorages, offers: list[list[int | None]]) -> None:
 
 
 def _offer(function: FunctionStorages, index: int, call: CallOp) -> list[int | None]:
-    """For each operand of a call the bytes that the callee may free, None where the caller needs them still."""
+    """For each operand of a call the bytes that the callee may free, None where it may not."""
     used = [function.of[value] for value in call.operands]
     storages = function.storages
     return [

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 from math import fsum
-from typing import cast
+from typing import cast, get_args
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -29,8 +29,7 @@ from steelyard.hw.work import DType, ExecutionContext, ExecutionMode, KernelWork
 from steelyard.passes.kernels import kernels
 from steelyard.passes.totals import write_totals
 
-_MODES = ("eager", "graph", "compiled")
-# Devices have no rates of their own for these: complex numbers are pairs of reals, unsigned are as signed ones.
+# Devices have no rates of their own for complex and unsigned numbers.
 _ARITHMETIC = {"c32": "f16", "c64": "f32", "c128": "f64", "ui8": "i8", "none": "f32"}
 
 
@@ -39,8 +38,8 @@ class AnnotateLatencyPass(ModulePass):
     """Say of each op how long it takes on a device, by the roofline model.
 
     Reads `cost.work`. Writes `cost.latency` on each op and the entry `latency` of the module's `cost.totals`:
-    microseconds of the whole program (value, low, high) and by limiter. An op of unknown work is left out. The
-    low and high of the total are the sums of those of the ops, as if all erred alike.
+    microseconds of the whole program (value, low, high) and by limiter. An op of unknown work is left out.
+    The low and high of the total are the sums of those of the ops, as if all erred alike.
 
         %2 = aten.mm(%0, %1) {cost.latency = #cost.latency<us = [4.2, 3.1, 5.9], launch, analytic>, ...} : ...
 
@@ -66,11 +65,11 @@ class AnnotateLatencyPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate the ops of a module."""
-        if self.context not in _MODES:
+        if self.context not in get_args(ExecutionMode):
             raise UsageError(
                 what=f"there is no context {self.context!r}",
                 where="annotate-latency",
-                fix=did_you_mean(self.context, _MODES),
+                fix=did_you_mean(self.context, get_args(ExecutionMode)),
             )
         mode = cast(ExecutionMode, self.context)
         clock = _Clock(

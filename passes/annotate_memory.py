@@ -21,11 +21,11 @@ class AnnotateMemoryPass(ModulePass):
     """Say of each op how many bytes are alive before, at and after it.
 
     Reads types, aliases, phases and the roles of the arguments. Writes `cost.memory` on each op and the
-    entry `memory` of the module's `cost.totals`: the peak, the op and the module path where it is reached, and
-    what is alive there by role. Bytes are those of storages: views and in-place results take none. On a call
+    entry `memory` of the module's `cost.totals`: the peak, the op and the module path where it is reached,
+    and what is alive there by role. Bytes are those of storages: views and in-place results take none. On a call
     they are those of the function at its peak; inside a function that is called they count from its entry.
 
-        %2 = aten.relu(%1) {cost.memory = #cost.memory<live = [64, 128, 64], allocates = 64, frees = 64>} : ...
+        %2 = aten.relu(%1) {cost.memory = #cost.memory<live = [8, 16, 8], allocates = 8, frees = 8>} : ...
 
     Raises:
         IRError: the module is no program, or its types cannot be read.

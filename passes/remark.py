@@ -1,6 +1,6 @@
 """Remarks: what a pass did, could not do or found out, for whoever asked to hear it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def emit(remark: Remark) -> None:
 
 
 @contextmanager
-def collecting() -> Iterator[list[Remark]]:
+def collecting() -> Generator[list[Remark]]:
     """Collect the remarks that passes emit inside, in order."""
     remarks: list[Remark] = []
     token = _LISTENER.set(remarks)

@@ -1,7 +1,7 @@
 """Totals of a program: the module attribute `cost.totals`, one entry for each annotation."""
 
 from collections.abc import Mapping
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from xdsl.dialects.builtin import DictionaryAttr, ModuleOp
 from xdsl.ir import Attribute
@@ -31,7 +31,7 @@ def _to_dictionary(totals: Totals) -> DictionaryAttr:
 
 
 def _to(value: "Totals | Literal") -> Attribute:
-    return _to_dictionary(cast(Totals, value)) if isinstance(value, Mapping) else to_attribute(value)
+    return _to_dictionary(value) if isinstance(value, Mapping) else to_attribute(value)
 
 
 def _from_dictionary(attribute: DictionaryAttr) -> Totals:

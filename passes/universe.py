@@ -1,4 +1,4 @@
-"""What xDSL's own tools load of Steelyard: its dialects and its passes, each imported when it is asked for."""
+"""What xDSL's own tools load of Steelyard: its dialects and its passes, imported when asked for."""
 
 from xdsl.passes import ModulePass
 from xdsl.universe import Universe
