@@ -1,0 +1,44 @@
+"""`steelyard devices`: the hardware that Steelyard knows."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+devices = typer.Typer(help="The devices that are known.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@devices.command("list")
+def list_devices() -> None:
+    """List every device: its memory, its bandwidth and its largest dense peak up to 16 bits."""
+    from steelyard.hw.registry import device_names, load_device
+    from steelyard.hw.units import format_bytes
+
+    for name in device_names():
+        device = load_device(name)
+        bandwidth = device.memory_bandwidth_bytes_per_s
+        peaks = {**device.vector_peak_flops_per_s, **device.matrix_peak_flops_per_s}
+        dtype = next((each for each in ("bf16", "f16", "f32") if each in peaks), None)
+        typer.echo(
+            f"{name:18}{format_bytes(device.memory_capacity_bytes.value):>10}"
+            f"{f'{bandwidth.value / 1e9:,.0f} GB/s' if bandwidth else '-':>12}"
+            f"{f'{peaks[dtype].value / 1e12:,.1f} TFLOP/s {dtype}' if dtype else '-':>22}  {device.title}"
+        )
+
+
+@devices.command()
+def show(name: Annotated[str, typer.Argument(help="A name of `devices list`, or a .toml file.")]) -> None:
+    """Print every number of a device with its source."""
+    from steelyard.hw.device_file import dump_device
+    from steelyard.hw.registry import load_device
+
+    typer.echo(dump_device(load_device(name)), nl=False)
+
+
+@devices.command()
+def validate(file: Annotated[Path, typer.Argument(help="A device file.")]) -> None:
+    """Check a device file and report everything that is wrong with it."""
+    from steelyard.hw.registry import load_device
+
+    path = file if file.suffix == ".toml" else file.with_suffix(".toml")
+    typer.echo(f"{path}: {load_device(path).title} is valid")

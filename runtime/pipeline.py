@@ -1,0 +1,59 @@
+"""From a SPEC to an annotated program."""
+
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xdsl.dialects.builtin import ModuleOp
+
+from steelyard.compiler.context import make_context
+from steelyard.compiler.text import read_program
+from steelyard.passes.annotate_cost import AnnotateCostPass
+from steelyard.passes.annotate_latency import AnnotateLatencyPass
+from steelyard.passes.annotate_memory import AnnotateMemoryPass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a program is weighed for: a device by name or file, how it is run, whether TF32 is allowed."""
+
+    device: str = "cpu"
+    context: str = "eager"
+    tf32: bool = False
+
+
+def load_program(spec: str, choices: dict[str, Any]) -> ModuleOp:
+    """Capture a model, or read a `.mlir` file; what the model prints goes to stderr.
+
+    Args:
+        spec: A SPEC.
+        choices: Arguments of `CaptureOptions`; a `.mlir` file has made its own already.
+
+    Raises:
+        SteelyardError: The model cannot be captured, or the file not be read.
+    """
+    if spec.endswith(".mlir"):
+        return read_program(Path(spec))
+    # torch is imported only here, so that programs in files are weighed without it
+    from steelyard.compiler.frontend.capture import capture
+    from steelyard.compiler.frontend.import_graph import import_program
+    from steelyard.compiler.frontend.options import CaptureOptions
+    from steelyard.compiler.frontend.spec import load_spec
+
+    with redirect_stdout(sys.stderr):
+        options = CaptureOptions(**choices)
+        return import_program(capture(load_spec(spec, options), options))
+
+
+def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) -> None:
+    """Set `cost.work`, `cost.latency` and `cost.memory` on every op of a program.
+
+    Raises:
+        SteelyardError: The device is not known or lacks a rate; with `strict`, the work of an op is not known.
+    """
+    context = make_context()
+    AnnotateCostPass(strict=strict).apply(context, module)
+    AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32).apply(context, module)
+    AnnotateMemoryPass().apply(context, module)

@@ -1,0 +1,205 @@
+"""What the annotations of a program add up to: the totals, the groups they fall in, and the peak of memory."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import fsum, prod
+from typing import Literal
+
+from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.dialects.func import CallOp, FuncOp
+
+from steelyard.compiler.call_graph import callee_name
+from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, LatencyEstimate, WorkAttr
+from steelyard.compiler.dialects.kernel import FusedOp
+from steelyard.compiler.dialects.program import (
+    OP_PATH,
+    PATH,
+    PHASE,
+    ROLE,
+    argument_texts,
+    entry_function,
+    text_attribute,
+)
+from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.compiler.liveness import Liveness, LiveStorage, liveness
+from steelyard.compiler.storage import join_paths
+
+Grouping = Literal["module", "op", "phase"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What some ops cost together, and what the modules they belong to hold."""
+
+    ops: int = 0
+    flops: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    latency_us: float = 0.0
+    params: int = 0
+
+    def __add__(self, other: "Figures") -> "Figures":
+        return Figures(
+            self.ops + other.ops,
+            self.flops + other.flops,
+            self.bytes_read + other.bytes_read,
+            self.bytes_written + other.bytes_written,
+            self.latency_us + other.latency_us,
+            self.params + other.params,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run of one op: an op in a function that is called twice has two rows."""
+
+    op: str
+    path: str
+    phase: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The totals of one annotated program on one device.
+
+    Attributes:
+        model: The SPEC it was captured from.
+        mode: `training` or `inference`.
+        device: The name of the device.
+        params: Elements of all parameters, shared ones once.
+        total: Of all ops.
+        latency_us: Value, low and high, added up over the ops.
+        latency_by_limiter: Microseconds of the ops that each limiter holds back.
+        rows: Every op that runs, in order.
+        parameters: Elements by the path of the parameter.
+        memory: Live bytes.
+        unknown: How many ops of each name have no known work.
+    """
+
+    model: str
+    mode: Literal["training", "inference"]
+    device: str
+    params: int
+    total: Figures
+    latency_us: tuple[float, float, float]
+    latency_by_limiter: dict[str, float]
+    rows: tuple[Row, ...]
+    parameters: dict[str, int]
+    memory: Liveness
+    unknown: dict[str, int]
+
+    @property
+    def flops_by_phase(self) -> dict[str, int]:
+        """FLOPs of each phase, in the order in which they run."""
+        return {phase: figures.flops for phase, figures in self.group_flat("phase").items()}
+
+    @property
+    def memory_by_role(self) -> dict[str, int]:
+        """Bytes alive at the peak by role, the largest first."""
+        return _largest_first((each.role, each) for each in self.memory.peak)
+
+    @property
+    def memory_by_path(self) -> dict[str, int]:
+        """Bytes alive at the peak that are no parameters and the like, by module path, the largest first."""
+        own = ("gradient", "activation", "temporary")
+        return _largest_first((each.path, each) for each in self.memory.peak if each.role in own)
+
+    def group_flat(self, by: Literal["op", "phase"]) -> dict[str, Figures]:
+        """The figures by name of op or by phase, in the order in which they are first met."""
+        groups: dict[str, Figures] = {}
+        for row in self.rows:
+            name = row.op if by == "op" else row.phase
+            groups[name] = groups.get(name, Figures()) + row.figures
+        return groups
+
+
+def make_report(module: ModuleOp, device: str) -> Report:
+    """Add up the annotations of a module.
+
+    Args:
+        module: Went through annotate-cost and annotate-latency.
+        device: The device that the latencies are of.
+
+    Raises:
+        IRError: The module is no program.
+    """
+    memory = liveness(module)
+    entry = entry_function(module)
+    functions = {op.sym_name.data: op for op in module.body.ops if isinstance(op, FuncOp)}
+    rows, latencies = list[Row](), list[LatencyEstimate]()
+    unknown = Counter[str]()
+    for op, prefix in walk(entry, functions):
+        latency = op.attributes.get(LATENCY)
+        if isinstance(latency, LatencyAttr):
+            latencies.append(latency.data)
+        name = operator_name(op) if isinstance(op, TorchOp) else op.name
+        if not isinstance(op.attributes.get(WORK), WorkAttr):
+            unknown[name] += 1
+        path = join_paths(prefix, text_attribute(op, OP_PATH))
+        rows.append(Row(name, path, text_attribute(op, PHASE) or "forward", _figures(op)))
+    parameters = _parameters(entry)
+    return Report(
+        model=text_attribute(module, "program.model"),
+        mode="training" if entry.sym_name.data == "step" else "inference",
+        device=device,
+        params=sum(parameters.values()),
+        total=sum((row.figures for row in rows), Figures(params=sum(parameters.values()))),
+        latency_us=(
+            fsum(each.value_us for each in latencies),
+            fsum(each.low_us for each in latencies),
+            fsum(each.high_us for each in latencies),
+        ),
+        latency_by_limiter=_by_limiter(latencies),
+        rows=tuple(rows),
+        parameters=parameters,
+        memory=memory,
+        unknown=dict(unknown),
+    )
+
+
+def walk(
+    function: FuncOp, functions: dict[str, FuncOp], prefix: str = ""
+) -> Iterator[tuple[TorchOp | FusedOp, str]]:
+    """Yield every kernel that one run of a function runs, and the module path of the calls that lead to it."""
+    for op in function.body.block.ops:
+        if isinstance(op, CallOp):
+            path = join_paths(prefix, text_attribute(op, OP_PATH))
+            yield from walk(functions[callee_name(op)], functions, path)
+        elif isinstance(op, TorchOp | FusedOp):
+            yield op, prefix
+
+
+def _figures(op: TorchOp | FusedOp) -> Figures:
+    work, latency = op.attributes.get(WORK), op.attributes.get(LATENCY)
+    latency_us = latency.data.value_us if isinstance(latency, LatencyAttr) else 0.0
+    if not isinstance(work, WorkAttr):
+        return Figures(ops=1, latency_us=latency_us)
+    counts = work.data
+    return Figures(1, counts.flops, counts.bytes_read, counts.bytes_written, latency_us)
+
+
+def _by_limiter(latencies: list[LatencyEstimate]) -> dict[str, float]:
+    times: dict[str, list[float]] = {}
+    for each in latencies:
+        times.setdefault(each.limiter, []).append(each.value_us)
+    sums = {limiter: fsum(values) for limiter, values in times.items()}
+    return dict(sorted(sums.items(), key=lambda item: -item[1]))
+
+
+def _parameters(entry: FuncOp) -> dict[str, int]:
+    roles, paths = argument_texts(entry, ROLE), argument_texts(entry, PATH)
+    types = entry.function_type.inputs
+    return {
+        path: prod(kind.get_shape())
+        for role, path, kind in zip(roles, paths, types, strict=True)
+        if role == "parameter" and isinstance(kind, TensorType)
+    }
+
+
+def _largest_first(named: Iterator[tuple[str, LiveStorage]]) -> dict[str, int]:
+    sizes = Counter[str]()
+    for name, storage in named:
+        sizes[name] += storage.bytes
+    return dict(sizes.most_common())
