@@ -14,8 +14,8 @@ from steelyard.compiler.semantics.work import Work
 
 MAC = Flops(contraction=2)
 
-# q and s count positions of queries and keys, e and v the features of keys and values. A head h of the queries
-# shares head k of the keys with g - 1 others: h = k * g.
+# q and s count positions of queries and keys, e and v the features of keys and values. A head of the queries
+# shares head k of the keys with g - 1 others.
 QUERY, KEY, VALUE, OUT = "... k*g q e", "... k s e", "... k s v", "... k*g q v"
 SCORES = "... k g q s"
 _SIDES = (

@@ -11,7 +11,7 @@ from steelyard.hw.work import WorkKind
 
 MAC = Flops(contraction=2)
 MATRIX_UNIT_DEPTH = 8
-"""Fewest channels that a matrix unit takes at once: k of the TF32 instruction mma.m16n8k8 (PTX ISA 9.7.14)."""
+"""Channels that a matrix unit takes at once, at least: k of the PTX instruction mma.m16n8k8."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,17 @@ _FILLS = (
 )
 _SAME_PLACE = "clone _to_copy tril triu _conj_physical conj_physical alias_copy detach_copy"
 _REARRANGED = (
-    "roll flip constant_pad_nd slice_backward repeat expand_copy permute_copy transpose_copy slice_copy"
-    " reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d"
-    " repeat_interleave as_strided_copy unfold_copy _pad_circular im2col narrow_copy t_copy reshape_copy"
-    " _reshape_copy squeeze_copy unsqueeze_copy as_strided_scatter unfold_backward channel_shuffle"
-    " pixel_shuffle pixel_unshuffle native_channel_shuffle rot90"
+    "roll flip constant_pad_nd slice_backward repeat expand_copy permute_copy transpose_copy"
+    " slice_copy reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d"
+    " replication_pad2d replication_pad3d repeat_interleave as_strided_copy unfold_copy _pad_circular"
+    " im2col narrow_copy t_copy reshape_copy _reshape_copy squeeze_copy unsqueeze_copy"
+    " as_strided_scatter unfold_backward channel_shuffle pixel_shuffle pixel_unshuffle"
+    " native_channel_shuffle rot90"
 )
 
 
 def rearrange(source: Value, source_dims: Sequence[str], target: Value, target_dims: Sequence[str]) -> Work:
-    """Return the work of moving all of a tensor; only along the dims that both name does it keep its place."""
+    """Return the work of moving all of a tensor; along the dims that both name it keeps its place."""
     moved = set(source_dims).symmetric_difference(target_dims)
     take = nest(
         " ".join(source_dims) + " ->",
@@ -100,7 +101,7 @@ def cat(call: OpCall) -> Work:
     """Tensors side by side along one dim."""
     target = call.result()
     dims = _dims(target)
-    along = call.properties.get("dim", 0)
+    along = int(call.properties.get("dim", 0))
     nests: list[Nest] = [
         nest("-> " + " ".join(dims), (), (target,), reduction=(dims[along],), combine="other")
     ]

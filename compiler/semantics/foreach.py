@@ -8,9 +8,9 @@ from steelyard.compiler.semantics.registry import register, work_of
 from steelyard.compiler.semantics.work import Work
 
 _SINGLE = (
-    "abs acos add addcdiv addcmul asin atan ceil clamp_max clamp_min copy cos cosh div erf erfc exp expm1 floor"
-    " frac lerp lgamma log log10 log1p log2 max maximum minimum mul neg norm pow reciprocal round rsqrt sigmoid"
-    " sign sin sinh sqrt sub tan tanh trunc zero"
+    "abs acos add addcdiv addcmul asin atan ceil clamp_max clamp_min copy cos cosh div erf erfc exp"
+    " expm1 floor frac lerp lgamma log log10 log1p log2 max maximum minimum mul neg norm pow"
+    " reciprocal round rsqrt sigmoid sign sin sinh sqrt sub tan tanh trunc zero"
 )
 
 

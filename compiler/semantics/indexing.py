@@ -45,7 +45,7 @@ def index_select(call: OpCall) -> Work:
     """One slice for each index."""
     source, index = call.arg("self"), call.arg("index")
     names = _names(source).split()
-    along = call.properties["dim"]
+    along = int(call.properties["dim"]) % len(names)
     taken = " ".join([*names[:along], "?", *names[along:][1:]])
     points = " ".join([*names[:along], "i", *names[along:][1:]])
     return Work("gather", (nest(f"{taken}, i -> {points}", (source, index), (call.result(),)),))
@@ -63,8 +63,8 @@ def index(call: OpCall) -> Work:
 def index_put(call: OpCall) -> Work:
     """Values go, or are added, to the elements that the indices name."""
     values = call.get("values") or call.arg("source")
-    shape = _largest([values, *call.list("indices")], call.result())
-    return _scatter(call, [*call.list("indices"), *_maybe(call, "index")], values, shape)
+    indices = [*call.list("indices"), *_maybe(call, "index")]
+    return _scatter(call, indices, values, _placed(call, indices, values))
 
 
 @work(
@@ -81,7 +81,13 @@ def scatter(call: OpCall) -> Work:
     """Values go, or are added, to the elements that an index names."""
     index = call.get("index") or call.arg("mask")
     source = call.get("src") or call.get("source")
-    return _scatter(call, [index], source, (source or index).type.shape)
+    if "aten.scatter" in call.name or "dim" not in call.properties:
+        shape = index.type.shape
+    else:
+        # A whole slice for each index.
+        shape = list(call.result().type.shape)
+        shape[call.properties["dim"]] = index.type.numel
+    return _scatter(call, [index], source, tuple(shape))
 
 
 def _scatter(call: OpCall, indices: Sequence[Value], values: Value | None, shape: tuple[int, ...]) -> Work:
@@ -92,24 +98,30 @@ def _scatter(call: OpCall, indices: Sequence[Value], values: Value | None, shape
     base, result = call.arg("self"), call.result()
     adds = "add" in call.name or "reduce" in call.name or bool(call.properties.get("accumulate"))
     points = [f"p{i}" for i in range(len(shape))]
-    reads, terms = [], []
+    reads: list[Value] = []
+    terms: list[str] = []
     if adds:
         reads.append(result._replace(name="self"))
         terms.append(_unknown(result))
-    if values and len(values.type.shape) <= len(points):
-        reads.append(values)
-        terms.append(" ".join(points[len(points) - len(values.type.shape) :]))
     equation = f"{', '.join(terms)} -> {_unknown(result)}"
     sizes = dict(zip(points, shape, strict=True))
     put = nest(equation, reads, (result,), _ADD if adds else _NONE, sizes=sizes, reduction=points)
     copied = () if call.in_place else (elementwise((base,), (result,), _NONE),)
-    return Work("scatter", (*copied, put, *_read_whole(indices)))
+    given = [*indices, values] if values else indices
+    return Work("scatter", (*copied, put, *_read_whole(given)))
 
 
-def _largest(values: Sequence[Value], target: Value) -> tuple[int, ...]:
-    """Return the shape of the elements that an index_put writes, at most all of `target`."""
-    most = max(values, key=lambda each: each.type.numel)
-    return most.type.shape if most.type.numel <= target.type.numel else target.type.shape
+def _placed(call: OpCall, indices: Sequence[Value], values: Value) -> tuple[int, ...]:
+    """Return the shape of the elements that `indices` name: theirs, then the dims that they leave whole."""
+    if any(each.type.dtype in ("i1", "ui8") for each in indices):
+        return values.type.shape
+    rank = max((len(each.type.shape) for each in indices), default=0)
+    padded = [(1,) * (rank - len(each.type.shape)) + each.type.shape for each in indices]
+    common = tuple(map(max, zip(*padded, strict=True)))
+    given = dict(call.operands).get("indices")
+    named = [each is not None for each in given] if isinstance(given, tuple) else []
+    shape = call.result().type.shape
+    return common + tuple(size for i, size in enumerate(shape) if i >= len(named) or not named[i])
 
 
 def _maybe(call: OpCall, name: str) -> list[Value]:

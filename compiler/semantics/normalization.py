@@ -135,7 +135,7 @@ def batch_norm(call: OpCall) -> Work:
     "aten.miopen_batch_norm_backward",
 )
 def batch_norm_backward(call: OpCall) -> Work:
-    """One pass for the sums over each channel, which are also the gradients of weight and bias, one to apply."""
+    """One pass for the sums over each channel, which the gradients of weight and bias are, one to apply."""
     grad = next(each for name in ("grad_out", "grad_output") if (each := call.get(name)))
     source, weight = call.arg("input"), _given(call.get("weight"))
     masked = "output_mask" in call.properties

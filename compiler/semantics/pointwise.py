@@ -16,8 +16,9 @@ _PER_ELEMENT: dict[tuple[int, int], str] = {
     (1, 0): (
         "mul neg abs sign sgn ceil floor round trunc frac relu square eq ne lt le gt ge maximum minimum fmax"
         " fmin where clamp_min clamp_max logical_not logical_and logical_or logical_xor bitwise_not"
-        " bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift isnan isinf signbit isposinf isneginf"
-        " masked_fill threshold threshold_backward copysign nextafter heaviside __and__ __or__ __xor__"
+        " bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift isnan isinf"
+        " signbit isposinf isneginf masked_fill threshold threshold_backward copysign nextafter heaviside"
+        " __and__ __or__ __xor__"
         " __lshift__ __rshift__ _masked_scale"
     ),
     (2, 0): (

@@ -1,4 +1,4 @@
-"""Random numbers. What the generator computes is not counted, as it is integer work that no formula defines."""
+"""Random numbers. What the generator computes is not counted: no formula of the op defines it."""
 
 from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.nest import Flops
@@ -20,7 +20,7 @@ def _generate(call: OpCall) -> Work:
 
 @work("aten.bernoulli")
 def bernoulli(call: OpCall) -> Work:
-    """The chance of each element is a number, a tensor `p`, or the tensor itself unless it is filled in place."""
+    """The chance is a number, a tensor `p`, or the tensor itself unless it is filled in place."""
     chances = call.get("p") or (None if call.in_place or "p" in call.properties else call.arg("self"))
     return Work("random", (elementwise([chances] if chances else [], (call.result(),), Flops(pointwise=1)),))
 

@@ -26,7 +26,7 @@ def _declare(name: str, per_point: Flops) -> None:
         values = tuple(call.tensors)
         dims = [f"d{i}" for i in range(len(values[0].type.shape))]
         equation = f"{', '.join([' '.join(dims)] * len(values))} -> {' '.join(dims)}"
-        along = (dims[call.properties["dim"]],) if dims else ()
+        along = (dims[int(call.properties["dim"])],) if dims else ()
         space = nest(equation, values, (call.result(),), per_point, reduction=along, combine="other")
         return Work("softmax", (space,))
 
