@@ -4,15 +4,21 @@ import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.context import make_context
 from steelyard.compiler.text import read_program
+from steelyard.hw.registry import load_device
 from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate_latency import AnnotateLatencyPass
 from steelyard.passes.annotate_memory import AnnotateMemoryPass
+
+if TYPE_CHECKING:
+    from steelyard.compiler.frontend.model import LoadedModel
+    from steelyard.compiler.frontend.options import CaptureOptions
+    from steelyard.runtime.verify import Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,21 +45,46 @@ def load_program(spec: str, choices: dict[str, Any]) -> ModuleOp:
     # torch is imported only here, so that programs in files are weighed without it
     from steelyard.compiler.frontend.capture import capture
     from steelyard.compiler.frontend.import_graph import import_program
-    from steelyard.compiler.frontend.options import CaptureOptions
-    from steelyard.compiler.frontend.spec import load_spec
 
     with redirect_stdout(sys.stderr):
-        options = CaptureOptions(**choices)
-        return import_program(capture(load_spec(spec, options), options))
+        model, options = _load_model(spec, choices)
+        return import_program(capture(model, options))
+
+
+def verify_spec(spec: str, choices: dict[str, Any], device: str, tolerance: float) -> "Verification":
+    """Run a model on this machine and compare; what the model prints goes to stderr.
+
+    Args:
+        spec: A SPEC that is no `.mlir` file.
+        choices: Arguments of `CaptureOptions`.
+        device: The name or the file of this machine's device.
+        tolerance: See `runtime.verify`.
+
+    Raises:
+        SteelyardError: The model cannot be captured or run, or the device is not known.
+    """
+    load_device(device)  # before the model is built
+    from steelyard.runtime.verify import verify
+
+    with redirect_stdout(sys.stderr):
+        return verify(*_load_model(spec, choices), device, tolerance)
 
 
 def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) -> None:
     """Set `cost.work`, `cost.latency` and `cost.memory` on every op of a program.
 
     Raises:
-        SteelyardError: The device is not known or lacks a rate; with `strict`, the work of an op is not known.
+        SteelyardError: The device is not known or lacks a rate; with `strict`, an op's work is not known.
     """
     context = make_context()
     AnnotateCostPass(strict=strict).apply(context, module)
     AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32).apply(context, module)
     AnnotateMemoryPass().apply(context, module)
+
+
+def _load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, CaptureOptions]":
+    from steelyard.compiler.frontend.options import CaptureOptions
+    from steelyard.compiler.frontend.spec import load_spec
+
+    options = CaptureOptions(**choices)
+    return load_spec(spec, options), options

@@ -1,4 +1,4 @@
-"""What the annotations of a program add up to: the totals, the groups they fall in, and the peak of memory."""
+"""What the annotations of a program add up to: totals, the groups they fall in, the peak of memory."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ class Report:
 
     Attributes:
         model: The SPEC it was captured from.
-        mode: `training` or `inference`.
+        mode: `train` or `inference`.
         device: The name of the device.
         params: Elements of all parameters, shared ones once.
         total: Of all ops.
@@ -79,7 +79,7 @@ class Report:
     """
 
     model: str
-    mode: Literal["training", "inference"]
+    mode: Literal["train", "inference"]
     device: str
     params: int
     total: Figures
@@ -142,7 +142,7 @@ def make_report(module: ModuleOp, device: str) -> Report:
     parameters = _parameters(entry)
     return Report(
         model=text_attribute(module, "program.model"),
-        mode="training" if entry.sym_name.data == "step" else "inference",
+        mode="train" if entry.sym_name.data == "step" else "inference",
         device=device,
         params=sum(parameters.values()),
         total=sum((row.figures for row in rows), Figures(params=sum(parameters.values()))),
@@ -162,7 +162,7 @@ def make_report(module: ModuleOp, device: str) -> Report:
 def walk(
     function: FuncOp, functions: dict[str, FuncOp], prefix: str = ""
 ) -> Iterator[tuple[TorchOp | FusedOp, str]]:
-    """Yield every kernel that one run of a function runs, and the module path of the calls that lead to it."""
+    """Yield every kernel that a function runs, and the module path of the calls that lead to it."""
     for op in function.body.block.ops:
         if isinstance(op, CallOp):
             path = join_paths(prefix, text_attribute(op, OP_PATH))

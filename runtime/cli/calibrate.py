@@ -3,20 +3,26 @@
 from pathlib import Path
 from typing import Annotated
 
+import typer
 from typer import Option
 
 
 def calibrate(
     output: Annotated[Path, Option("-o", help="The device file to write.")] = Path("local-cpu.toml"),
-    threads: Annotated[
-        list[int] | None, Option(help="Numbers of threads to measure; may be repeated.")
-    ] = None,
+    threads: Annotated[list[int] | None, Option(help="Threads to measure with; may be repeated.")] = None,
 ) -> None:
-    """Measure this machine's CPU, in under two minutes, so that predictions for it are fitted."""
+    """Measure this machine's CPU into a device file, in under two minutes."""
     from steelyard.hw.device_file import write_device
+    from steelyard.hw.errors import UsageError
     from steelyard.runtime.calibrate import calibrate as measure
-    from steelyard.runtime.cli.progress import say
 
-    device = measure(tuple(threads) if threads else None, say)
+    if not output.absolute().parent.is_dir():  # before minutes are spent
+        raise UsageError(what=f"the folder of {output} does not exist", where="-o")
+    device = measure(tuple(threads) if threads else None, _show)
     write_device(output, device)
-    say(f"wrote {output}; use it with --device {output}")
+    typer.echo(f"wrote {output}; use it with --device {output}", err=True)
+
+
+def _show(done: int, total: int, label: str) -> None:
+    bar = "#" * (30 * done // total)
+    typer.echo(f"\r[{bar:<30}] {done}/{total} {label:<40}", err=True, nl=done == total)

@@ -2,17 +2,17 @@
 
 import typer
 
-from steelyard.runtime.cli.options import Batch, ImageSize, Sequence, Spec, Train
+from steelyard.runtime.cli import options as given
 
 _CHECK_FAILED = 1
 
 
 def check(
-    spec: Spec,
-    train: Train = False,
-    batch: Batch = None,
-    sequence: Sequence = None,
-    image_size: ImageSize = None,
+    spec: given.Spec,
+    train: given.Train = False,
+    batch: given.Batch = None,
+    sequence: given.Sequence = None,
+    image_size: given.ImageSize = None,
 ) -> None:
     """List the ops whose work is not known, with the source lines they come from."""
     from steelyard.runtime.pipeline import load_program

@@ -34,8 +34,8 @@ app.add_typer(devices, name="devices")
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line and leave with its exit code.
 
-    0: done. 1: a check failed. 2: usage or bad input. 3: a prediction out of tolerance. 70: a bug of ours, with
-    a file that reproduces it. 130: interrupted.
+    0: done. 1: a check failed. 2: usage or bad input. 3: a prediction out of tolerance. 70: a bug of
+    ours, with a file that reproduces it. 130: interrupted.
     """
     given = sys.argv[1:] if arguments is None else arguments
     try:
