@@ -95,7 +95,7 @@ def tensor_type(attribute: Attribute) -> TensorType | None:
         return None
     if not isinstance(attribute, builtin.TensorType):
         raise IRError(what=f"{attribute} is not the type of a tensor", fix="use tensor<4x8xf32> or the like")
-    text = str(cast(Attribute, attribute.element_type))
+    text = str(cast("builtin.TensorType[Attribute]", attribute).element_type)
     dtype = "f8" if text.startswith("f8") else _COMPLEX.get(text, text)
     shape = attribute.get_shape()
     if dtype not in ITEM_BYTES or any(size < 0 for size in shape):
@@ -191,5 +191,4 @@ def _value(parameter: Parameter, given: dict[str, Argument]) -> object:
     except (ValueError, SyntaxError):
         return text  # such as contiguous_format
     # `int[2] stride=1` is short for a list.
-    is_list = parameter.kind.endswith("]") and not isinstance(value, list)
-    return [value] if is_list else cast(object, value)
+    return [value] if parameter.kind.endswith("]") and isinstance(value, int) else value

@@ -22,8 +22,9 @@ class AnnotateMemoryPass(ModulePass):
 
     Reads types, aliases, phases and the roles of the arguments. Writes `cost.memory` on each op and the
     entry `memory` of the module's `cost.totals`: the peak, the op and the module path where it is reached,
-    and what is alive there by role. Bytes are those of storages: views and in-place results take none. On a call
-    they are those of the function at its peak; inside a function that is called they count from its entry.
+    and what is alive there by role. Bytes are those of storages: views and in-place results take none. On a
+    call they are those of the function at its peak; inside a function that is called they count from its
+    entry.
 
         %2 = aten.relu(%1) {cost.memory = #cost.memory<live = [8, 16, 8], allocates = 8, frees = 8>} : ...
 
