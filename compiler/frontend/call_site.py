@@ -1,18 +1,21 @@
 """Where in the model an op is called from: the module and the line of source."""
 
+# pyright: standard
+
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-_TORCH = os.path.dirname(torch.__file__) + os.sep
-_OWN = os.path.realpath(os.path.dirname(__file__))
+_TORCH = str(Path(torch.__file__).parent) + os.sep
+_OWN = str(Path(__file__).resolve().parent)
 _STEP = "training_step.py"
 
 
@@ -56,10 +59,10 @@ class ModuleStack:
 
 
 def find_source() -> tuple[str, bool]:
-    """Return the innermost `file:line` of the call stack outside of torch, and if a loss function is on the way.
+    """Return the innermost `file:line` of the call stack outside of torch, and if a loss calls it.
 
-    The line is empty where the step itself calls torch, as for the optimizer. A function counts as a loss if its
-    name says so (`cross_entropy`, `mse_loss`, `ForCausalLMLoss`), which holds for torch and for transformers.
+    The line is empty where the step itself calls torch, as for the optimizer. A function counts as a loss if
+    its name says so (`cross_entropy`, `ForCausalLMLoss`), which holds for torch and for transformers.
     """
     frame = sys._getframe(1)
     is_loss = False
@@ -69,7 +72,7 @@ def find_source() -> tuple[str, bool]:
         if code.co_filename.endswith(_STEP) and _is_library(code.co_filename):
             break
         if not _is_library(code.co_filename):
-            return f"{os.path.basename(code.co_filename)}:{frame.f_lineno}", is_loss
+            return f"{Path(code.co_filename).name}:{frame.f_lineno}", is_loss
         frame = frame.f_back
     return "", is_loss
 

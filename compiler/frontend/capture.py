@@ -1,5 +1,7 @@
 """Capture of one step of a model as a graph of ATen calls, without its weights."""
 
+# pyright: standard
+
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +14,20 @@ from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.program import CapturedProgram, Phase
 from steelyard.compiler.frontend.recorder import Recorder
 from steelyard.compiler.frontend.torch_private import DATA_DEPENDENT, FakeTensorMode
-from steelyard.compiler.frontend.training_step import forward_step, make_optimizer, named_tensors, training_step
+from steelyard.compiler.frontend.training_step import (
+    forward_step,
+    make_optimizer,
+    named_tensors,
+    training_step,
+)
 from steelyard.hw.errors import CaptureError
 
 
 def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
     """Record what eager PyTorch dispatches for one step of `model` on CPU.
 
-    Nothing is computed and no weight is allocated: all tensors are fake. The training step is in its steady state
-    (optimizer state exists, gradients do not).
+    Nothing is computed and no weight is allocated: all tensors are fake. The training step is in its steady
+    state (optimizer state exists, gradients do not).
 
     Raises:
         CaptureError: The model's control flow depends on values, or it rejects its inputs.
@@ -55,9 +62,7 @@ def record(
     )
 
 
-def _add_arguments(
-    recorder: Recorder, built: BuiltModel, optimizer: torch.optim.Optimizer | None
-) -> None:
+def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim.Optimizer | None) -> None:
     for path, parameter in built.module.named_parameters():
         recorder.add_argument(parameter, "parameter", path)
     for path, buffer in built.module.named_buffers():

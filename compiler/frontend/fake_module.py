@@ -1,10 +1,12 @@
 """From a module whose weights are elsewhere (on the meta device, or read from a file) to fake CPU tensors."""
 
+# pyright: standard
+
 import torch
 
 
 def make_fake(module: torch.nn.Module) -> None:
-    """Replace each parameter and buffer by an empty CPU tensor of the active fake mode; shared ones stay shared.
+    """Replace each parameter and buffer by an empty tensor of the active fake mode; shared ones stay shared.
 
     `Module.to_empty` does not do: a fake mode refuses tensors that it did not make, and it unties weights.
     """

@@ -1,7 +1,10 @@
 """A model that a function in a user's file returns."""
 
+# pyright: standard
+
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +20,10 @@ from steelyard.hw.errors import CaptureError, did_you_mean
 class FileModel:
     """A function that returns `(module, example_inputs)` or `(module, example_inputs, loss)`.
 
-    The inputs are a tensor, a tuple of positional or a mapping of keyword arguments. `loss` takes the module's
-    outputs and returns a scalar; without it the sum of the first output is differentiated. In a capture the
-    function runs with fake tensors, so its weights take no memory.
+    The inputs are a tensor, a tuple of positional or a mapping of keyword arguments. `loss` takes the outputs
+    of the module and returns a scalar; without it the sum of the first output is differentiated. In a capture
+    the function runs with fake tensors, so its weights take no memory. The dtype of the options is the default
+    of torch while it runs.
     """
 
     spec: str
@@ -30,14 +34,14 @@ class FileModel:
         """Call the function; see `LoadedModel`."""
         torch.manual_seed(seed)
         module, inputs, *loss = self._call()
-        module.to(parse_dtype(self.options.dtype))
         module.train(self.options.train)
         if not self.options.dropout:
             _turn_off_dropout(module)
         return BuiltModel(module, bind_inputs(module, inputs), loss[0] if loss else sum_of_first_output)
 
     def _call(self) -> tuple[Any, ...]:
-        made = self.make()
+        with _default_dtype(parse_dtype(self.options.dtype)):
+            made = self.make()
         if isinstance(made, tuple) and len(made) in (2, 3) and isinstance(made[0], torch.nn.Module):
             return made
         raise CaptureError(
@@ -75,6 +79,16 @@ def sum_of_first_output(outputs: Any) -> torch.Tensor:
     while not isinstance(outputs, torch.Tensor):
         outputs = next(iter(outputs.values() if isinstance(outputs, Mapping) else outputs))
     return outputs.float().sum()
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _turn_off_dropout(module: torch.nn.Module) -> None:

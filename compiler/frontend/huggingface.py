@@ -1,5 +1,7 @@
 """Models of transformers, built from a configuration with random weights; nothing is downloaded."""
 
+# pyright: standard
+
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -43,7 +45,7 @@ class HuggingFaceModel:
             make_fake(module)
         module.train(self.options.train)
         inputs = self.task.inputs(self.config, self.options)
-        return BuiltModel(module, inputs, _get_loss, frozenset({"labels"}), _single_sequences)
+        return BuiltModel(module, inputs, _get_loss, frozenset({"labels"}), context=_single_sequences)
 
 
 def load_huggingface(
@@ -57,7 +59,9 @@ def load_huggingface(
     model_type = _ALIASES.get(model_type, model_type)
     if model_type not in CONFIG_MAPPING:
         raise CaptureError(
-            what=f"unknown model type {model_type!r}", where=spec, fix=did_you_mean(model_type, CONFIG_MAPPING)
+            what=f"unknown model type {model_type!r}",
+            where=spec,
+            fix=did_you_mean(model_type, CONFIG_MAPPING),
         )
     with _quiet():
         config = _make_config(spec, model_type, overrides, options)
@@ -81,11 +85,15 @@ def _make_config(
     known = _known_keys(cls())
     for key in overrides:
         if key not in known:
-            raise CaptureError(what=f"{model_type!r} has no key {key!r}", where=spec, fix=did_you_mean(key, known))
+            raise CaptureError(
+                what=f"{model_type!r} has no key {key!r}", where=spec, fix=did_you_mean(key, known)
+            )
     try:
         config = cls(**_nest(overrides))
     except Exception as error:
-        raise CaptureError(what=f"{model_type!r} rejects its configuration", where=spec, why=str(error)) from error
+        raise CaptureError(
+            what=f"{model_type!r} rejects its configuration", where=spec, why=str(error)
+        ) from error
     attention = options.attention or overrides.get("attn_implementation")
     if attention is not None:
         config._attn_implementation = attention
@@ -138,8 +146,11 @@ def _without_memory() -> Iterator[None]:
 
 @contextmanager
 def _single_sequences() -> Iterator[None]:
-    """Tell transformers that no sample packs several sequences, which it would find by reading the positions."""
-    with _quiet(), mock.patch.object(masking_utils, "find_packed_sequence_indices", lambda position_ids: None):
+    """Tell transformers that no sample packs several sequences, which it would read off the positions."""
+    with (
+        _quiet(),
+        mock.patch.object(masking_utils, "find_packed_sequence_indices", lambda position_ids: None),
+    ):
         yield
 
 

@@ -1,5 +1,7 @@
 """When storages really die, as against when they are last used."""
 
+# pyright: standard
+
 import weakref
 from functools import partial
 

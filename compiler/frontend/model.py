@@ -1,5 +1,7 @@
 """A model that can be built twice: with fake tensors to be captured, and with real ones to be run."""
 
+# pyright: standard
+
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext

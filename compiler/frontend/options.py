@@ -1,5 +1,7 @@
 """What may be chosen about a capture."""
 
+# pyright: standard
+
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,7 +9,12 @@ import torch
 
 from steelyard.hw.errors import UsageError, did_you_mean
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
+_DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float64": torch.float64,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +31,8 @@ class CaptureOptions:
         attention: `sdpa` or `eager`; by default the model's own choice.
         optimizer: `adamw`, `sgd` (with momentum) or `none`.
         autocast: The dtype of `torch.autocast` around forward and loss; none by default.
-        dropout: Keep the model's dropout. It is off by default, also in training, so that a step is a function
-            of its inputs and can be compared bit by bit.
+        dropout: Keep the model's dropout. It is off by default, also in training, so that a step depends on its
+            inputs alone and can be compared bit by bit.
         return_grads: Return the gradients after the loss, in the order of the parameters.
     """
 
@@ -49,7 +56,8 @@ class CaptureOptions:
         parse_dtype(self.autocast or self.dtype)
         if self.optimizer not in ("adamw", "sgd", "none"):
             raise UsageError(
-                what=f"unknown optimizer {self.optimizer!r}", fix=did_you_mean(self.optimizer, ["adamw", "sgd", "none"])
+                what=f"unknown optimizer {self.optimizer!r}",
+                fix=did_you_mean(self.optimizer, ["adamw", "sgd", "none"]),
             )
 
 

@@ -1,5 +1,7 @@
 """What capture returns: a graph of ATen calls and what its arguments and results are."""
 
+# pyright: standard
+
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -45,7 +47,7 @@ class Argument:
 class CapturedProgram:
     """The kernels that eager PyTorch dispatches for one step, in its order.
 
-    Every `call_function` node has `meta` entries `val` (a `TensorSpec`, or a tuple of them and None), `phase`,
+    Every `call_function` node has in its `meta`: `val` (a `TensorSpec`, or a tuple of them and None), `phase`,
     `path` (of the module; in the backward, of the module whose forward is differentiated) and `source`
     (`modeling_gpt2.py:215`). Targets are `OpOverload`s, `operator.getitem` and `drop`.
 
@@ -54,7 +56,7 @@ class CapturedProgram:
         model: The SPEC that was captured.
         graph: Placeholders in the order of `arguments`, then calls, then one output tuple.
         arguments: One for each placeholder.
-        results: Names of the outputs: `loss` and `grad:<parameter>` in training, those of the model otherwise.
+        results: Names of the outputs: `loss` and `grad:<parameter>` in training, else those of the model.
         constants: Values of buffers that are literals in the model's source, by path; they are small.
     """
 

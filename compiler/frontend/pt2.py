@@ -1,5 +1,7 @@
 """Models exported by `torch.export.save`."""
 
+# pyright: standard
+
 import zipfile
 from dataclasses import dataclass
 
@@ -62,7 +64,7 @@ def load_pt2(spec: str, options: CaptureOptions, *, allow_pickle: bool = False) 
         raise CaptureError(
             what=f"{spec} may run code when it is loaded",
             why=danger,
-            fix="export it again with torch.export.save, or pass --allow-pickle if you trust where it comes from",
+            fix="export it again with torch.export.save, or pass --allow-pickle if you trust its origin",
         )
     return ExportedModel(spec, options)
 

@@ -1,5 +1,7 @@
 """What a `.pt2` archive may hold so that reading it runs nothing that it brings along."""
 
+# pyright: standard
+
 import io
 import json
 import operator
@@ -11,15 +13,34 @@ from typing import Any
 import torch
 
 _OPERATORS = frozenset(
-    "getitem add sub mul truediv floordiv mod pow neg eq ne lt le gt ge and_ or_ not_".split()
+    [
+        "getitem",
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "neg",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+    ]
 ).intersection(dir(operator))
-_TARGET = re.compile(r"torch\.ops\.(?P<namespace>[a-z]\w*)\.[a-z_]\w*(\.[A-Za-z]\w*)?|torch\.sym_\w+|_operator\.(?P<operator>\w+)")
-# Expressions of symbolic shapes are given to eval: numbers, symbols, and sympy functions of them; no attributes.
+_TARGET = re.compile(
+    r"torch\.ops\.(?P<namespace>[a-z]\w*)\.[a-z_]\w*(\.[A-Za-z]\w*)?|torch\.sym_\w+"
+    r"|_operator\.(?P<operator>\w+)"
+)
+# Expressions of symbolic shapes are given to eval: only numbers, symbols and functions of sympy.
 _EXPRESSION = re.compile(r"(?!.*__)(?:[suz]f?\d+|[A-Z]\w*|\d+(?:\.\d+)?|[-+*/%(),<>=&|~ ])*")
 
 
 def find_danger(archive: zipfile.ZipFile) -> str | None:
-    """Return what in an archive of `torch.export.save` could run code when it is loaded; None if nothing can."""
+    """Return what in an archive of `torch.export.save` could run code when loaded; None if nothing can."""
     return next(_dangers(archive), None)
 
 

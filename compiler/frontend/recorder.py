@@ -1,5 +1,7 @@
 """Records the ATen ops that eager PyTorch dispatches below autograd as an FX graph."""
 
+# pyright: standard
+
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,9 +28,9 @@ _SILENT_NAMESPACES = ("profiler", "prim")
 class Recorder(TorchDispatchMode):
     """Appends every op dispatched inside to `graph`.
 
-    Ops run as they are dispatched, on fake tensors if a fake mode lies below. In-place ops stay in place; an op
-    with several results gets one `getitem` for each. The recorder holds no tensor, so that storages die when they
-    would without it; `finish` inserts `drop` where that is later than the last use.
+    Ops run as they are dispatched, on fake tensors if a fake mode lies below. In-place ops stay in place; an
+    op with several results gets one `getitem` for each. The recorder holds no tensor, so that storages die when
+    they would without it; `finish` inserts `drop` where that is later than the last use.
     """
 
     def __init__(self, root: torch.nn.Module, *, is_fake: bool) -> None:

@@ -1,5 +1,7 @@
 """From the text that names a model to something that can be captured or run."""
 
+# pyright: standard
+
 import ast
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +60,9 @@ def parse_huggingface(text: str) -> HuggingFaceSpec:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError as error:
         raise CaptureError(
-            what=f"cannot read the configuration of {text!r}", why=str(error), fix="write hf:gpt2?n_layer=4&n_head=2"
+            what=f"cannot read the configuration of {text!r}",
+            why=str(error),
+            fix="write hf:gpt2?n_layer=4&n_head=2",
         ) from error
     return HuggingFaceSpec(model_type, {key: _parse_value(value) for key, value in pairs})
 

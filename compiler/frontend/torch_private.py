@@ -1,5 +1,7 @@
 """The private parts of torch that capture relies on, checked with torch 2.11 and 2.13."""
 
+# pyright: standard
+
 import torch
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,

@@ -1,5 +1,7 @@
 """One step of a model: the same code is captured with fake tensors and run with real ones."""
 
+# pyright: standard
+
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +15,8 @@ from steelyard.compiler.frontend.program import Phase
 def make_optimizer(module: torch.nn.Module, options: CaptureOptions) -> torch.optim.Optimizer | None:
     """Make the fused optimizer of the options, whose state exists already.
 
-    Its state is made by a step with zero gradients, after which the state itself is as it was at the start: zero.
+    The state is made by a step with zero gradients and rate, which leaves the parameters as they are, all
+    moments zero, and AdamW's count of steps at 1.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     if options.optimizer == "none":
@@ -34,8 +37,8 @@ def training_step(
 ) -> dict[str, torch.Tensor]:
     """Run forward, loss, backward and optimizer; return the loss, and the gradients if asked for.
 
-    Gradients are cleared at the end, so that a step starts with parameters, buffers, optimizer state and inputs
-    alone. `enter` is told each phase as it begins.
+    Gradients are cleared at the end, so that a step starts with parameters, buffers, optimizer state and
+    inputs alone. `enter` is told each phase as it begins.
     """
     with built.context():
         enter("forward")
@@ -83,6 +86,12 @@ def named_tensors(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tenso
     if isinstance(value, torch.Tensor):
         yield name or "output", value
         return
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, (list, tuple))
+        else ()
+    )
     for key, item in items:
         yield from named_tensors(item, f"{name}.{key}" if name else str(key))

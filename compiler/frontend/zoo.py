@@ -1,5 +1,7 @@
 """Which class trains a transformers configuration, and what inputs it takes."""
 
+# pyright: standard
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +95,9 @@ class _Contrastive:
 _TASKS = (
     Task(_Contrastive(), _contrastive),
     Task(auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING, _speech),
-    Task(auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, _sequence_to_sequence, (("decoder_start_token_id", 0),)),
+    Task(
+        auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, _sequence_to_sequence, (("decoder_start_token_id", 0),)
+    ),
     # The published classifiers are of ImageNet; the configurations' own default is 2 labels.
     Task(auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, _image, (("num_labels", 1000),)),
     Task(auto.MODEL_FOR_MASKED_LM_MAPPING, _text),
