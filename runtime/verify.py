@@ -1,0 +1,161 @@
+"""Runs the program that was weighed and puts measurement beside prediction."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from xdsl.dialects.builtin import ModuleOp
+
+from steelyard.compiler.frontend.capture import capture
+from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.training_step import forward_step, make_optimizer, training_step
+from steelyard.passes.totals import read_totals
+from steelyard.runtime.execute import bind, compile_program, order_arguments
+from steelyard.runtime.measure import measure_peak_bytes, measure_time_s
+from steelyard.runtime.pipeline import Target, annotate_program
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A prediction beside a measurement; `ratio` is predicted over measured."""
+
+    predicted: float
+    measured: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Predicted over measured; 1 is right."""
+        return self.predicted / self.measured if self.measured else float("inf")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that are known, and the ratio."""
+        return {name: value for name, value in asdict(self).items() if value is not None} | {
+            "ratio": self.ratio
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify` found.
+
+    Attributes:
+        step_time_ms: Of one step, predicted and of eager PyTorch.
+        peak_memory_bytes: Of tensor storage, in a step of the steady state.
+        flops_ours: Of contractions (1 MAC = 2 FLOPs).
+        flops_torch: As torch's counter has them; it misses attention on CPU and grouped products.
+        different: Results and parameters that the program and eager PyTorch do not agree on bit for bit.
+        max_abs_diff: The largest difference among them.
+        tolerance: Relative deviation of time and memory that is accepted.
+    """
+
+    model: str
+    mode: str
+    device: str
+    step_time_ms: Comparison
+    peak_memory_bytes: Comparison
+    flops_ours: int
+    flops_torch: int
+    different: tuple[str, ...]
+    max_abs_diff: float
+    tolerance: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether results are equal, and time and memory within the tolerance."""
+        compared = (self.step_time_ms, self.peak_memory_bytes)
+        return not self.different and all(abs(c.ratio - 1) <= self.tolerance for c in compared)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as one object."""
+        return {
+            "model": self.model,
+            "mode": self.mode,
+            "device": self.device,
+            "step_time_ms": self.step_time_ms.to_json(),
+            "peak_memory_bytes": self.peak_memory_bytes.to_json(),
+            "flops": {"ours": self.flops_ours, "torch": self.flops_torch},
+            "numerics": {
+                "equal": not self.different,
+                "max_abs_diff": self.max_abs_diff,
+                "different": list(self.different),
+            },
+            "tolerance": self.tolerance,
+            "ok": self.ok,
+        }
+
+
+def verify(
+    model: LoadedModel, options: CaptureOptions, device: str, tolerance: float = 0.25, repeats: int = 3
+) -> Verification:
+    """Weighs one step of a model, runs it with random weights on this machine, and compares.
+
+    Raises:
+        SteelyardError: the model cannot be captured, the device is unknown, or the program cannot run.
+    """
+    options = replace(options, return_grads=options.train)
+    program = capture(model, options)
+    module = import_program(program)
+    annotate_program(module, Target(device=device))
+    predicted: Any = read_totals(module)
+
+    eager, eager_optimizer = _build(model, options)
+    with FlopCounterMode(display=False) as counter:
+        expected = _step(eager, eager_optimizer, options)
+    different = _run_and_compare(module, model, options, program.constants, eager, expected)
+
+    def step() -> None:
+        _step(eager, eager_optimizer, options)
+
+    time_ms = measure_time_s(step, repeats) * 1e3
+    peak = measure_peak_bytes(step, bind(eager, eager_optimizer).values())
+    time = predicted["latency"]
+    return Verification(
+        model=program.model,
+        mode="train" if options.train else "inference",
+        device=device,
+        step_time_ms=Comparison(time["value_us"] / 1e3, time_ms, time["low_us"] / 1e3, time["high_us"] / 1e3),
+        peak_memory_bytes=Comparison(predicted["memory"]["peak_bytes"], peak),
+        flops_ours=predicted["work"]["flops"]["contraction"],
+        flops_torch=counter.get_total_flops(),
+        different=tuple(different),
+        max_abs_diff=max(different.values(), default=0.0),
+        tolerance=tolerance,
+    )
+
+
+def _build(model: LoadedModel, options: CaptureOptions) -> tuple[BuiltModel, torch.optim.Optimizer | None]:
+    built = model.build(fake=False)
+    return built, make_optimizer(built.module, options) if options.train else None
+
+
+def _step(
+    built: BuiltModel, optimizer: torch.optim.Optimizer | None, options: CaptureOptions
+) -> dict[str, torch.Tensor]:
+    return training_step(built, optimizer, options) if options.train else forward_step(built, options)
+
+
+def _run_and_compare(
+    module: ModuleOp,
+    model: LoadedModel,
+    options: CaptureOptions,
+    constants: dict[str, torch.Tensor],
+    eager: BuiltModel,
+    expected: dict[str, torch.Tensor],
+) -> dict[str, float]:
+    """Runs the program on a second copy of the model; the largest difference of what is not bit-equal."""
+    built, optimizer = _build(model, options)
+    binding = bind(built, optimizer, constants)
+    results = compile_program(module)(*order_arguments(module, binding))
+    pairs = dict(zip(expected, zip(expected.values(), results, strict=True), strict=True))
+    for path, parameter in eager.module.named_parameters():
+        pairs[f"updated:{path}"] = (parameter.detach(), binding["parameter", path])
+    return {
+        name: (ours.double() - theirs.double()).abs().max().item()
+        for name, (theirs, ours) in pairs.items()
+        if not torch.equal(theirs, ours)
+    }
