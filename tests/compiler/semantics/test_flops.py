@@ -116,7 +116,9 @@ def test_mobilenet_v2_forward_and_backward_is_14_26_gflop(record: Callable[[], A
     import transformers
 
     with torch.device("meta"):
-        model = transformers.AutoModelForImageClassification.from_config(transformers.MobileNetV2Config())
+        model = transformers.AutoModelForImageClassification.from_config(
+            transformers.MobileNetV2Config(num_labels=1000)
+        )
         images = torch.empty(8, 3, 224, 224)
     with record() as recorder:
         model.train()(images).logits.sum().backward()

@@ -1,4 +1,4 @@
-"""Every kernel that eager PyTorch runs for the models of the zoo, in inference and training, is understood."""
+"""Every kernel that eager PyTorch runs for the models of the zoo, in inference and training, is known."""
 
 from collections.abc import Callable
 from typing import Any

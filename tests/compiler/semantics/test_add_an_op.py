@@ -1,0 +1,30 @@
+"""The how-to says what is true: its examples run, and a custom torch op is understood once it has an entry."""
+
+import re
+from pathlib import Path
+
+from steelyard.compiler.semantics.call import OpCall
+from steelyard.compiler.semantics.registry import einsum, work_of
+from steelyard.compiler.semantics.tensor_type import TensorType
+
+HOWTO = Path(__file__).parents[3] / "docs" / "howto" / "add-an-op.md"
+
+
+def test_the_examples_run():
+    code = "\n".join(re.findall(r"```python\n(.*?)```", HOWTO.read_text(), re.DOTALL))
+    exec(compile(code, str(HOWTO), "exec"), {})
+    x = TensorType((3, 4), "f32")
+    swish = work_of(OpCall("mylib.swish_", (("x", x),), {}, (x,)))
+    assert swish is not None
+    assert swish.flops.total == 4 * 12
+    assert swish.mutates == ("x",)
+
+
+def test_a_custom_op_of_torch_is_understood_once_it_has_an_entry():
+    x, y = TensorType((5, 3), "f32"), TensorType((3, 7), "f32")
+    call = OpCall("semantics_test.product", (("x", x), ("y", y)), {}, (TensorType((5, 7), "f32"),))
+    assert work_of(call) is None
+    einsum("semantics_test.product", "m k, k n -> m n")
+    work = work_of(call)
+    assert work is not None
+    assert work.flops.contraction == 2 * 5 * 3 * 7
