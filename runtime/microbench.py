@@ -17,7 +17,7 @@ _MIN_CALLS = 4
 
 
 def typical_s(run: Callable[[], object], *, kept_bytes: int = 0, budget_s: float = 0.12) -> float:
-    """Return the lower quartile of the seconds of single calls, since another process can only add to them.
+    """Return the lowest decile of the seconds of single calls, since another process can only add to them.
 
     Args:
         run: What to time; what it returns is kept until `WINDOW_BYTES` are, then all of it is freed.
@@ -31,15 +31,17 @@ def typical_s(run: Callable[[], object], *, kept_bytes: int = 0, budget_s: float
     end_s = perf_counter() + budget_s
     while len(calls_s) < _MIN_CALLS or perf_counter() < end_s:
         kept: list[object] = []
-        while len(kept) < window and (len(calls_s) < _MIN_CALLS or perf_counter() < end_s):
+        for _ in range(window):
             start_s = perf_counter()
             kept.append(run())
             calls_s.append(perf_counter() - start_s)
+            if len(calls_s) >= _MIN_CALLS and perf_counter() >= end_s:
+                break
         # Freeing is part of the cost: it is where the allocator returns pages.
         count, start_s = len(kept), perf_counter()
         kept.clear()
         frees_s.append((perf_counter() - start_s) / count)
-    return quantiles(calls_s, n=4)[0] + median(frees_s)
+    return quantiles(calls_s, n=10, method="inclusive")[0] + median(frees_s)
 
 
 @contextmanager
