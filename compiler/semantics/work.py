@@ -77,10 +77,12 @@ class Work:
         )
 
     def shardable(self, dim: str) -> bool:
-        """Return whether devices can each do a part of `dim` and need nothing from each other."""
-        return any(dim in nest.dims for nest in self.nests) and all(
-            dim not in nest.dims or (dim not in nest.reduction and self._splits(nest, dim))
-            for nest in self.nests
+        """Return whether devices can each do a part of `dim` with no exchange and no repetition."""
+        nests = [nest for nest in self.nests if dim in nest.dims]
+        return (
+            bool(nests)
+            and all(dim in nest.dims or not nest.per_point.total for nest in self.nests)
+            and all(dim not in nest.reduction and self._splits(nest, dim) for nest in nests)
         )
 
     def partial(self, dim: str) -> bool:
@@ -108,7 +110,8 @@ class Work:
     def _splits(self, nest: Nest, dim: str) -> bool:
         """Whether a cut of `dim` cuts every tensor of `nest` into blocks that do not overlap."""
         return all(
-            dims[0] == dim and prod(nest.dims[each] for each in dims) == size
+            dim == next((each for each in dims if nest.dims[each] > 1), dim)
+            and prod(nest.dims[each] for each in dims) == size
             for access in (*nest.reads, *nest.writes)
             for size, dims in zip(access.type.shape, access.dims, strict=True)
             if dims and dim in dims
