@@ -48,6 +48,8 @@ class Verification:
         peak_memory_bytes: Of tensor storage, in a step of the steady state.
         flops_ours: Of contractions (1 MAC = 2 FLOPs).
         flops_torch: As torch's counter has them; it misses attention on CPU and grouped products.
+        num_ops: Kernels and views of a step.
+        num_unknown: Those of them whose work is not known.
         different: Results and parameters that the program and eager PyTorch do not agree on bit for bit.
         max_abs_diff: The largest difference among them.
         tolerance: Relative deviation of time and memory that is accepted.
@@ -60,6 +62,8 @@ class Verification:
     peak_memory_bytes: Comparison
     flops_ours: int
     flops_torch: int
+    num_ops: int
+    num_unknown: int
     different: tuple[str, ...]
     max_abs_diff: float
     tolerance: float
@@ -79,6 +83,7 @@ class Verification:
             "step_time_ms": self.step_time_ms.to_json(),
             "peak_memory_bytes": self.peak_memory_bytes.to_json(),
             "flops": {"ours": self.flops_ours, "torch": self.flops_torch},
+            "coverage": {"ops": self.num_ops, "unknown": self.num_unknown},
             "numerics": {
                 "equal": not self.different,
                 "max_abs_diff": self.max_abs_diff,
@@ -122,6 +127,8 @@ def verify(
         peak_memory_bytes=Comparison(predicted["memory"]["peak_bytes"], peak),
         flops_ours=predicted["work"]["flops"]["contraction"],
         flops_torch=counter.get_total_flops(),
+        num_ops=predicted["work"]["coverage"]["ops"],
+        num_unknown=predicted["work"]["coverage"]["unknown"],
         different=tuple(different),
         max_abs_diff=max(different.values(), default=0.0),
         tolerance=tolerance,
