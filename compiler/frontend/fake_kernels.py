@@ -34,7 +34,7 @@ def _grouped_mm(
 
 
 def _layer_norm_backward(*args: Any) -> tuple[torch.Tensor | None, ...]:
-    """As the CPU kernel, whose gradients are contiguous; torch's meta kernel keeps the strides it is given."""
+    """As the CPU kernel, whose results are contiguous; torch's meta kernel keeps the strides it is given."""
     gradients = aten.native_layer_norm_backward.default(*args)
     return tuple(None if gradient is None else gradient.contiguous() for gradient in gradients)
 

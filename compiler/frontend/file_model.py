@@ -22,8 +22,8 @@ class FileModel:
 
     The inputs are a tensor, a tuple of positional or a mapping of keyword arguments. `loss` takes the outputs
     of the module and returns a scalar; without it the sum of the first output is differentiated. In a capture
-    the function runs with fake tensors, so its weights take no memory. The dtype of the options is the default
-    of torch while it runs.
+    the function runs with fake tensors, so its weights take no memory. The dtype of the options is torch's
+    default while it runs.
     """
 
     spec: str

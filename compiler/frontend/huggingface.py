@@ -18,7 +18,7 @@ from steelyard.compiler.frontend.fake_module import make_fake
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
 from steelyard.compiler.frontend.torch_private import unset_fake_temporarily
-from steelyard.compiler.frontend.zoo import Task, find_task
+from steelyard.compiler.frontend.zoo import Task, find_task, find_token_limit
 from steelyard.hw.errors import CaptureError, did_you_mean
 
 _ALIASES = {"resnet-50": "resnet"}
@@ -41,11 +41,27 @@ class HuggingFaceModel:
         with _quiet(), _without_memory() if fake else nullcontext():
             module = cls._from_config(self.config, dtype=parse_dtype(self.options.dtype))
             module.tie_weights()
+        self._check_length(module)
         if fake:
             make_fake(module)
         module.train(self.options.train)
         inputs = self.task.inputs(self.config, self.options)
         return BuiltModel(module, inputs, _get_loss, frozenset({"labels"}), context=_single_sequences)
+
+    def _check_length(self, module: torch.nn.Module) -> None:
+        """Refuse tokens beyond a table of learned positions; a fake lookup does not read its indices."""
+        limit, length = find_token_limit(self.config), self.options.sequence
+        if limit is None or length is None or length <= limit:
+            return
+        for name, part in module.named_modules():
+            is_positions = "position" in name or name.endswith("wpe")
+            if is_positions and isinstance(part, torch.nn.Embedding) and part.num_embeddings == limit:
+                raise CaptureError(
+                    what=f"{self.spec}: a sequence of {length} is longer than the model allows",
+                    where=name,
+                    why=f"it has learned positions for {limit} tokens, and {length} are asked for",
+                    fix=f"choose a sequence of at most {limit}, or a larger limit in the configuration",
+                )
 
 
 def load_huggingface(

@@ -31,8 +31,8 @@ class CaptureOptions:
         attention: `sdpa` or `eager`; by default the model's own choice.
         optimizer: `adamw`, `sgd` (with momentum) or `none`.
         autocast: The dtype of `torch.autocast` around forward and loss; none by default.
-        dropout: Keep the model's dropout. It is off by default, also in training, so that a step depends on its
-            inputs alone and can be compared bit by bit.
+        dropout: Keep the model's dropout. It is off by default, also in training, so that a step depends on
+            its inputs alone and can be compared bit by bit.
         return_grads: Return the gradients after the loss, in the order of the parameters.
     """
 

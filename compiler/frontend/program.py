@@ -47,7 +47,7 @@ class Argument:
 class CapturedProgram:
     """The kernels that eager PyTorch dispatches for one step, in its order.
 
-    Every `call_function` node has in its `meta`: `val` (a `TensorSpec`, or a tuple of them and None), `phase`,
+    Every `call_function` node has `meta`: `val` (a `TensorSpec`, or a tuple of them and None), `phase`,
     `path` (of the module; in the backward, of the module whose forward is differentiated) and `source`
     (`modeling_gpt2.py:215`). Targets are `OpOverload`s, `operator.getitem` and `drop`.
 

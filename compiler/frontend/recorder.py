@@ -29,8 +29,8 @@ class Recorder(TorchDispatchMode):
     """Appends every op dispatched inside to `graph`.
 
     Ops run as they are dispatched, on fake tensors if a fake mode lies below. In-place ops stay in place; an
-    op with several results gets one `getitem` for each. The recorder holds no tensor, so that storages die when
-    they would without it; `finish` inserts `drop` where that is later than the last use.
+    op with several results gets one `getitem` for each. The recorder holds no tensor, so that storages die
+    when they would without it; `finish` inserts `drop` where that is later than the last use.
     """
 
     def __init__(self, root: torch.nn.Module, *, is_fake: bool) -> None:

@@ -38,10 +38,16 @@ def find_task(config: PretrainedConfig) -> Task | None:
     return next((task for task in _TASKS if type(config) in task.classes), None)
 
 
+def find_token_limit(config: PretrainedConfig) -> int | None:
+    """Return how many positions a text configuration knows; None if it does not say."""
+    names = ("max_position_embeddings", "n_positions", "max_target_positions")
+    text = config.get_text_config()
+    return next((value for name in names if (value := getattr(text, name, None))), None)
+
+
 def _tokens(config: PretrainedConfig, options: CaptureOptions) -> torch.Tensor:
     text: Any = config.get_text_config()
-    limits = ("max_position_embeddings", "n_positions", "max_target_positions")
-    limit = next((value for name in limits if (value := getattr(text, name, None))), 128)
+    limit = find_token_limit(config) or 128
     return torch.randint(0, text.vocab_size, (options.batch or 1, options.sequence or min(128, limit)))
 
 

@@ -76,6 +76,21 @@ def test_rejected_configuration_is_an_error():
         capture(load_spec("hf:gpt2?n_embd=30&n_head=4", options), options)
 
 
+@pytest.mark.parametrize(
+    ("spec", "limit"), [("hf:gpt2?n_layer=1", 1024), ("hf:whisper?decoder_layers=1", 448)]
+)
+def test_sequence_beyond_learned_positions(spec, limit):
+    options = CaptureOptions(sequence=limit + 1)
+    with pytest.raises(CaptureError, match=f"positions for {limit} tokens, and {limit + 1}"):
+        capture(load_spec(spec, options), options)
+
+
+def test_unknown_attention():
+    options = CaptureOptions(attention="quick")
+    with pytest.raises(CaptureError, match="quick"):
+        capture(load_spec("hf:gpt2?n_layer=1", options), options)
+
+
 def test_text_that_is_no_spec():
     with pytest.raises(UsageError, match="hf:gpt2"):
         load_spec("gpt2", OPTIONS)
