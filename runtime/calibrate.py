@@ -38,11 +38,11 @@ def calibrate(
     each kind of kernel reaches are then those with which the roofline gives back what the probes took.
 
     Args:
-        threads: Numbers of threads to measure with; None for one and for all CPUs.
+        threads: Numbers of threads to measure with; None for all CPUs.
         progress: Told what is being measured.
         name: The name of the device.
     """
-    counts = threads or tuple(sorted({1, usable_cpus()}))
+    counts = threads or (usable_cpus(),)
     source = Source(title=f"calibrate on {cpu_model()}, torch {torch.__version__}", date=date.today())
     device = host_device(name, source)
     rates, moves = rate_probes(), list(memory_probes())
@@ -130,7 +130,7 @@ def _basics(threads: int, source: Source) -> Sustained:
     streams: list[Point] = []
     fresh: list[Point] = []
     for elements in _STREAM_ELEMENTS:
-        left, right, out = (torch.rand(elements) for _ in range(3))
+        left, right, out = (torch.ones(elements) for _ in range(3))
         touched_bytes, result_bytes = 12 * elements, 4 * elements
         warm_s = typical_s(lambda: _aten.add.out(left, right, out=out))  # noqa: B023
         warm_s = max(warm_s - dispatch_s, _LEAST_BUSY * warm_s)
