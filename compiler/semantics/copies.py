@@ -18,7 +18,7 @@ _REARRANGED = (
     "roll flip constant_pad_nd slice_backward repeat expand_copy permute_copy transpose_copy"
     " slice_copy reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d"
     " replication_pad2d replication_pad3d repeat_interleave as_strided_copy unfold_copy _pad_circular"
-    " im2col narrow_copy t_copy reshape_copy _reshape_copy squeeze_copy unsqueeze_copy"
+    " im2col narrow_copy t_copy _reshape_copy squeeze_copy unsqueeze_copy"
     " as_strided_scatter unfold_backward channel_shuffle pixel_shuffle pixel_unshuffle"
     " native_channel_shuffle rot90"
 )
@@ -96,7 +96,7 @@ def select_backward(call: OpCall) -> Work:
     return rearrange(source, kept, target, dims)
 
 
-@work("aten.cat", "aten.concat", "aten._cat", "aten.stack", "aten.hstack", "aten.vstack")
+@work("aten.cat", "aten.concat", "aten.stack", "aten.hstack", "aten.vstack")
 def cat(call: OpCall) -> Work:
     """Tensors side by side along one dim."""
     target = call.result()

@@ -40,7 +40,7 @@ def gather(call: OpCall) -> Work:
     return Work("gather", (nest(equation, (source, index), (call.result(),)),))
 
 
-@work("aten.index_select", "aten._index_select")
+@work("aten.index_select")
 def index_select(call: OpCall) -> Work:
     """One slice for each index."""
     source, index = call.arg("self"), call.arg("index")

@@ -50,7 +50,6 @@ def conversion(call: OpCall) -> Work:
     "aten.empty_strided",
     "aten.empty_permuted",
     "aten.resize",
-    "aten._record_stream",
 )
 def nothing(call: OpCall) -> Work:
     """Memory is taken at most, and not touched."""
