@@ -17,7 +17,7 @@ from steelyard.runtime.microbench import threads_set_to, typical_s
 from steelyard.runtime.probes import TORCH_DTYPES, Probe, memory_probes, rate_probes
 
 Progress = Callable[[int, int, str], None]
-"""Told before every measurement: how many are done, how many there are, and which comes next."""
+"""Told before every measurement, and after the last: how many are done, how many there are, which is next."""
 
 _aten = torch.ops.aten
 _TINY = (8, 8)
@@ -64,6 +64,7 @@ def calibrate(
                     memory_efficiency=bench.memory_efficiency(moves),
                 )
             )
+    steps.next("done")
     return replace(device, sustained=tuple(measured))
 
 

@@ -72,7 +72,7 @@ def test_every_number_is_measured_and_survives_the_file(device: Device, tmp_path
 @pytest.mark.usefixtures("device")
 def test_progress_counts_to_the_end(told: list[tuple[int, int]]) -> None:
     total = 2 * (1 + len(RATES) + len(MOVES))
-    assert told == [(done, total) for done in range(total)]
+    assert told == [(done, total) for done in range(total + 1)]
 
 
 def test_every_probe_runs_and_allocates_what_it_says() -> None:
