@@ -6,6 +6,7 @@ made it wrote. It lives from that op to the last op that uses any of its values.
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
@@ -79,13 +80,20 @@ def find_storages(graph: CallGraph) -> dict[str, FunctionStorages]:
     found: dict[str, FunctionStorages] = {}
     for name, function in graph.functions.items():
         found[name] = _Builder(function, found, reader).build()
-    offers: defaultdict[str, list[list[int | None]]] = defaultdict(list)
+    offers: defaultdict[str, list[list[_Offer]]] = defaultdict(list)
     for name in reversed(graph.functions):  # callers first
         _settle(found[name], offers[name])
         for index, op in enumerate(found[name].ops):
             if isinstance(op, CallOp):
-                offers[callee_name(op)].append(_offer(found[name], index, op))
+                offers[callee_name(op)].append(_offers(found[name], index, op))
     return found
+
+
+class _Offer(NamedTuple):
+    """What a call offers for one operand: the first operand with the same storage, the bytes to free."""
+
+    first: int
+    bytes: int | None
 
 
 class _Builder:
@@ -161,25 +169,36 @@ def join_paths(prefix: str, path: str) -> str:
     return f"{prefix}.{path}" if prefix and path else prefix or path
 
 
-def _settle(function: FunctionStorages, offers: list[list[int | None]]) -> None:
-    """Decide which storages a function frees, given what each of its calls offers it to free."""
-    own = function.storages[function.num_arguments :]
-    for storage in own:
+def _settle(function: FunctionStorages, offers: list[list[_Offer]]) -> None:
+    """Decide which storages a function frees, given what each of its calls offers it to free.
+
+    Arguments that share a storage in every call share one here too.
+    """
+    for storage in function.storages[function.num_arguments :]:
         storage.freed_here = not storage.escapes
-    for argument, sizes in zip(function.storages, map(set, zip(*offers, strict=True)), strict=False):
-        (size, *others) = sizes
-        if others or size is None or argument.escapes or argument.last_use < 0:
-            continue
-        argument.bytes, argument.freed_here = size, True
+    freeable: dict[int, int] = {}
+    for index, made in enumerate(zip(*offers, strict=True)):
+        argument, offer = function.storages[index], made[0]
+        if any(each != offer for each in made):
+            for first in {each.first for each in made}:
+                freeable.pop(first, None)
+        elif offer.first != index:
+            whole = function.storages[offer.first]
+            whole.last_use = max(whole.last_use, argument.last_use)
+            whole.escapes |= argument.escapes
+            argument.bytes = 0
+        elif offer.bytes is not None:
+            freeable[index] = offer.bytes
+    for index, size in freeable.items():
+        argument = function.storages[index]
+        if not argument.escapes and argument.last_use >= 0:
+            argument.bytes, argument.freed_here = size, True
 
 
-def _offer(function: FunctionStorages, index: int, call: CallOp) -> list[int | None]:
-    """For each operand of a call the bytes that the callee may free, None where it may not."""
+def _offers(function: FunctionStorages, index: int, call: CallOp) -> list[_Offer]:
     used = [function.of[value] for value in call.operands]
-    storages = function.storages
+    mine = function.storages
     return [
-        storages[k].bytes
-        if storages[k].freed_here and storages[k].last_use == index and used.count(k) == 1
-        else None
+        _Offer(used.index(k), mine[k].bytes if mine[k].freed_here and mine[k].last_use == index else None)
         for k in used
     ]

@@ -24,10 +24,24 @@ def _annotate_memory() -> type[ModulePass]:
     return AnnotateMemoryPass
 
 
+def _outline() -> type[ModulePass]:
+    from steelyard.passes.outline import OutlinePass
+
+    return OutlinePass
+
+
+def _inline() -> type[ModulePass]:
+    from steelyard.passes.inline import InlinePass
+
+    return InlinePass
+
+
 PASSES = {
     "annotate-cost": _annotate_cost,
     "annotate-latency": _annotate_latency,
     "annotate-memory": _annotate_memory,
+    "outline": _outline,
+    "inline": _inline,
 }
 """The passes by name; nothing is imported until one is called."""
 

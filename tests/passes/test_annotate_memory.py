@@ -176,7 +176,8 @@ def test_an_argument_that_one_caller_needs_still_is_freed_by_no_call() -> None:
 def test_a_result_that_the_kernel_leaves_undefined_takes_nothing() -> None:
     module = annotate("""
     builtin.module {
-      func.func @forward(%g : tensor<2x4xf32>, %x : tensor<2x4xf32>, %m : tensor<2x1xf32>, %w : tensor<4xf32>) {
+      func.func @forward(%g : tensor<2x4xf32>, %x : tensor<2x4xf32>, %m : tensor<2x1xf32>,
+                         %w : tensor<4xf32>) {
         %1, %2, %3 = aten.native_layer_norm_backward(%g, %x, [4], %m, %m, %w, %w, [false, true, false])
           : none, tensor<4xf32>, none
         func.return
