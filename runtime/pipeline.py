@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.context import make_context
 from steelyard.compiler.text import read_program
+from steelyard.hw.errors import UsageError
 from steelyard.hw.registry import load_device
 from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate_latency import AnnotateLatencyPass
@@ -63,6 +64,12 @@ def verify_spec(spec: str, choices: dict[str, Any], device: str, tolerance: floa
     Raises:
         SteelyardError: The model cannot be captured or run, or the device is not known.
     """
+    if spec.endswith(".mlir"):
+        raise UsageError(
+            what=f"{spec} cannot be verified",
+            why="a program has no weights, and no model in PyTorch to compare with",
+            fix="give the SPEC that it was captured from, such as hf:gpt2",
+        )
     load_device(device)  # before the model is built
     from steelyard.runtime.verify import verify
 

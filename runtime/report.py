@@ -65,7 +65,7 @@ class Report:
     """The totals of one annotated program on one device.
 
     Attributes:
-        model: The SPEC it was captured from.
+        model: The SPEC it was captured from; `program` if it was not.
         mode: `train` or `inference`.
         device: The name of the device.
         params: Elements of all parameters, shared ones once.
@@ -141,7 +141,7 @@ def make_report(module: ModuleOp, device: str) -> Report:
         rows.append(Row(name, path, text_attribute(op, PHASE) or "forward", _figures(op)))
     parameters = _parameters(entry)
     return Report(
-        model=text_attribute(module, "program.model"),
+        model=text_attribute(module, "program.model") or "program",
         mode="train" if entry.sym_name.data == "step" else "inference",
         device=device,
         params=sum(parameters.values()),

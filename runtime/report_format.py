@@ -35,7 +35,7 @@ def format_table(report: Report, device: Device, by: Grouping, depth: int, secon
     known = report.total.ops - sum(report.unknown.values())
     lines += [
         "",
-        f"{report.model or 'program'}: {report.mode}, {report.params:,} parameters, {known} of "
+        f"{report.model}: {report.mode}, {report.params:,} parameters, {known} of "
         f"{report.total.ops} ops costed, weighed in {seconds:.1f} s",
         "",
         verdict(report, device),

@@ -38,7 +38,9 @@ def show(name: Annotated[str, typer.Argument(help="A name of `devices list`, or 
 @devices.command()
 def validate(file: Annotated[Path, typer.Argument(help="A device file.")]) -> None:
     """Check a device file and report everything that is wrong with it."""
+    from steelyard.hw.errors import UsageError
     from steelyard.hw.registry import load_device
 
-    path = file if file.suffix == ".toml" else file.with_suffix(".toml")
-    typer.echo(f"{path}: {load_device(path).title} is valid")
+    if file.suffix != ".toml":
+        raise UsageError(what=f"{file} is no device file", why="the name of a device file ends in .toml")
+    typer.echo(f"{file}: {load_device(file).title} is valid")
