@@ -13,9 +13,10 @@ from steelyard.compiler.dialects.cost import WORK, UnknownAttr, WorkAttr, WorkCo
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.program import PHASE, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
-from steelyard.compiler.op_call import CallFacts, CallReader, size_bytes, where
+from steelyard.compiler.op_call import CallFacts, CallReader, where
 from steelyard.compiler.semantics.work import Work
 from steelyard.hw.errors import IRError
+from steelyard.passes.fused_work import fused_work
 from steelyard.passes.kernels import kernels, members
 from steelyard.passes.remark import Remark, emit
 from steelyard.passes.totals import write_totals
@@ -86,25 +87,11 @@ class _Annotator:
 
     def _fused(self, kernel: FusedOp) -> Attribute:
         """One kernel reads its operands and writes its results; what it passes on stays on chip."""
-        inside = [self.annotate(op) for op in members(kernel) if isinstance(op, TorchOp)]
-        known = [work for work in inside if work is not None]
-        if len(known) < len(inside) or not known:
-            return UnknownAttr()
-        largest = max(known, key=lambda work: work.flops)
-        read = sum(size_bytes(value.type) for value in set(kernel.operands))
-        written = sum(size_bytes(value.type) for value in kernel.results)
-        return WorkAttr(
-            WorkCounts(
-                kind=largest.kind,
-                dtype=largest.dtype,
-                contraction_flops=sum(work.contraction_flops for work in known),
-                pointwise_flops=sum(work.pointwise_flops for work in known),
-                transcendental_flops=sum(work.transcendental_flops for work in known),
-                bytes_read=read,
-                bytes_written=written,
-                bytes_unique=read + written,
-            )
-        )
+        inside = [op for op in members(kernel) if isinstance(op, TorchOp)]
+        for op in inside:
+            self.annotate(op)
+        work = fused_work(inside, kernel.operands, kernel.results)
+        return WorkAttr(work) if work else UnknownAttr()
 
 
 def _counts(work: Work) -> WorkAttr:
@@ -143,10 +130,10 @@ class _Totals:
         self._bytes["written"] += times * work.bytes_written
         self._bytes["unique"] += times * work.bytes_unique
 
-    def entry(self) -> dict[str, Counter[str]]:
+    def entry(self) -> dict[str, dict[str, int]]:
         return {
             "flops": self._flops,
-            "flops_by_phase": self._phases,
+            "flops_by_phase": dict(sorted(self._phases.items())),
             "bytes": self._bytes,
             "coverage": self._coverage,
         }

@@ -72,7 +72,7 @@ class AnnotateLatencyPass(ModulePass):
                 fix=did_you_mean(self.context, get_args(ExecutionMode)),
             )
         mode = cast(ExecutionMode, self.context)
-        clock = _Clock(
+        clock = Clock(
             Roofline(
                 load_device(self.device), ExecutionContext(mode=mode, tf32=self.tf32, threads=self.threads)
             )
@@ -89,7 +89,9 @@ class AnnotateLatencyPass(ModulePass):
         write_totals(op, "latency", {"device": self.device, "context": self.context, **totals.entry()})
 
 
-class _Clock:
+class Clock:
+    """Times kernels by their work; what it found for one it knows for all that are like it."""
+
     def __init__(self, roofline: Roofline) -> None:
         self._roofline = roofline
         self._reader = CallReader()
@@ -105,9 +107,13 @@ class _Clock:
         # All that a fused kernel writes is new.
         is_fused = isinstance(kernel, FusedOp)
         allocated = work.data.bytes_written if is_fused else self._reader.read(kernel).allocated_bytes
-        key = work.data, allocated
+        return self.time_work(work.data, allocated)
+
+    def time_work(self, work: WorkCounts, allocated_bytes: int) -> LatencyAttr:
+        """The latency of a kernel of this work, of whose results so many bytes are fresh storage."""
+        key = work, allocated_bytes
         if key not in self._known:
-            self._known[key] = self._estimate(work.data, allocated)
+            self._known[key] = self._estimate(work, allocated_bytes)
         return self._known[key]
 
     def _estimate(self, work: WorkCounts, allocated_bytes: int) -> LatencyAttr:

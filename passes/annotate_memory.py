@@ -50,7 +50,7 @@ class AnnotateMemoryPass(ModulePass):
             "peak_bytes": found.peak_bytes,
             "peak_op": _name(found.peak_at[-1]) if found.peak_at else "",
             "peak_path": path,
-            "peak_bytes_by_role": by_role,
+            "peak_bytes_by_role": dict(sorted(by_role.items())),
         }
         write_totals(op, "memory", totals)
 

@@ -49,7 +49,7 @@ def _inline(call: CallOp, callee: FuncOp) -> None:
                 old.replace_all_uses_with(mapping[new])
             continue
         copy = op.clone(mapping)
-        if prefix:
+        if prefix and OP_PATH in op.attributes:
             copy.attributes[OP_PATH] = StringAttr(join_paths(prefix, text_attribute(op, OP_PATH)))
         block.insert_op_before(copy, call)
     call.detach()

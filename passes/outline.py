@@ -13,7 +13,7 @@ from xdsl.passes import ModulePass
 
 from steelyard.compiler.call_graph import call_graph
 from steelyard.compiler.dialects.cost import MEMORY
-from steelyard.compiler.dialects.program import OP_PATH, text_attribute
+from steelyard.compiler.dialects.program import OP_PATH, DropOp, text_attribute
 from steelyard.compiler.storage import FunctionStorages, find_storages
 from steelyard.passes.remark import Remark, emit
 from steelyard.passes.repeats import Run, longest_run
@@ -123,7 +123,10 @@ def _cut(flat: FunctionStorages, start: int, run: Run) -> dict[Hashable, list[_B
 def _read_block(flat: FunctionStorages, start: int, end: int) -> _Block:
     ops = flat.ops[start:end]
     inside = set(ops)
-    path = _common_path([text_attribute(op, OP_PATH) for op in ops])
+    # Where a reference ends is in no module; all other ops without a path are at the root.
+    path = _common_path(
+        [text_attribute(op, OP_PATH) for op in ops if OP_PATH in op.attributes or not isinstance(op, DropOp)]
+    )
     numbers: dict[SSAValue, int] = {}
     inputs: list[SSAValue] = []
     wiring: list[Hashable] = []
@@ -152,7 +155,7 @@ def _ending(flat: FunctionStorages, storage: int, first: int, end: int) -> tuple
 
 def _common_path(paths: list[str]) -> str:
     parts = [path.split(".") for path in {*paths}]
-    common = parts[0]
+    common = parts[0] if parts else []
     for other in parts[1:]:
         same = [a == b for a, b in zip(common, other, strict=False)]
         common = common[: same.index(False) if False in same else len(same)]
@@ -164,11 +167,9 @@ def _make_function(name: str, block: _Block) -> FuncOp:
     mapping: dict[SSAValue, SSAValue] = dict(zip(block.inputs, body.args, strict=True))
     for op in block.ops:
         copy = op.clone(mapping)
-        path = text_attribute(op, OP_PATH)[len(block.path) :].removeprefix(".")
-        if path:
+        if OP_PATH in op.attributes:
+            path = text_attribute(op, OP_PATH)[len(block.path) :].removeprefix(".")
             copy.attributes[OP_PATH] = StringAttr(path)
-        elif block.path:
-            del copy.attributes[OP_PATH]
         body.add_op(copy)
     body.add_op(ReturnOp(*[mapping[value] for value in block.outputs]))
     kind = FunctionType.from_lists([v.type for v in block.inputs], [v.type for v in block.outputs])

@@ -36,10 +36,17 @@ def _inline() -> type[ModulePass]:
     return InlinePass
 
 
+def _fuse() -> type[ModulePass]:
+    from steelyard.passes.fuse import FusePass
+
+    return FusePass
+
+
 PASSES = {
     "annotate-cost": _annotate_cost,
     "annotate-latency": _annotate_latency,
     "annotate-memory": _annotate_memory,
+    "fuse": _fuse,
     "outline": _outline,
     "inline": _inline,
 }
