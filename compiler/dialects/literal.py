@@ -10,8 +10,8 @@ from xdsl.dialects.builtin import (
     BoolAttr,
     FloatAttr,
     IntegerAttr,
-    NoneAttr,
     StringAttr,
+    UnitAttr,
     f64,
     i1,
     i64,
@@ -30,7 +30,7 @@ def to_attribute(value: Literal) -> Attribute:
     """
     match value:
         case None:
-            return NoneAttr()
+            return UnitAttr()
         case bool():
             return BoolAttr.from_bool(value)
         case int():
@@ -51,7 +51,7 @@ def from_attribute(attribute: Attribute) -> Literal:
         TypeError: the attribute is of another kind.
     """
     match attribute:
-        case NoneAttr():
+        case UnitAttr():
             return None
         case IntegerAttr():
             value = attribute.value.data

@@ -107,6 +107,10 @@ class TorchOp(Operation):
             expected = sum(p.is_tensor and p.name not in self.properties for p in schema.parameters)
         if len(self.operands) != expected:
             raise VerifyException(f"{self.name} takes {expected} operands, {len(self.operands)} are given")
+        given = self.arguments().keys()
+        for parameter in schema.parameters:
+            if parameter.kind == "Tensor" and parameter.default is None and parameter.name not in given:
+                raise VerifyException(f"{self.name} needs its argument {parameter.name}")
         for value in (*self.operands, *self.results):
             if not isinstance(value.type, TensorType | NoneType):
                 raise VerifyException(f"{self.name} works on tensors, not on {value.type}")

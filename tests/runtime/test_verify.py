@@ -1,0 +1,67 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.spec import load_spec
+from steelyard.runtime.measure import measure_peak_bytes
+from steelyard.runtime.verify import Comparison, Verification, verify
+
+_TEXT = "hidden_size=32&intermediate_size=64&num_hidden_layers=1&num_attention_heads=2&vocab_size=64"
+TEXT_MODELS = {
+    "gpt2": "hf:gpt2?n_layer=1&n_embd=32&n_head=2&vocab_size=64",
+    "bert": f"hf:bert?{_TEXT}",
+    "t5": "hf:t5?d_model=32&d_kv=16&d_ff=64&num_layers=1&num_heads=2&vocab_size=64",
+    "llama": f"hf:llama?{_TEXT}&num_key_value_heads=1",
+    "mixtral": f"hf:mixtral?{_TEXT}&num_key_value_heads=1&num_local_experts=4",
+}
+IMAGE_MODELS = {
+    "resnet": "hf:resnet?depths=[1,1,1,1]&hidden_sizes=[8,16,16,16]&embedding_size=8",
+    "mobilenet_v2": "hf:mobilenet_v2?depth_multiplier=0.35&image_size=64",
+    "vit": f"hf:vit?{_TEXT.replace('&vocab_size=64', '')}&image_size=32",
+    "convnext": "hf:convnext?hidden_sizes=[16,32,32,64]&depths=[1,1,1,1]&image_size=64",
+    "swin": "hf:swin?embed_dim=16&depths=[1,1]&num_heads=[2,4]&window_size=4&image_size=64",
+}
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("name", TEXT_MODELS)
+def test_text_models_run_bit_equal_in_the_memory_predicted(name: str, train: bool):
+    options = CaptureOptions(train=train, batch=2, sequence=16)
+    found = verify(load_spec(TEXT_MODELS[name], options), options, "cpu", repeats=1)
+    assert found.different == ()
+    assert found.num_unknown == 0
+    assert found.peak_memory_bytes.ratio == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_image_models_run_bit_equal(name: str, train: bool):
+    options = CaptureOptions(train=train, batch=2, image_size=32 if name == "resnet" else None)
+    found = verify(load_spec(IMAGE_MODELS[name], options), options, "cpu", repeats=1)
+    assert found.different == ()
+    assert found.num_unknown == 0
+    assert found.peak_memory_bytes.ratio < 1.001  # scratch inside of convolution kernels comes on top
+
+
+def test_time_and_memory_out_of_tolerance_are_not_ok():
+    right = Comparison(100.0, 100.0)
+    found = Verification(
+        model="m", mode="train", device="cpu", step_time_ms=right, peak_memory_bytes=right, flops_ours=1,
+        flops_torch=1, num_ops=1, num_unknown=0, different=(), max_abs_diff=0.0, tolerance=0.1,
+    )  # fmt: skip
+    assert found.ok
+    assert not replace(found, step_time_ms=Comparison(100.0, 80.0)).ok
+    assert not replace(found, peak_memory_bytes=Comparison(80.0, 100.0)).ok
+    assert not replace(found, different=("loss",)).ok
+
+
+def test_peak_counts_what_is_resident_and_what_is_made():
+    resident = torch.zeros(1000)
+
+    def step() -> torch.Tensor:
+        made = resident + resident
+        return made * made
+
+    assert measure_peak_bytes(step, [resident, resident.view(10, 100)]) == 3 * 4000
