@@ -1,7 +1,7 @@
 """What the annotations of a program add up to: totals, the groups they fall in, the peak of memory."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import fsum, prod
 from typing import Literal
@@ -72,6 +72,7 @@ class Report:
         total: Of all ops.
         latency_us: Value, low and high, added up over the ops.
         latency_by_limiter: Microseconds of the ops that each limiter holds back.
+        latency_by_source: Microseconds of the ops whose time comes from each source (measured, analytic, ...).
         rows: Every op that runs, in order.
         parameters: Elements by the path of the parameter.
         memory: Live bytes.
@@ -85,6 +86,7 @@ class Report:
     total: Figures
     latency_us: tuple[float, float, float]
     latency_by_limiter: dict[str, float]
+    latency_by_source: dict[str, float]
     rows: tuple[Row, ...]
     parameters: dict[str, int]
     memory: Liveness
@@ -151,7 +153,8 @@ def make_report(module: ModuleOp, device: str) -> Report:
             fsum(each.low_us for each in latencies),
             fsum(each.high_us for each in latencies),
         ),
-        latency_by_limiter=_by_limiter(latencies),
+        latency_by_limiter=_sums_us((each.limiter, each.value_us) for each in latencies),
+        latency_by_source=_sums_us((each.source, each.value_us) for each in latencies),
         rows=tuple(rows),
         parameters=parameters,
         memory=memory,
@@ -180,11 +183,12 @@ def _figures(op: TorchOp | FusedOp) -> Figures:
     return Figures(1, counts.flops, counts.bytes_read, counts.bytes_written, latency_us)
 
 
-def _by_limiter(latencies: list[LatencyEstimate]) -> dict[str, float]:
+def _sums_us(named: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Times added up by name, the largest first, those without any time left out."""
     times: dict[str, list[float]] = {}
-    for each in latencies:
-        times.setdefault(each.limiter, []).append(each.value_us)
-    sums = {limiter: fsum(values) for limiter, values in times.items()}
+    for name, value_us in named:
+        times.setdefault(name, []).append(value_us)
+    sums = {name: fsum(values) for name, values in times.items() if any(values)}
     return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
 

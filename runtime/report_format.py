@@ -59,6 +59,7 @@ def format_json(report: Report, device: Device, by: Grouping, depth: int, second
             "bytes_written": report.total.bytes_written,
             "latency_us": {"value": value_us, "low": low_us, "high": high_us},
             "latency_by_limiter": report.latency_by_limiter,
+            "latency_by_source": report.latency_by_source,
             "peak_memory_bytes": report.memory.peak_bytes,
             "memory_by_role": report.memory_by_role,
             "memory_capacity_bytes": int(device.memory_capacity_bytes.value),
@@ -104,7 +105,16 @@ def _nodes(node: Node, level: int, depth: int) -> list[tuple[int, str, Figures]]
 
 def _records(report: Report, by: Grouping, depth: int) -> list[tuple[Any, ...]]:
     return [
-        (level, name, f.ops, f.params, f.flops, _moved(f), f.latency_us, round(_share(report, f), 6))
+        (
+            level,
+            name,
+            f.ops,
+            f.params,
+            f.flops,
+            _moved(f),
+            round(f.latency_us, 4),
+            round(_share(report, f), 6),
+        )
         for level, name, f in _rows(report, by, depth)
     ]
 

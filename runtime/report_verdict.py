@@ -37,10 +37,13 @@ def _time(report: Report) -> list[str]:
     step = "A training step" if report.mode == "train" else "A forward pass"
     limiter, limited_us = next(iter(report.latency_by_limiter.items()))
     ops = report.group_flat("op")
+    sources = ", ".join(
+        f"{part_us / value_us:.0%} {name}" for name, part_us in report.latency_by_source.items()
+    )
     name = max(ops, key=lambda each: ops[each].latency_us)
     return [
         f"{step} takes {format_us(value_us)} on {report.device}",
-        f"({format_us(low_us)} to {format_us(high_us)}).",
+        f"({format_us(low_us)} to {format_us(high_us)}; {sources}).",
         f"{limited_us / value_us:.0%} of that is limited by {_LIMITERS[limiter]};",
         f"the op that takes longest is {name} ({ops[name].latency_us / value_us:.0%}).",
     ]

@@ -9,9 +9,7 @@ from typer import Option
 
 def calibrate(
     output: Annotated[Path, Option("-o", help="The device file to write.")] = Path("local-cpu.toml"),
-    threads: Annotated[
-        list[int] | None, Option(min=1, help="Threads to measure with; may be repeated.")
-    ] = None,
+    threads: Annotated[list[int] | None, Option(min=1, help="Threads to measure; repeatable.")] = None,
 ) -> None:
     """Measure this machine's CPU into a device file, in under two minutes."""
     from steelyard.hw.device_file import write_device

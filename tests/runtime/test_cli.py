@@ -59,7 +59,7 @@ def test_help_and_ir_need_no_torch(program):
 
 
 def test_help_loads_neither_xdsl_nor_rich():
-    code = "import sys, steelyard.runtime.cli; print(sorted({'torch', 'xdsl', 'rich', 'numpy'} & {*sys.modules}))"
+    code = "import sys, steelyard.runtime.cli; print(sorted({'torch', 'xdsl', 'rich'} & {*sys.modules}))"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert found.stdout == "[]\n"
 
@@ -94,6 +94,8 @@ def test_json_is_hand_arithmetic(steelyard, program):
     assert found["coverage"] == {"ops": 2, "costed": 2, "unknown": 0, "unknown_by_op": {}}
     assert found["latency_us"]["low"] <= found["latency_us"]["value"] <= found["latency_us"]["high"]
     assert sum(found["latency_by_limiter"].values()) == pytest.approx(found["latency_us"]["value"])
+    assert found["latency_by_source"].keys() <= {"measured", "interpolated", "fitted", "analytic", "spec"}
+    assert sum(found["latency_by_source"].values()) == pytest.approx(found["latency_us"]["value"])
     assert [row["name"] for row in found["rows"]] == ["(model)", "up", "act"]
 
 

@@ -59,7 +59,7 @@ def test_a_program_cannot_be_verified(folder, capsys):
 def test_no_memory_left(folder, monkeypatch, capsys):
     for error in (
         MemoryError(),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
     ):
         monkeypatch.setattr(pipeline, "load_program", _raising(error))
         assert leave("annotate good.mlir") == 2
