@@ -32,6 +32,9 @@ from steelyard.passes.totals import write_totals
 # Devices have no rates of their own for complex and unsigned numbers.
 _ARITHMETIC = {"c32": "f16", "c64": "f32", "c128": "f64", "ui8": "i8", "none": "f32"}
 
+OPTIONS = ("device", "context", "tf32", "threads")
+"""The options of annotate-latency, which the totals keep, so that a later pass can annotate alike."""
+
 
 @dataclass(frozen=True)
 class AnnotateLatencyPass(ModulePass):
@@ -65,18 +68,7 @@ class AnnotateLatencyPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate the ops of a module."""
-        if self.context not in get_args(ExecutionMode):
-            raise UsageError(
-                what=f"there is no context {self.context!r}",
-                where="annotate-latency",
-                fix=did_you_mean(self.context, get_args(ExecutionMode)),
-            )
-        mode = cast(ExecutionMode, self.context)
-        clock = Clock(
-            Roofline(
-                load_device(self.device), ExecutionContext(mode=mode, tf32=self.tf32, threads=self.threads)
-            )
-        )
+        clock = self.clock()
         graph = call_graph(op)
         totals = _Totals()
         for name, function in graph.functions.items():
@@ -86,7 +78,28 @@ class AnnotateLatencyPass(ModulePass):
                     continue
                 kernel.attributes[LATENCY] = attribute
                 totals.add(attribute.data, graph.times[name])
-        write_totals(op, "latency", {"device": self.device, "context": self.context, **totals.entry()})
+        options = {name: getattr(self, name) for name in OPTIONS}
+        write_totals(op, "latency", {**options, **totals.entry()})
+
+    def clock(self) -> "Clock":
+        """What times the kernels, for passes that weigh other kernels by the same model.
+
+        Raises:
+            DeviceError: the device is not known.
+            UsageError: the context is none of eager, graph and compiled.
+        """
+        if self.context not in get_args(ExecutionMode):
+            raise UsageError(
+                what=f"there is no context {self.context!r}",
+                where="annotate-latency",
+                fix=did_you_mean(self.context, get_args(ExecutionMode)),
+            )
+        mode = cast(ExecutionMode, self.context)
+        return Clock(
+            Roofline(
+                load_device(self.device), ExecutionContext(mode=mode, tf32=self.tf32, threads=self.threads)
+            )
+        )
 
 
 class Clock:

@@ -15,6 +15,7 @@ builtin.module {
   // OUT-NEXT: aten.sin(%{{.*}}) {path = ""}
   // OUT-NEXT: aten.cos(%{{.*}}) {path = "mlp.0"}
   // OUT-NEXT: aten.tan(%{{.*}}) {path = "mlp.1"}
+  // OUT-NEXT: program.drop
   // OUT-NEXT: func.return
   // FLAT-NOT: func.call
   // FLAT: aten.cos(%{{.*}}) {path = "h.2.mlp.0"}

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
+from dataclasses import astuple
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import CallOp, FuncOp
@@ -42,7 +43,7 @@ def layered_texts(draw: st.DrawFn) -> str:
             lines.append(f"{values[-1]} = aten.{name}({source}{shape}) {path} : tensor<4xf32>")
     saved = draw(st.integers(1, 8))
     for value in values[::-saved]:
-        lines.append(f'%b{len(lines)} = aten.exp({value}) {{phase = "backward", path = ""}} : tensor<4xf32>')
+        lines.append(f'%{len(lines)} = aten.exp({value}) {{phase = "backward", path = ""}} : tensor<4xf32>')
     body = "\n".join(lines)
     return f"""
     builtin.module {{
@@ -63,15 +64,16 @@ def run(module: ModuleOp, passes: Sequence[ModulePass]) -> ModuleOp:
 
 
 @given(layered_texts())
+@settings(max_examples=40, deadline=None)
 def test_totals_and_the_peak_are_those_of_the_flat_program(text: str) -> None:
     module = parse_program(text)
     outlined = run(module, [OutlinePass()])
     assert read_totals(run(outlined, ANNOTATE)) == read_totals(run(module, ANNOTATE))
-    by_path = {(each.role, each.path): each.bytes for each in liveness(module).peak}
-    assert {(each.role, each.path): each.bytes for each in liveness(outlined).peak} == by_path
+    assert sorted(map(astuple, liveness(outlined).peak)) == sorted(map(astuple, liveness(module).peak))
 
 
 @given(layered_texts())
+@settings(max_examples=40, deadline=None)
 def test_inline_restores_the_program(text: str) -> None:
     module = parse_program(text)
     assert format_program(run(module, [OutlinePass(), InlinePass()])) == format_program(module)
