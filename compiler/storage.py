@@ -6,7 +6,7 @@ made it wrote. It lives from that op to the last op that uses any of its values.
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
@@ -178,7 +178,7 @@ def _settle(function: FunctionStorages, offers: list[list[_Offer]]) -> None:
         storage.freed_here = not storage.escapes
     freeable: dict[int, int] = {}
     for index, made in enumerate(zip(*offers, strict=True)):
-        argument, offer = function.storages[index], made[0]
+        argument, offer = function.storages[index], cast(_Offer, made[0])
         if any(each != offer for each in made):
             for first in {each.first for each in made}:
                 freeable.pop(first, None)
