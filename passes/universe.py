@@ -42,6 +42,12 @@ def _fuse() -> type[ModulePass]:
     return FusePass
 
 
+def _shard() -> type[ModulePass]:
+    from steelyard.passes.shard import ShardPass
+
+    return ShardPass
+
+
 PASSES = {
     "annotate-cost": _annotate_cost,
     "annotate-latency": _annotate_latency,
@@ -49,6 +55,7 @@ PASSES = {
     "fuse": _fuse,
     "outline": _outline,
     "inline": _inline,
+    "shard": _shard,
 }
 """The passes by name; nothing is imported until one is called."""
 
