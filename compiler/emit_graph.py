@@ -2,47 +2,71 @@
 """A program of the IR as an FX graph that torch runs."""
 
 import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch.fx import Graph, Node
 from xdsl.dialects.builtin import NoneType, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Block, SSAValue
 
+from steelyard.compiler.dialects.kernel import FusedOp, YieldOp
 from steelyard.compiler.dialects.program import DropOp
 from steelyard.compiler.dialects.schema import Parameter
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.frontend.program import drop
 from steelyard.hw.errors import ExecutionError
 
+Kernels = Callable[[FusedOp], Callable[..., Sequence[torch.Tensor]]]
+"""What runs a fused kernel: from its op to a function of its inputs that returns its outputs."""
 
-def emit_graph(function: FuncOp) -> Graph:
+
+def emit_graph(function: FuncOp, kernels: Kernels | None = None) -> Graph:
     """The FX graph of a function without calls: one placeholder an argument, one output tuple.
 
     Node `meta["op"]` is the op that a node comes from. Values are released after their last use, as FX's
-    generated code does, so that running it holds what the IR says.
+    generated code does, so that running it holds what the IR says. A fused kernel is one node.
+
+    Args:
+        function: The function.
+        kernels: Gives what fused kernels call; without it there may be none.
 
     Raises:
-        ExecutionError: an op is unknown to the torch that is installed, or no torch op at all.
+        ExecutionError: an op is unknown to the torch that is installed, or cannot be run.
     """
+    return _emit_block(function.body.block, function.sym_name.data, kernels)
+
+
+def emit_kernel(kernel: FusedOp) -> Graph:
+    """The FX graph of what is in a fused kernel: one placeholder an input, one output tuple.
+
+    Raises:
+        ExecutionError: see `emit_graph`.
+    """
+    return _emit_block(kernel.body.block, kernel.name, None)
+
+
+def _emit_block(block: Block, name: str, kernels: Kernels | None) -> Graph:
     graph = Graph()
     nodes = dict[SSAValue, Node | None]()
-    for index, value in enumerate(function.body.block.args):
+    for index, value in enumerate(block.args):
         nodes[value] = graph.placeholder(f"argument_{index}")
-    for op in function.body.block.ops:
+    for op in block.ops:
         if isinstance(op, TorchOp):
             _emit(graph, op, nodes)
+        elif isinstance(op, FusedOp) and kernels is not None:
+            node = graph.call_function(kernels(op), tuple(nodes[value] for value in op.operands))
+            node.meta["op"] = op
+            for index, result in enumerate(op.results):
+                nodes[result] = graph.call_function(operator.getitem, (node, index))
         elif isinstance(op, DropOp):
             graph.call_function(drop, (nodes[op.value],))
-        elif isinstance(op, ReturnOp):
-            graph.output(tuple(nodes[value] for value in op.arguments))
+        elif isinstance(op, ReturnOp | YieldOp):
+            graph.output(tuple(nodes[value] for value in op.operands))
         else:
-            raise ExecutionError(
-                what=f"{op.name} cannot be run",
-                where=function.sym_name.data,
-                fix="run the pass `inline` first",
-            )
+            fix = "run the pass `inline` first"
+            raise ExecutionError(what=f"{op.name} cannot be run", where=name, fix=fix)
     return graph
 
 

@@ -1,8 +1,8 @@
 """The pass fuse: pointwise ops that one kernel does faster become one."""
 
 from dataclasses import dataclass
-from os.path import commonprefix
-from typing import cast
+from itertools import takewhile
+from typing import Any
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -18,15 +18,12 @@ from steelyard.compiler.liveness import liveness
 from steelyard.compiler.op_call import CallReader, where
 from steelyard.compiler.storage import find_storages
 from steelyard.hw.errors import IRError
-from steelyard.hw.registry import load_device
-from steelyard.hw.roofline import Roofline
-from steelyard.hw.work import ExecutionContext, ExecutionMode
 from steelyard.passes.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate_latency import AnnotateLatencyPass, Clock
+from steelyard.passes.annotate_latency import OPTIONS, AnnotateLatencyPass, Clock
 from steelyard.passes.annotate_memory import AnnotateMemoryPass
 from steelyard.passes.fused_work import fused_work
 from steelyard.passes.fusion_scope import FusionScope, Group
-from steelyard.passes.remark import Remark, emit
+from steelyard.passes.remark import Remark, RemarkKind, emit
 from steelyard.passes.totals import read_totals
 
 
@@ -61,13 +58,14 @@ class FusePass(ModulePass):
                 what="the program has no annotated latency, by which fuse decides",
                 fix="run annotate-cost and annotate-latency{device=..} before",
             )
-        device, mode = str(annotated["device"]), cast(ExecutionMode, annotated["context"])
-        clock = Clock(Roofline(load_device(device), ExecutionContext(mode=mode)))
+        options: dict[str, Any] = {name: annotated[name] for name in OPTIONS}
+        annotate_latency = AnnotateLatencyPass(**options)
+        clock = annotate_latency.clock()
         graph, live, reader = call_graph(op), liveness(op), CallReader()
         for storages in find_storages(graph).values():
             _Fusion(FusionScope(storages, live, reader), clock).run()
         AnnotateCostPass().apply(ctx, op)
-        AnnotateLatencyPass(device=device, context=mode).apply(ctx, op)
+        annotate_latency.apply(ctx, op)
         if "memory" in totals:
             AnnotateMemoryPass().apply(ctx, op)
 
@@ -128,12 +126,11 @@ class _Fusion:
         alone_us = sum(_latency_us(op) for op in members)
         return alone_us - self._clock.time_work(work, work.bytes_written).data.value_us
 
-    def _remark(self, kind: str, group: Group, message: str, gain_us: float) -> None:
+    def _remark(self, kind: RemarkKind, group: Group, message: str, gain_us: float) -> None:
         members = self._scope.members(group)
         names = ", ".join(operator_name(op) for op in members)
-        text = f"{names}: {message}"
-        passed = kind == "passed"
-        emit(Remark("fuse", "passed" if passed else "missed", names, where(members[-1]), text, gain_us))
+        text = f"{message} (gain {gain_us:.3g} us)"
+        emit(Remark("fuse", kind, names, where(members[-1]), text, gain_us))
 
 
 def _latency_us(op: TorchOp) -> float:
@@ -158,10 +155,11 @@ def _build(members: list[TorchOp], inputs: list[SSAValue], outputs: list[SSAValu
         block.add_op(copy)
     block.add_op(YieldOp([inside[value] for value in outputs]))
     kernel = FusedOp(inputs, [value.type for value in outputs], Region(block))
-    path = commonprefix([text_attribute(op, OP_PATH).split(".") for op in members])
+    paths = [text_attribute(op, OP_PATH).split(".") for op in members]
+    shared = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
     origin = {
         PHASE: text_attribute(members[-1], PHASE),
-        OP_PATH: ".".join(path),
+        OP_PATH: ".".join(names[0] for names in shared),
         SOURCE: text_attribute(members[-1], SOURCE),
     }
     kernel.attributes.update({name: StringAttr(text) for name, text in origin.items() if text})

@@ -52,7 +52,7 @@ class FusionScope:
     def producers(self, index: int) -> list[int]:
         """The ops whose results an op reads."""
         owners = [value.owner for value in self.ops[index].operands]
-        return [self._index[owner] for owner in owners if owner in self._index]
+        return [self._index[owner] for owner in owners if isinstance(owner, Operation)]
 
     def inputs(self, group: Group) -> list[SSAValue]:
         """The values that a group reads and does not make."""

@@ -10,6 +10,7 @@ from steelyard.compiler.dialects.program import PATH, ROLE, argument_texts, entr
 from steelyard.compiler.emit_graph import emit_graph
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.hw.errors import ExecutionError
+from steelyard.runtime.fused import FusedKernels
 
 Binding = Mapping[tuple[str, str], torch.Tensor]
 """Tensors by role (`parameter`) and path (`transformer.wte.weight`)."""
@@ -18,12 +19,14 @@ Binding = Mapping[tuple[str, str], torch.Tensor]
 def compile_program(module: ModuleOp) -> Callable[..., tuple[torch.Tensor, ...]]:
     """A function of the program's arguments, in their order, that runs each op as its own kernel.
 
-    It frees every value after its last use and updates parameters, buffers and optimizer state in place.
+    What is in a `kernel.fused` runs as one, compiled by TorchInductor when it runs first.
+    The function frees every value after its last use and updates parameters, buffers and optimizer state in
+    place.
 
     Raises:
         ExecutionError: torch cannot run an op of it.
     """
-    graph_module = GraphModule(torch.nn.Module(), emit_graph(entry_function(module)))
+    graph_module = GraphModule(torch.nn.Module(), emit_graph(entry_function(module), FusedKernels()))
 
     def run(*arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
         with torch.no_grad():
