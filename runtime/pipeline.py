@@ -49,7 +49,7 @@ def load_program(spec: str, choices: dict[str, Any]) -> ModuleOp:
 
     with redirect_stdout(sys.stderr):
         model, options = _load_model(spec, choices)
-        return import_program(capture(model, options))
+        return import_program(capture(model, options), options)
 
 
 def verify_spec(spec: str, choices: dict[str, Any], device: str, tolerance: float) -> "Verification":

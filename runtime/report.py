@@ -72,7 +72,7 @@ class Report:
         total: Of all ops.
         latency_us: Value, low and high, added up over the ops.
         latency_by_limiter: Microseconds of the ops that each limiter holds back.
-        latency_by_source: Microseconds of the ops whose time comes from each source (measured, analytic, ...).
+        latency_by_source: Microseconds of the ops whose time comes from each source.
         rows: Every op that runs, in order.
         parameters: Elements by the path of the parameter.
         memory: Live bytes.

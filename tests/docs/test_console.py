@@ -1,7 +1,7 @@
 """Every command that the documents show is run, and what they show of its output must be what it prints.
 
 Numbers may differ, since models and device files are refined; names and form may not. Blocks of one document
-run in one folder, in order. `<!-- slow -->` on the line before a block marks it, `...` stands for lines left out.
+run in one folder, in order. `<!-- slow -->` before a block marks it, `...` stands for lines left out.
 """
 
 import os
@@ -31,7 +31,7 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     return {document: tmp_path_factory.mktemp("docs") for document in DOCUMENTS}
 
 
-@pytest.mark.parametrize(("document", "file", "text"), _blocks())
+@pytest.mark.parametrize(("document", "file", "text"), list(_blocks()))
 def test_block(document, file, text, folders):
     folder = folders[document]
     if file:

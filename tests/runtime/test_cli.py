@@ -170,3 +170,12 @@ def test_devices(steelyard, tmp_path):
     code, _, err = steelyard("devices", "validate", file)
     assert code == 2
     assert "memory_sort" in err
+
+
+def test_verify_prints_both_and_leaves_with_3_past_the_tolerance(steelyard):
+    code, out, _ = steelyard("verify", TINY, "--format", "json", "--tolerance", 0)
+    found = json.loads(out)
+    assert code == 3  # no prediction of a time is exact
+    assert found["numerics"]["equal"]
+    assert found["peak_memory_bytes"].keys() >= {"predicted", "measured", "ratio"}
+    assert steelyard("verify", TINY, "--tolerance", 1e9)[0] == 0
