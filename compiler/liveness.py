@@ -1,5 +1,6 @@
 """How many bytes are alive at each op of a program, when most are, and which those are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from xdsl.dialects.builtin import ModuleOp
@@ -42,11 +43,15 @@ class Liveness:
     peak: tuple[LiveStorage, ...]
 
 
-def liveness(module: ModuleOp) -> Liveness:
+def liveness(module: ModuleOp, workspace: Callable[[Operation], int] = lambda op: 0) -> Liveness:
     """Find what is alive when.
 
     An op's operands are alive while it runs; what it uses last is freed after it. Views, in-place results and
     results of type `none` allocate nothing. What a function is given and does not keep is freed inside it.
+
+    Args:
+        module: A program.
+        workspace: Bytes that the kernel of an op takes while it runs, beside its operands and results.
 
     Raises:
         IRError: the module is no program, or its types cannot be read.
@@ -58,7 +63,7 @@ def liveness(module: ModuleOp) -> Liveness:
     entry = graph.entry.sym_name.data
     for name, function in found.items():
         start = sum(storage.bytes for storage in function.storages[: function.num_arguments])
-        timelines[name] = _run(function, start if name == entry else 0, timelines, at)
+        timelines[name] = _run(function, start if name == entry else 0, timelines, at, workspace)
     peak = _Peak(found, timelines)
     roles, paths = argument_texts(graph.entry, ROLE), argument_texts(graph.entry, PATH)
     live = [
@@ -82,6 +87,7 @@ def _run(
     start_bytes: int,
     callees: dict[str, _Timeline],
     at: dict[Operation, LiveBytes],
+    workspace: Callable[[Operation], int],
 ) -> _Timeline:
     born = [0] * len(function.ops)
     freed = [0] * len(function.ops)
@@ -93,7 +99,7 @@ def _run(
     live = peak = start_bytes
     peak_index = -1
     for index, op in enumerate(function.ops):
-        top = live + born[index]
+        top = live + born[index] + workspace(op)
         if isinstance(op, CallOp):
             top = live + callees[callee_name(op)].peak_bytes
         after = live + born[index] - freed[index]

@@ -13,7 +13,9 @@ from steelyard.compiler.dialects.program import OP_PATH, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.liveness import liveness
 from steelyard.compiler.storage import join_paths
+from steelyard.hw.registry import load_device
 from steelyard.passes.totals import write_totals
+from steelyard.passes.workspace import onednn_workspace_bytes
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,30 @@ class AnnotateMemoryPass(ModulePass):
 
         %2 = aten.relu(%1) {cost.memory = #cost.memory<live = [8, 16, 8], allocates = 8, frees = 8>} : ...
 
+    Kernels of a CPU take workspace for convolutions (oneDNN), which needs the kind in `cost.work`.
+
     Raises:
+        DeviceError: the device is not known.
         IRError: the module is no program, or its types cannot be read.
     """
 
     name = "annotate-memory"
 
+    device: str | None = None
+    """The device whose kernels run; without it, or on other devices than CPUs, workspace is not counted."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate the ops of a module."""
-        found = liveness(op)
+        on_cpu = self.device is not None and load_device(self.device).kind == "cpu"
+        found = liveness(op, onednn_workspace_bytes) if on_cpu else liveness(op)
         attributes: dict[LiveBytes, MemoryAttr] = {}
         for each, live in found.at.items():
             each.attributes[MEMORY] = attributes.setdefault(live, MemoryAttr(live))
         by_role: Counter[str] = Counter()
         for storage in found.peak:
             by_role[storage.role] += storage.bytes
+        if workspace := found.peak_bytes - by_role.total():
+            by_role["workspace"] = workspace
         path = ""
         for each in found.peak_at:
             path = join_paths(path, text_attribute(each, OP_PATH))

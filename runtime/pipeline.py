@@ -86,7 +86,7 @@ def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) 
     context = make_context()
     AnnotateCostPass(strict=strict).apply(context, module)
     AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32).apply(context, module)
-    AnnotateMemoryPass().apply(context, module)
+    AnnotateMemoryPass(device=target.device).apply(context, module)
 
 
 def _load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, CaptureOptions]":

@@ -42,7 +42,7 @@ def test_image_models_run_bit_equal(name: str, train: bool):
     found = verify(load_spec(IMAGE_MODELS[name], options), options, "cpu", repeats=1)
     assert found.different == ()
     assert found.num_unknown == 0
-    assert found.peak_memory_bytes.ratio < 1.001  # scratch inside of convolution kernels comes on top
+    assert found.peak_memory_bytes.ratio < 1.05  # scratch per thread is not modelled
 
 
 def test_time_and_memory_out_of_tolerance_are_not_ok():
