@@ -54,7 +54,8 @@ class ShardPass(ModulePass):
     gradients before the optimizer, the loss, and results. The optimizer's op is left as it is.
 
     A mean is taken of the whole batch: a loss with targets becomes a sum, divided by the weight of the
-    targets on all ranks, so ranks may have unequal counts of ignored targets. Annotations of cost are removed.
+    targets on all ranks, so ranks may have unequal counts of ignored targets. Annotations of cost are
+    removed.
 
     Refused, by an error with the op and its source line: what is not a sum along the batch (batch norm in
     training, a sort), random numbers (dropout), a batch that cannot be cut into equal parts, functions that
@@ -193,10 +194,8 @@ class _Rewriter:
     def _is_linear(self, op: TorchOp, operands: list[Placement]) -> bool:
         """Whether an op of terms gives the terms of its result."""
         work = self._reader.read(op).work
-        return (
-            (operator_name(op) == "aten.add.Tensor"
-            and operands == [PARTIAL] * 2)
-            or bool(work and work.is_view)
+        return (operator_name(op) == "aten.add.Tensor" and operands == [PARTIAL] * 2) or bool(
+            work and work.is_view
         )
 
     def _emit_kernel(self, op: TorchOp, results: list[Placement]) -> None:

@@ -2,6 +2,7 @@
 """A captured FX graph as a program in the IR."""
 
 import operator
+from dataclasses import asdict
 from functools import cache
 from typing import Any, cast
 
@@ -30,10 +31,12 @@ from xdsl.dialects.builtin import (
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
+from steelyard.compiler.dialects.literal import to_attribute
 from steelyard.compiler.dialects.program import OP_PATH, PATH, PHASE, ROLE, SOURCE, DropOp
 from steelyard.compiler.dialects.schema import schema_of
 from steelyard.compiler.dialects.torch_dialects import op_class
 from steelyard.compiler.dialects.torch_op import Argument, ExternOp, TorchOp
+from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.program import CapturedProgram, TensorSpec, drop
 from steelyard.hw.errors import CaptureError
 
@@ -53,8 +56,10 @@ ELEMENT_TYPES: dict[torch.dtype, Attribute] = {
 }
 
 
-def import_program(program: CapturedProgram) -> ModuleOp:
+def import_program(program: CapturedProgram, options: CaptureOptions | None = None) -> ModuleOp:
     """The module of a captured program: one function named after it, weights not included.
+
+    The options, where given, stand on it as `program.options`, so that the model can be built again.
 
     Raises:
         CaptureError: an op works on something that the IR cannot express (a sparse tensor, a generator).
@@ -83,6 +88,9 @@ def import_program(program: CapturedProgram) -> ModuleOp:
     function.attributes["program.results"] = ArrayAttr(map(StringAttr, program.results))
     module = ModuleOp([function])
     module.attributes["program.model"] = StringAttr(program.model)
+    if options is not None:
+        chosen = {name: to_attribute(value) for name, value in asdict(options).items()}
+        module.attributes["program.options"] = DictionaryAttr(chosen)
     return module
 
 

@@ -1,0 +1,52 @@
+"""`steelyard run`: execute a sharded program with several processes on this machine."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer import Argument, Option
+
+_CHECK_FAILED = 1
+
+
+def run(
+    plan: Annotated[Path, Argument(help="A program that the pass shard made.")],
+    ranks: Annotated[int, Option("--nproc-per-node", min=1, help="Processes, one for each rank.")] = 1,
+    steps: Annotated[int, Option(min=1, help="Steps to time, after one that warms up.")] = 3,
+    check: Annotated[
+        bool, Option("--check", help="Compare results and time with the model in one process.")
+    ] = False,
+    style: Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")] = "table",
+) -> None:
+    """Run a sharded program: print its loss and step time."""
+    from steelyard.runtime.launch import launch
+
+    report = launch(plan, ranks, steps, check)
+    typer.echo(json.dumps(report, indent=2) if style == "json" else _format(report))
+    if check and not report["check"]["ok"]:
+        raise typer.Exit(_CHECK_FAILED)
+
+
+def _format(report: dict[str, Any]) -> str:
+    rows = [("", f"{report['ranks']} ranks"), ("loss", report["loss"]), ("step", report["step_time_ms"])]
+    one = report.get("check")
+    if one is None:
+        return "\n".join(_row(name, value) for name, value in rows)
+    others = ("1 process", one["loss"], one["step_time_ms"])
+    lines = [_row(name, value) + _cell(other) for (name, value), other in zip(rows, others, strict=True)]
+    wrong = [*one["different"], *(f"{name} (missing)" for name in one["missing"])]
+    verdict = f"differ: {', '.join(wrong)}" if wrong else "equal"
+    lines.append(
+        f"{one['compared']} results compared: {verdict}; largest relative difference "
+        f"{one['max_relative_diff']:.2e}, tolerance {one['tolerance']:.0e}"
+    )
+    return "\n".join(lines)
+
+
+def _row(name: str, value: object) -> str:
+    return f"{name + ' ms' if name == 'step' else name:8}{_cell(value)}"
+
+
+def _cell(value: object) -> str:
+    return f"{value:>14.6g}" if isinstance(value, float) else f"{value or '-':>14}"
