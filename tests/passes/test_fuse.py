@@ -1,0 +1,130 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from xdsl.dialects.builtin import ModuleOp
+
+from steelyard.compiler.context import make_context
+from steelyard.compiler.dialects.kernel import FusedOp
+from steelyard.compiler.text import parse_program
+from steelyard.hw.errors import IRError
+from steelyard.passes.annotate_cost import AnnotateCostPass
+from steelyard.passes.annotate_latency import AnnotateLatencyPass
+from steelyard.passes.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.fuse import FusePass
+from steelyard.passes.remark import Remark, collecting
+from steelyard.passes.totals import read_totals
+
+VECTOR = "tensor<1024xf32>"
+
+
+def program(*lines: str, result: str) -> str:
+    body = "\n".join(lines)
+    return f"""builtin.module {{ func.func @forward(%a : {VECTOR}, %b : {VECTOR}) -> {VECTOR} {{
+    {body}
+    func.return {result} : {VECTOR} }} }}"""
+
+
+def annotate(text: str, **options: str) -> ModuleOp:
+    module, context = parse_program(text), make_context()
+    AnnotateCostPass().apply(context, module)
+    AnnotateLatencyPass(**({"device": "h100-sxm"} | options)).apply(context, module)
+    AnnotateMemoryPass().apply(context, module)
+    return module
+
+
+def fuse(module: ModuleOp) -> list[Remark]:
+    with collecting() as remarks:
+        FusePass().apply(make_context(), module)
+    module.verify()
+    return remarks
+
+
+def kernels(module: ModuleOp) -> list[FusedOp]:
+    return [op for op in module.walk() if isinstance(op, FusedOp)]
+
+
+def test_the_gain_is_what_the_total_loses() -> None:
+    module = annotate(
+        program(f"%1 = aten.exp(%a) : {VECTOR}", f"%2 = aten.mul.Tensor(%1, %b) : {VECTOR}", result="%2"),
+        context="graph",
+    )
+    before = read_totals(module)["latency"]
+    (remark,) = fuse(module)
+    after = read_totals(module)["latency"]
+    assert isinstance(before, dict)
+    assert isinstance(after, dict)
+    assert remark.kind == "passed"
+    assert remark.gain_us == pytest.approx(before["value_us"] - after["value_us"])
+    assert after["context"] == "graph"
+
+
+@pytest.mark.parametrize(
+    ("between", "reason"),
+    [
+        (f"%2 = aten.cumsum(%1, 0) : {VECTOR}", "aten.cumsum between them reads a result"),
+        (f"%2 = aten.relu_(%a) : {VECTOR}", "aten.relu_ between them changes an operand in place"),
+        (
+            f"%v = aten.view(%a, [1024]) : {VECTOR}\n%2 = aten.relu_(%v) : {VECTOR}",
+            "aten.relu_ between them changes an operand in place",
+        ),
+    ],
+)
+def test_what_lies_between_can_keep_ops_apart(between: str, reason: str) -> None:
+    module = annotate(
+        program(f"%1 = aten.exp(%a) : {VECTOR}", between, f"%3 = aten.neg(%1) : {VECTOR}", result="%3")
+    )
+    (remark,) = fuse(module)
+    assert remark.kind == "missed"
+    assert remark.message.startswith(reason)
+    assert not kernels(module)
+
+
+def test_phases_stay_apart() -> None:
+    module = annotate(
+        program(
+            f'%1 = aten.exp(%a) {{phase = "forward"}} : {VECTOR}',
+            f'%2 = aten.neg(%1) {{phase = "backward"}} : {VECTOR}',
+            result="%2",
+        )
+    )
+    assert [remark.message.split(" (")[0] for remark in fuse(module)] == ["they are of different phases"]
+
+
+def test_operands_kept_alive_for_a_kernel_do_not_raise_the_peak() -> None:
+    # Two large vectors are added and given back before the products, where most is alive.
+    large = "tensor<1000xf32>"
+    module = annotate(f"""builtin.module {{ func.func @forward(%a : {large}) -> {large} {{
+    %1 = aten.cumsum(%a, 0) : {large}
+    %2 = aten.cumsum(%a, 0) : {large}
+    %3 = aten.add.Tensor(%1, %2) : {large}
+    %4 = aten.cumsum(%a, 0) : {large}
+    %5 = aten.cumsum(%4, 0) : {large}
+    %6 = aten.mul.Tensor(%3, %5) : {large}
+    func.return %6 : {large} }} }}""")
+    (remark,) = fuse(module)
+    assert remark.message.startswith("operands kept alive longer would raise the peak")
+
+
+def test_without_latencies_there_is_one_clear_error() -> None:
+    module = parse_program(program(f"%1 = aten.exp(%a) : {VECTOR}", result="%1"))
+    with pytest.raises(IRError, match=r"no annotated latency.*\n.*annotate-latency"):
+        FusePass().apply(make_context(), module)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["mul.Tensor", "cumsum", "exp"]), st.integers(0), st.integers(0))))
+def test_fusing_never_raises_the_peak_or_the_time(made: list[tuple[str, int, int]]) -> None:
+    names, lines = ["%a", "%b"], list[str]()
+    for index, (op, one, other) in enumerate(made):
+        first, second = names[one % len(names)], names[other % len(names)]
+        given_ = {"mul.Tensor": f"{first}, {second}", "cumsum": f"{first}, 0", "exp": first}[op]
+        lines.append(f"%v{index} = aten.{op}({given_}) : {VECTOR}")
+        names.append(f"%v{index}")
+    module = annotate(program(*lines, result=names[-1]))
+    before = read_totals(module)
+    fuse(module)
+    after = read_totals(module)
+    for entry, figure in (("memory", "peak_bytes"), ("latency", "value_us")):
+        old, new = before[entry], after[entry]
+        assert isinstance(old, dict)
+        assert isinstance(new, dict)
+        assert new[figure] <= old[figure]
