@@ -73,6 +73,7 @@ def test_the_verbs_are_these(steelyard):
         "calibrate",
         "check",
         "devices",
+        "run",
         "verify",
     }
 
