@@ -1,0 +1,93 @@
+"""`steelyard run`: sharded programs on two processes against the model in one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steelyard.compiler.context import make_context
+from steelyard.compiler.text import format_program
+from steelyard.passes.shard import ShardPass
+from steelyard.runtime.pipeline import load_program
+
+GPT2 = "hf:gpt2?n_layer=2&n_embd=64&n_head=2&vocab_size=512"
+UNEVEN = """
+import torch
+
+
+class Scored(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.LayerNorm(16), torch.nn.Linear(16, 5))
+
+    def forward(self, x, target):
+        scores = self.net(x)
+        squared = torch.nn.functional.mse_loss(scores, x[:, :5].tanh())
+        return torch.nn.functional.cross_entropy(scores, target) + squared + scores.mean()
+
+
+def make():
+    return Scored(), (torch.randn(8, 8), torch.tensor([1, -100, -100, -100, 2, 3, 4, 0]))
+"""
+
+
+def write_plan(folder: Path, spec: str, ranks: int = 2, **choices: object) -> Path:
+    """Capture and shard a model into a file."""
+    module = load_program(spec, {"train": True, **choices})
+    ShardPass(mesh=ranks).apply(make_context(), module)
+    plan = folder / "plan.mlir"
+    plan.write_text(format_program(module))
+    return plan
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the verb in a process of its own."""
+    command = [sys.executable, "-c", "from steelyard.runtime.cli import main; main()", "run", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_two_processes_find_the_loss_and_the_gradients_of_one(tmp_path: Path) -> None:
+    plan = write_plan(tmp_path, GPT2, batch=4, sequence=16)
+    done = run(str(plan), "--nproc-per-node", "2", "--check", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["ranks"] == 2
+    assert report["check"]["ok"]
+    # The loss and a gradient for each parameter: 12 a block, 2 embeddings, 2 of the last norm.
+    assert report["check"]["compared"] == 1 + 2 * 12 + 4
+    assert report["loss"] == pytest.approx(report["check"]["loss"], rel=1e-5)
+    assert report["step_time_ms"] > 0
+
+
+@pytest.mark.slow
+def test_ranks_may_have_unequal_counts_of_targets(tmp_path: Path) -> None:
+    (tmp_path / "scored.py").write_text(UNEVEN)
+    plan = write_plan(tmp_path, f"{tmp_path}/scored.py:make")
+    done = run(str(plan), "--nproc-per-node", "2", "--check", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["check"]["compared"] == 7
+
+
+@pytest.mark.slow
+def test_a_rank_that_fails_fails_the_run(tmp_path: Path) -> None:
+    plan = write_plan(tmp_path, GPT2, batch=4, sequence=16)
+    plan.write_text(plan.read_text().replace("n_embd=64", "n_embd=32"))
+    done = run(str(plan), "--nproc-per-node", "2")
+    assert done.returncode != 0
+    assert "a rank failed" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_program_for_other_ranks_is_refused(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.mlir"
+    plan.write_text("builtin.module attributes {shard.mesh = 4 : i64} {}")
+    done = run(str(plan), "--nproc-per-node", "2")
+    assert done.returncode == 2
+    assert "its mesh has 4 ranks, 2 processes are asked for" in done.stderr
+    plan.write_text("builtin.module {}")
+    done = run(str(plan), "--nproc-per-node", "2")
+    assert done.returncode == 2
+    assert "shard{mesh=2}" in done.stderr
