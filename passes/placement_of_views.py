@@ -1,6 +1,8 @@
 """What a view makes of a block: which dim of the result is cut."""
 
+from collections.abc import Mapping
 from math import prod
+from typing import Any
 
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.op_call import to_call
@@ -39,13 +41,12 @@ def place_view(op: TorchOp, operand: Placement) -> Placement:
     raise CannotPlace("this view is not known")
 
 
-def _order(name: str, properties: "dict[str, object] | object", rank: int) -> list[int]:
+def _order(name: str, properties: Mapping[str, Any], rank: int) -> list[int]:
     """For each dim of the result the dim of the operand."""
-    assert isinstance(properties, dict)
     if name == "permute":
         return [int(each) % rank for each in properties["dims"]]
     order = list(range(rank))
-    first, second = (0, rank - 1) if name == "t" else (properties["dim0"], properties["dim1"])
+    first, second = (0, rank - 1) if name == "t" else (int(properties["dim0"]), int(properties["dim1"]))
     order[first], order[second] = order[second], order[first]
     return order
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import (
@@ -128,11 +129,7 @@ def _replace(function: FuncOp, block: Block, placements: Sequence[Placement]) ->
 
 
 class _Rewriter:
-    """Builds the block of the program of each rank.
-
-    Attributes:
-        placed: Of each value of the old block.
-    """
+    """Builds the block of the program of each rank."""
 
     def __init__(self, function: FuncOp, placements: Sequence[Placement], ranks: int) -> None:
         self._old = function.body.block
@@ -140,8 +137,9 @@ class _Rewriter:
         self._reader = CallReader()
         self._values: dict[SSAValue, SSAValue] = {}
         self._sums: dict[SSAValue, SSAValue] = {}
-        self.placed = dict(zip(self._old.args, placements, strict=True))
-        self._block = Block(arg_types=[self._cut(v.type, self.placed[v]) for v in self._old.args])
+        self._placed: dict[SSAValue, Placement] = dict(zip(self._old.args, placements, strict=True))
+        self._batch = next((_shape(v)[0] for v, p in self._placed.items() if p.dim == 0), 1)
+        self._block = Block(arg_types=[self._cut(v.type, self._placed[v]) for v in self._old.args])
         for old, new in zip(self._old.args, self._block.args, strict=True):
             new.name_hint = old.name_hint
             self._values[old] = new
@@ -176,13 +174,15 @@ class _Rewriter:
 
     def _place(self, op: TorchOp) -> None:
         facts = self._reader.read(op)
-        operands = [WHOLE if value in self._sums else self.placed[value] for value in op.operands]
+        operands = [WHOLE if value in self._sums else self._placed[value] for value in op.operands]
         if PARTIAL in operands and not self._is_linear(op, operands):
             for value, placement in zip(op.operands, operands, strict=True):
                 if placement == PARTIAL:
                     self._whole(value, op)
             operands = [WHOLE if each == PARTIAL else each for each in operands]
-        if PARTIAL in operands or all(each == WHOLE for each in operands):
+        if operands == [WHOLE] and self._repeats_over_batch(op):
+            self._emit(op, [Placement(0)])
+        elif PARTIAL in operands or all(each == WHOLE for each in operands):
             self._emit(op, [operands[0] if PARTIAL in operands else WHOLE] * len(op.results))
         elif facts.work is None:
             raise CannotPlace("its work is not known: docs/howto/add-an-op.md adds it")
@@ -190,6 +190,19 @@ class _Rewriter:
             self._emit(op, [place_view(op, operands[0])] * len(op.results))
         else:
             self._emit_kernel(op, place(op, facts.work, operands))
+
+    def _repeats_over_batch(self, op: TorchOp) -> bool:
+        """Whether one row becomes a row for each sample, as in the gradient of a sum over the batch.
+
+        All blocks of it are alike, so each rank makes its own. Behind the forward samples may be flattened.
+        """
+        if operator_name(op) != "aten.expand":
+            return False
+        before, after = _shape(op.operands[0]), _shape(op.results[0])
+        is_new = len(before) < len(after) or before[:1] == (1,)
+        rows = after[0] if after else 1
+        flattened = text_attribute(op, PHASE) == "backward" and rows % self._batch == 0
+        return is_new and self._batch > 1 and (rows == self._batch or flattened)
 
     def _is_linear(self, op: TorchOp, operands: list[Placement]) -> bool:
         """Whether an op of terms gives the terms of its result."""
@@ -232,7 +245,7 @@ class _Rewriter:
         )
         for old, fresh, placement in zip(op.results, new.results, results, strict=True):
             fresh.name_hint = old.name_hint
-            self._values[old], self.placed[old] = fresh, placement
+            self._values[old], self._placed[old] = fresh, placement
         self._block.add_op(new)
         return new
 
@@ -243,7 +256,7 @@ class _Rewriter:
         for name in _SHAPES if at >= 0 else ():
             sizes = op.properties.get(name)
             if isinstance(sizes, ArrayAttr):
-                items = list(sizes)
+                items = [*cast("ArrayAttr[Attribute]", sizes)]
                 if items[at] != IntegerAttr(-1, i64):
                     items[at] = IntegerAttr(_shape(op.results[0])[at] // self._ranks, i64)
                 found[name] = ArrayAttr(items)
@@ -254,18 +267,17 @@ class _Rewriter:
 
     def _whole(self, value: SSAValue, user: Operation) -> SSAValue:
         """All of a value on every rank."""
-        if value in self._sums or self.placed[value] == WHOLE:
+        if value in self._sums or self._placed[value] == WHOLE:
             return self._values_of(value)
-        local, group = self._values[value], {"group_name": "0"}
-        if self.placed[value] == PARTIAL:
-            pending = self._add(
-                "_c10d_functional.all_reduce", {"input": local, "reduce_op": "sum", **group}, local.type, user
-            )
-        elif self.placed[value].dim == 0:
-            gather = {"input": local, "group_size": self._ranks, **group}
+        local, group = self._values[value], "0"
+        if self._placed[value] == PARTIAL:
+            reduce: dict[str, Argument] = {"input": local, "reduce_op": "sum", "group_name": group}
+            pending = self._add("_c10d_functional.all_reduce", reduce, local.type, user)
+        elif self._placed[value].dim == 0:
+            gather: dict[str, Argument] = {"input": local, "group_size": self._ranks, "group_name": group}
             pending = self._add("_c10d_functional.all_gather_into_tensor", gather, value.type, user)
         else:
-            raise CannotPlace(f"its operand is cut along dim {self.placed[value].dim}, not the first")
+            raise CannotPlace(f"its operand is cut along dim {self._placed[value].dim}, not the first")
         self._sums[value] = self._add("_c10d_functional.wait_tensor", {"tensor": pending}, value.type, user)
         return self._sums[value]
 
@@ -291,4 +303,4 @@ class _Rewriter:
                 f"dim {placement.dim} has {shape[placement.dim]} elements for {self._ranks} ranks"
             )
         shape[placement.dim] //= self._ranks
-        return TensorType(type_.element_type, shape)
+        return TensorType(cast("TensorType[Attribute]", type_).element_type, shape)

@@ -6,7 +6,7 @@ Run by torchrun: `-m torch.distributed.run ... -m steelyard.runtime.distributed 
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -100,7 +100,7 @@ def _name_results(module: ModuleOp) -> list[str]:
     paths = dict(zip(function.body.block.args, argument_texts(function, PATH), strict=True))
     gradients: dict[str, SSAValue] = {}
     for op in function.body.block.ops:
-        arguments: Mapping[str, Any] = op.arguments() if isinstance(op, TorchOp) else {}
+        arguments: Any = op.arguments() if isinstance(op, TorchOp) else {}
         if "grads" in arguments:
             for parameter, gradient in zip(arguments["self"], arguments["grads"], strict=True):
                 gradients[f"grad:{paths[parameter]}"] = gradient
