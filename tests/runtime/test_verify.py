@@ -32,7 +32,7 @@ def test_text_models_run_bit_equal_in_the_memory_predicted(name: str, train: boo
     found = verify(load_spec(TEXT_MODELS[name], options), options, "cpu", repeats=1)
     assert found.different == ()
     assert found.num_unknown == 0
-    assert found.peak_memory_bytes.ratio == pytest.approx(1, abs=1e-3)
+    assert found.peak_memory_bytes.ratio == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("train", [False, True])
