@@ -104,7 +104,8 @@ class FusionScope:
     def replace(self, group: Group, outputs: Sequence[SSAValue], kernel: Operation) -> None:
         """Put a kernel, already in its place, in the stead of a group; references end after it."""
         members = self.members(group)
-        inputs = self.inputs(group)
+        inputs, block = self.inputs(group), kernel.parent_block()
+        assert block is not None
         self._index[kernel] = group[-1]
         for value, new in zip(outputs, kernel.results, strict=True):
             value.replace_all_uses_with(new)
@@ -115,7 +116,7 @@ class FusionScope:
         for drop in (drop for value in (*inputs, *kernel.results) for drop in _drops(value)):
             if self._index[drop] < group[-1]:
                 drop.detach()
-                kernel.parent_block().insert_op_after(drop, kernel)  # pyright: ignore
+                block.insert_op_after(drop, kernel)
                 self._index[drop] = group[-1]
         for member in reversed(members):
             member.detach()
