@@ -72,6 +72,9 @@ def place(op: TorchOp, work: Work, operands: list[Placement]) -> list[Placement]
 
 def _batched(call: OpCall, operands: list[Placement]) -> list[Placement]:
     _require_cut(call, operands, 0)
+    batch = call.results[0].shape[0]
+    if any(each.numel and each.shape[:1] != (batch,) for each in call.results):
+        raise CannotPlace("not all of its results are cut along the batch")
     return [Placement(0) if each.numel else WHOLE for each in call.results]
 
 

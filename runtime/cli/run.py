@@ -36,7 +36,7 @@ def _format(report: dict[str, Any]) -> str:
     others = ("1 process", one["loss"], one["step_time_ms"])
     lines = [_row(name, value) + _cell(other) for (name, value), other in zip(rows, others, strict=True)]
     wrong = [*one["different"], *(f"{name} (missing)" for name in one["missing"])]
-    verdict = f"differ: {', '.join(wrong)}" if wrong else "equal"
+    verdict = f"{len(wrong)} differ, such as {', '.join(wrong[:3])}" if wrong else "equal"
     lines.append(
         f"{one['compared']} results compared: {verdict}; largest relative difference "
         f"{one['max_relative_diff']:.2e}, tolerance {one['tolerance']:.0e}"
