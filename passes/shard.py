@@ -169,7 +169,7 @@ class _Rewriter:
                 what=f"{operator_name(op)} cannot be done by each rank on its part of the batch",
                 where=where(op) or None,
                 why=str(error),
-                fix="train it on one rank",
+                fix="run it on one rank",
             ) from error
 
     def _place(self, op: TorchOp) -> None:
