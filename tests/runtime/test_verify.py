@@ -17,7 +17,7 @@ TEXT_MODELS = {
     "mixtral": f"hf:mixtral?{_TEXT}&num_key_value_heads=1&num_local_experts=4",
 }
 IMAGE_MODELS = {
-    "resnet": "hf:resnet?depths=[1,1,1,1]&hidden_sizes=[8,16,16,16]&embedding_size=8",
+    "resnet": "hf:resnet?depths=[1,1,1,1]&hidden_sizes=[32,64,64,64]&embedding_size=16",
     "mobilenet_v2": "hf:mobilenet_v2?depth_multiplier=0.35&image_size=64",
     "vit": f"hf:vit?{_TEXT.replace('&vocab_size=64', '')}&image_size=32",
     "convnext": "hf:convnext?hidden_sizes=[16,32,32,64]&depths=[1,1,1,1]&image_size=64",
