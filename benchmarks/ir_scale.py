@@ -1,0 +1,36 @@
+"""Times reading and annotating a program of 20,000 ops: `python benchmarks/ir_scale.py`."""
+
+from time import perf_counter
+
+from steelyard.compiler.text import format_program, parse_program
+from steelyard.runtime.pipeline import Target, annotate_program
+
+NUM_OPS = 20_000
+
+
+def main() -> None:
+    body = "\n".join(
+        f"    %v{i + 1} = aten.mm(%v{i}, %w) "
+        f'{{phase = "forward", path = "layers.{i // 100}.mlp", source = "model.py:12"}} : tensor<64x64xf32>'
+        for i in range(NUM_OPS)
+    )
+    tensor = "tensor<64x64xf32>"
+    text = (
+        f"builtin.module {{\n  func.func @forward(%v0: {tensor}, %w: {tensor}) -> {tensor} {{\n"
+        f"{body}\n    func.return %v{NUM_OPS} : {tensor}\n  }}\n}}\n"
+    )
+    module = parse_program(text)
+    start = perf_counter()
+    annotate_program(module, Target(device="h100-sxm"))
+    annotated = perf_counter() - start
+    text = format_program(module)
+    start = perf_counter()
+    parse_program(text)
+    print(f"annotate {NUM_OPS} ops: {annotated:.1f} s (target 5)")
+    print(
+        f"parse {NUM_OPS} annotated ops, {len(text) / 1e6:.1f} MB: {perf_counter() - start:.1f} s (target 15)"
+    )
+
+
+if __name__ == "__main__":
+    main()
