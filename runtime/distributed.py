@@ -22,10 +22,10 @@ from xdsl.ir import SSAValue
 from steelyard.compiler.dialects.literal import from_attribute
 from steelyard.compiler.dialects.program import PATH, ROLE, argument_texts, entry_function
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
+from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.frontend.training_step import forward_step, make_optimizer, training_step
+from steelyard.compiler.frontend.training_step import build_real, run_step
 from steelyard.compiler.text import read_program
 from steelyard.hw.errors import ExecutionError
 from steelyard.passes.shard import SPLIT
@@ -64,7 +64,7 @@ def run_rank(module: ModuleOp, steps: int, check: bool) -> dict[str, Any]:
     """
     model, options = _load(module)
     names = _name_results(module)
-    built, optimizer = _build(model, options)
+    built, optimizer = build_real(model, options)
     arguments = order_arguments(module, _take_blocks(module, bind(built, optimizer)))
     run = compile_program(module)
     results = {name: value.clone() for name, value in zip(names, run(*arguments), strict=True)}
@@ -89,11 +89,6 @@ def _load(module: ModuleOp) -> tuple[LoadedModel, CaptureOptions]:
         )
     options = CaptureOptions(**{name: from_attribute(value) for name, value in chosen.data.items()})  # pyright: ignore
     return load_spec(spec.data, options), options
-
-
-def _build(model: LoadedModel, options: CaptureOptions) -> tuple[BuiltModel, torch.optim.Optimizer | None]:
-    built = model.build(fake=False)
-    return built, make_optimizer(built.module, options) if options.train else None
 
 
 def _name_results(module: ModuleOp) -> list[str]:
@@ -148,10 +143,10 @@ def _compare(
     """Run the model in this process alone, with all cores, and compare what the ranks found."""
     torch.set_num_threads(usable_cpus())
     options = replace(options, return_grads=options.train)
-    built, optimizer = _build(model, options)
+    built, optimizer = build_real(model, options)
 
     def step() -> dict[str, torch.Tensor]:
-        return training_step(built, optimizer, options) if options.train else forward_step(built, options)
+        return run_step(built, optimizer, options)
 
     expected = {name: value.clone() for name, value in step().items()}
     sizes = {name: value.double().abs().max().item() for name, value in expected.items()}

@@ -11,7 +11,7 @@ from steelyard.compiler.frontend.capture import capture
 from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
-from steelyard.compiler.frontend.training_step import forward_step, make_optimizer, training_step
+from steelyard.compiler.frontend.training_step import build_real, run_step
 from steelyard.passes.totals import read_totals
 from steelyard.runtime.execute import bind, compile_program, order_arguments
 from steelyard.runtime.measure import measure_peak_bytes, measure_time_s
@@ -108,15 +108,15 @@ def verify(
     annotate_program(module, Target(device=device))
     predicted: Any = read_totals(module)
 
-    eager, eager_optimizer = _build(model, options)
-    expected = _step(eager, eager_optimizer, options)
+    eager, eager_optimizer = build_real(model, options)
+    expected = run_step(eager, eager_optimizer, options)
     different = _run_and_compare(module, model, options, program.constants, eager, expected)
     del expected
     with FlopCounterMode(display=False) as counter:  # a step of its own: the counter decomposes some kernels
-        _step(eager, eager_optimizer, options)
+        run_step(eager, eager_optimizer, options)
 
     def step() -> None:
-        _step(eager, eager_optimizer, options)
+        run_step(eager, eager_optimizer, options)
 
     time_ms = measure_time_s(step, repeats) * 1e3
     peak = measure_peak_bytes(step, bind(eager, eager_optimizer).values())
@@ -137,17 +137,6 @@ def verify(
     )
 
 
-def _build(model: LoadedModel, options: CaptureOptions) -> tuple[BuiltModel, torch.optim.Optimizer | None]:
-    built = model.build(fake=False)
-    return built, make_optimizer(built.module, options) if options.train else None
-
-
-def _step(
-    built: BuiltModel, optimizer: torch.optim.Optimizer | None, options: CaptureOptions
-) -> dict[str, torch.Tensor]:
-    return training_step(built, optimizer, options) if options.train else forward_step(built, options)
-
-
 def _run_and_compare(
     module: ModuleOp,
     model: LoadedModel,
@@ -157,7 +146,7 @@ def _run_and_compare(
     expected: dict[str, torch.Tensor],
 ) -> dict[str, float]:
     """Runs the program on a second copy of the model; the largest difference of what is not bit-equal."""
-    built, optimizer = _build(model, options)
+    built, optimizer = build_real(model, options)
     binding = bind(built, optimizer, constants)
     results = compile_program(module)(*order_arguments(module, binding))
     pairs = dict(zip(expected, zip(expected.values(), results, strict=True), strict=True))

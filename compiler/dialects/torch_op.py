@@ -148,11 +148,7 @@ class TorchOp(Operation):
     def parse(cls, parser: Parser) -> Self:
         """Reads the call syntax of the class docstring."""
         schema = cls.parse_schema(parser)
-        arguments = _parse_arguments(parser, schema)
-        attributes = parser.parse_optional_attr_dict()
-        types = list[Attribute]()
-        if parser.parse_optional_punctuation(":"):
-            types = parser.parse_comma_separated_list(parser.Delimiter.NONE, parser.parse_type)
+        arguments, attributes, types = _parse_call(parser, schema)
         op = cls.build_call(schema, arguments, types)
         op.attributes.update(attributes)
         return op
@@ -217,11 +213,7 @@ class ExternOp(TorchOp):
             schema = parse_schema(text)
         except ValueError as error:
             parser.raise_error(f"not a torch schema: {error}", start)
-        arguments = _parse_arguments(parser, schema)
-        attributes = parser.parse_optional_attr_dict()
-        types = list[Attribute]()
-        if parser.parse_optional_punctuation(":"):
-            types = parser.parse_comma_separated_list(parser.Delimiter.NONE, parser.parse_type)
+        arguments, attributes, types = _parse_call(parser, schema)
         op = cls.build_extern(text, arguments, types)
         op.attributes.update(attributes)
         return op
@@ -306,3 +298,15 @@ def _parse_arguments(parser: Parser, schema: Schema) -> dict[str, Argument]:
 
     parser.parse_comma_separated_list(parser.Delimiter.PAREN, argument)
     return arguments
+
+
+def _parse_call(
+    parser: Parser, schema: Schema
+) -> tuple[dict[str, Argument], dict[str, Attribute], Sequence[Attribute]]:
+    """The arguments, the attributes and the types of the results."""
+    arguments = _parse_arguments(parser, schema)
+    attributes = parser.parse_optional_attr_dict()
+    types: Sequence[Attribute] = ()
+    if parser.parse_optional_punctuation(":"):
+        types = parser.parse_comma_separated_list(parser.Delimiter.NONE, parser.parse_type)
+    return arguments, attributes, types

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from steelyard.compiler.frontend.model import BuiltModel
+from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
 from steelyard.compiler.frontend.program import Phase
 
@@ -27,6 +27,21 @@ def make_optimizer(module: torch.nn.Module, options: CaptureOptions) -> torch.op
         optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, fused=True)
     _make_state(optimizer, parameters)
     return optimizer
+
+
+def build_real(
+    model: LoadedModel, options: CaptureOptions
+) -> tuple[BuiltModel, torch.optim.Optimizer | None]:
+    """Build a model with real weights and, for training, its optimizer."""
+    built = model.build(fake=False)
+    return built, make_optimizer(built.module, options) if options.train else None
+
+
+def run_step(
+    built: BuiltModel, optimizer: torch.optim.Optimizer | None, options: CaptureOptions
+) -> dict[str, torch.Tensor]:
+    """Run the step that the options ask for; see `training_step` and `forward_step`."""
+    return training_step(built, optimizer, options) if options.train else forward_step(built, options)
 
 
 def training_step(
