@@ -13,17 +13,18 @@ from steelyard.hw.work import DType
 def family_coefficients(table: str, dtype: DType, architecture: str) -> Coefficients:
     """Return the constants of one table for a type and an architecture.
 
-    A table has an entry `[<dtype>.<architecture>]` for each family that was fitted and `[<dtype>.any]` for all
-    others; an entry `like = "ampere"` takes that one's.
+    A table has an entry `[<dtype>.<architecture>]` for each family that was fitted and `[<dtype>.any]` for
+    all others; an entry `like = "ampere"` takes that one's.
 
     Raises:
         DeviceError: The table has nothing for the type.
     """
-    by_architecture = _table(table).get(dtype)
+    types = _table(table)
+    by_architecture = types.get(dtype)
     if by_architecture is None:
         raise DeviceError(
             what=f"no {table} in {dtype} was fitted on any device",
-            why=f"hw/kernels/{table}.toml knows {', '.join(key for key in _table(table) if key != 'sources')}",
+            why=f"hw/kernels/{table}.toml knows {', '.join(key for key in types if key != 'sources')}",
             fix="choose one of these types",
         )
     entry = by_architecture.get(architecture, by_architecture["any"])
