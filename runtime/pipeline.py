@@ -36,7 +36,8 @@ def load_program(spec: str, choices: dict[str, Any]) -> ModuleOp:
 
     Args:
         spec: A SPEC.
-        choices: Arguments of `CaptureOptions`; a `.mlir` file has made its own already.
+        choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; a `.mlir` file has made its
+            own already.
 
     Raises:
         SteelyardError: The model cannot be captured, or the file not be read.
@@ -57,7 +58,7 @@ def verify_spec(spec: str, choices: dict[str, Any], device: str, tolerance: floa
 
     Args:
         spec: A SPEC that is no `.mlir` file.
-        choices: Arguments of `CaptureOptions`.
+        choices: As for `load_program`.
         device: The name or the file of this machine's device.
         tolerance: See `runtime.verify`.
 
@@ -93,5 +94,6 @@ def _load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, Captu
     from steelyard.compiler.frontend.options import CaptureOptions
     from steelyard.compiler.frontend.spec import load_spec
 
-    options = CaptureOptions(**choices)
-    return load_spec(spec, options), options
+    allow_pickle = choices.get("allow_pickle", False)
+    options = CaptureOptions(**{name: choice for name, choice in choices.items() if name != "allow_pickle"})
+    return load_spec(spec, options, allow_pickle=allow_pickle), options

@@ -13,7 +13,7 @@ from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.program import CapturedProgram, Phase
 from steelyard.compiler.frontend.recorder import Recorder
-from steelyard.compiler.frontend.torch_private import DATA_DEPENDENT, FakeTensorMode
+from steelyard.compiler.frontend.torch_private import DATA_DEPENDENT, FakeTensorMode, silent_failures
 from steelyard.compiler.frontend.training_step import (
     forward_step,
     make_optimizer,
@@ -32,7 +32,7 @@ def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
     Raises:
         CaptureError: The model's control flow depends on values, or it rejects its inputs.
     """
-    with FakeTensorMode(), _explained(model.spec):
+    with FakeTensorMode(), silent_failures(), _explained(model.spec):
         built = model.build(fake=True)
         return record(built, model.spec, options, is_fake=True)
 

@@ -64,8 +64,7 @@ def load_pt2(spec: str, options: CaptureOptions, *, allow_pickle: bool = False) 
         raise CaptureError(
             what=f"{spec} may run code when it is loaded",
             why=danger,
-            fix="export it again with torch.export.save, or call load_spec(..., allow_pickle=True) if you "
-            "trust its origin",
+            fix="export it again with torch.export.save, or pass --allow-pickle if you trust its origin",
         )
     return ExportedModel(spec, options)
 

@@ -2,6 +2,10 @@
 
 # pyright: standard
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
@@ -21,6 +25,7 @@ __all__ = [
     "accumulated_parameter",
     "backward_sequence_number",
     "forward_sequence_number",
+    "silent_failures",
     "storage_key",
     "unset_fake_temporarily",
 ]
@@ -48,3 +53,14 @@ def accumulated_parameter() -> torch.Tensor | None:
 def storage_key(storage: torch.UntypedStorage) -> int:
     """Identity of a storage, unique among those alive."""
     return storage._cdata
+
+
+@contextmanager
+def silent_failures() -> Iterator[None]:
+    """Keep fake tensors from logging a traceback of each op that fails; the error itself is raised anyway."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before

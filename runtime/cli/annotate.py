@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -10,17 +10,11 @@ from typer import Option
 from steelyard.runtime.cli import options as given
 
 
+@given.with_capture
 def annotate(
-    spec: given.Spec,
-    train: given.Train = False,
+    spec: str,
+    choices: dict[str, Any],
     device: given.Device = "cpu",
-    batch: given.Batch = None,
-    sequence: given.Sequence = None,
-    image_size: given.ImageSize = None,
-    dtype: given.DType = "float32",
-    attention: given.Attention = None,
-    optimizer: given.Optimizer = "adamw",
-    autocast: given.Autocast = None,
     context: Annotated[
         Literal["eager", "graph", "compiled"], Option(help="How the program is run.")
     ] = "eager",
@@ -33,7 +27,10 @@ def annotate(
     output: Annotated[Path | None, Option("-o", help="Write the annotated IR to this file.")] = None,
     strict: Annotated[bool, Option("--strict", help="An op of unknown work is an error.")] = False,
 ) -> None:
-    """Weigh a model: FLOPs, bytes, time and live memory, without running it."""
+    """Weigh a model: FLOPs, bytes, time and live memory, without running it.
+
+    steelyard annotate hf:gpt2 --train --device h100-sxm
+    """
     from steelyard.compiler.text import format_program, write_atomically
     from steelyard.hw.registry import load_device
     from steelyard.runtime.pipeline import Target, annotate_program, load_program
@@ -42,19 +39,7 @@ def annotate(
 
     start_s = time.perf_counter()
     hardware = load_device(device)
-    module = load_program(
-        spec,
-        {
-            "train": train,
-            "batch": batch,
-            "sequence": sequence,
-            "image_size": image_size,
-            "dtype": dtype,
-            "attention": attention,
-            "optimizer": optimizer,
-            "autocast": autocast,
-        },
-    )
+    module = load_program(spec, choices)
     annotate_program(module, Target(device=device, context=context, tf32=tf32), strict=strict)
     report = make_report(module, hardware.name)
     for name, count in report.unknown.items():

@@ -1,5 +1,7 @@
 """`steelyard check`: which ops of a model are not understood."""
 
+from typing import Any
+
 import typer
 
 from steelyard.runtime.cli import options as given
@@ -7,18 +9,15 @@ from steelyard.runtime.cli import options as given
 _CHECK_FAILED = 1
 
 
-def check(
-    spec: given.Spec,
-    train: given.Train = False,
-    batch: given.Batch = None,
-    sequence: given.Sequence = None,
-    image_size: given.ImageSize = None,
-) -> None:
-    """List the ops whose work is not known, with the source lines they come from."""
+@given.with_capture
+def check(spec: str, choices: dict[str, Any]) -> None:
+    """List the ops whose work is not known, with the source lines they come from.
+
+    steelyard check model.py:make --train
+    """
     from steelyard.runtime.pipeline import load_program
     from steelyard.runtime.unknown_ops import find_unknown
 
-    choices = {"train": train, "batch": batch, "sequence": sequence, "image_size": image_size}
     found = find_unknown(load_program(spec, choices))
     for op in found:
         typer.echo(f"{op.name}  {op.count} ops  first at {op.where}")

@@ -1,7 +1,7 @@
 """`steelyard verify`: run a model on this machine and compare with what was predicted."""
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -11,39 +11,22 @@ from steelyard.runtime.cli import options as given
 _OUT_OF_TOLERANCE = 3
 
 
+@given.with_capture
 def verify(
-    spec: given.Spec,
-    train: given.Train = False,
+    spec: str,
+    choices: dict[str, Any],
     device: Annotated[str, Option(help="This machine: the file that `calibrate` wrote.")] = "cpu",
-    batch: given.Batch = None,
-    sequence: given.Sequence = None,
-    image_size: given.ImageSize = None,
-    dtype: given.DType = "float32",
-    attention: given.Attention = None,
-    optimizer: given.Optimizer = "adamw",
-    autocast: given.Autocast = None,
     tolerance: Annotated[float, Option(min=0.0, help="How far off a prediction may be; 0.25 is 25%.")] = 0.25,
     style: Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")] = "table",
 ) -> None:
-    """Run a model here and put what is measured beside what was predicted."""
+    """Run a model here and put what is measured beside what was predicted.
+
+    steelyard verify hf:gpt2 --train --device local.toml
+    """
     from steelyard.runtime.pipeline import verify_spec
     from steelyard.runtime.report_verify import format_verification
 
-    result = verify_spec(
-        spec,
-        {
-            "train": train,
-            "batch": batch,
-            "sequence": sequence,
-            "image_size": image_size,
-            "dtype": dtype,
-            "attention": attention,
-            "optimizer": optimizer,
-            "autocast": autocast,
-        },
-        device,
-        tolerance,
-    )
+    result = verify_spec(spec, choices, device, tolerance)
     typer.echo(json.dumps(result.to_json(), indent=2) if style == "json" else format_verification(result))
     if not result.ok:
         raise typer.Exit(_OUT_OF_TOLERANCE)

@@ -1,4 +1,8 @@
+import pickle
 import shlex
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -20,9 +24,35 @@ BAD_INPUT = {
     "bad.mlir": "bad.mlir:2:",
     "missing.mlir": "missing.mlir",
     "truncated.pt2": "truncated",
+    "hostile.pt2": "--allow-pickle",
+    "models.py:branch": "models.py:6",
+    "models.py:misfit": "[2, 3] X [4, 4]",
     "missing.py:make": "missing.py",
     "nonsense": "hf:gpt2",
 }
+
+
+MODELS = """import torch
+
+class Branch(torch.nn.Module):
+    def forward(self, x):
+        y = x.sum()
+        return x if y > 0 else -x
+
+def branch():
+    return Branch(), torch.randn(2, 3)
+
+def misfit():
+    return torch.nn.Linear(4, 4), torch.randn(2, 3)
+
+def huge():
+    return torch.nn.Linear(1 << 20, 1 << 20), torch.randn(2, 1 << 20)
+"""
+
+
+class Bomb:
+    def __reduce__(self):
+        return Path.touch, (Path("touched"),)
 
 
 @pytest.fixture
@@ -31,6 +61,10 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
     (tmp_path / "good.mlir").write_text(good)
     (tmp_path / "bad.mlir").write_text(good.replace("@forward()", "@forward("))
     (tmp_path / "truncated.pt2").write_bytes(b"PK\x03\x04" + bytes(64))
+    (tmp_path / "models.py").write_text(MODELS)
+    with zipfile.ZipFile(tmp_path / "hostile.pt2", "w") as archive:
+        archive.writestr("model/archive_format", "pt2")
+        archive.writestr("model/data/weights/weight_0.pt", pickle.dumps(Bomb()))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -49,6 +83,27 @@ def test_bad_input_is_one_message_and_exit_code_2(arguments, says, folder, capsy
     assert says in err
     assert "Traceback" not in err
     assert sum(line.lower().startswith("error: ") for line in err.splitlines()) == 1
+
+
+def test_nothing_is_logged_beside_the_message(folder):
+    command = [Path(sys.executable).parent / "steelyard", "annotate", "models.py:misfit"]
+    assert "Traceback" not in subprocess.run(command, capture_output=True, text=True).stderr
+
+
+def test_a_hostile_archive_does_not_run(folder):
+    assert leave("annotate hostile.pt2") == 2
+    assert not (folder / "touched").exists()
+
+
+def test_an_archive_that_its_user_trusts_is_tried(folder, capsys):
+    assert leave("annotate hostile.pt2 --allow-pickle") == 2
+    assert "cannot read hostile.pt2 as an exported program" in capsys.readouterr().err
+
+
+def test_no_memory_for_the_weights(folder, capsys):
+    # 4 TiB of weights: more than any allocator gives.
+    assert leave("verify models.py:huge") == 2
+    assert "no memory left" in capsys.readouterr().err
 
 
 def test_a_program_cannot_be_verified(folder, capsys):
