@@ -73,13 +73,15 @@ class _Block:
 
 def _repeated_blocks(flat: FunctionStorages) -> list[list[_Block]]:
     """Groups of equal blocks that do not overlap."""
-    tokens: list[Hashable] = [_token(op, index) for index, op in enumerate(flat.ops)]
+    seen: dict[Hashable, int] = {}
+    kinds = [seen.setdefault(_token(op, index), len(seen)) for index, op in enumerate(flat.ops)]
+    tokens = list(kinds)
     groups: dict[Hashable, list[_Block]] = defaultdict(list)
     while (run := longest_run(tokens)) and run.saved >= _LEAST_SAVED:
-        for key, blocks in _best_cut(flat, run).items():
+        for key, blocks in _best_cut(flat, kinds, run).items():
             groups[key] += blocks
         # Nothing is looked for twice in the same place.
-        tokens[run.start : run.end] = [("done", index) for index in range(run.start, run.end)]
+        tokens[run.start : run.end] = [-1 - index for index in range(run.start, run.end)]
     return [blocks for blocks in groups.values() if len(blocks) > 1]
 
 
@@ -98,13 +100,13 @@ def _token(op: Operation, index: int) -> Hashable:
     )
 
 
-def _best_cut(flat: FunctionStorages, run: Run) -> dict[Hashable, list[_Block]]:
+def _best_cut(flat: FunctionStorages, kinds: Sequence[int], run: Run) -> dict[Hashable, list[_Block]]:
     """The run cut into blocks where the module changes, so that most of them are equal."""
     last = min(run.start + run.period, run.end - 2 * run.period + 1)
     starts = [
         i for i in range(run.start, last) if i == run.start or _numbers(flat, i - 1) != _numbers(flat, i)
     ]
-    cuts = [_cut(flat, start, run) for start in starts[:_ROTATIONS]]
+    cuts = [_cut(flat, kinds, start, run) for start in starts[:_ROTATIONS]]
     return max(cuts, key=lambda cut: sum(len(blocks) - 1 for blocks in cut.values()))
 
 
@@ -112,15 +114,15 @@ def _numbers(flat: FunctionStorages, index: int) -> list[str]:
     return _NUMBER.findall(text_attribute(flat.ops[index], OP_PATH))
 
 
-def _cut(flat: FunctionStorages, start: int, run: Run) -> dict[Hashable, list[_Block]]:
+def _cut(flat: FunctionStorages, kinds: Sequence[int], start: int, run: Run) -> dict[Hashable, list[_Block]]:
     groups: dict[Hashable, list[_Block]] = defaultdict(list)
     for first in range(start, run.end - run.period + 1, run.period):
-        block = _read_block(flat, first, first + run.period)
+        block = _read_block(flat, kinds, first, first + run.period)
         groups[block.key].append(block)
     return {key: blocks for key, blocks in groups.items() if len(blocks) > 1}
 
 
-def _read_block(flat: FunctionStorages, start: int, end: int) -> _Block:
+def _read_block(flat: FunctionStorages, kinds: Sequence[int], start: int, end: int) -> _Block:
     ops = flat.ops[start:end]
     inside = set(ops)
     # Where a reference ends is in no module; all other ops without a path are at the root.
@@ -130,7 +132,7 @@ def _read_block(flat: FunctionStorages, start: int, end: int) -> _Block:
     numbers: dict[SSAValue, int] = {}
     inputs: list[SSAValue] = []
     wiring: list[Hashable] = []
-    for op in ops:
+    for op, kind in zip(ops, kinds[start:end], strict=True):
         for value in op.operands:
             if value not in numbers:
                 numbers[value] = len(numbers)
@@ -138,7 +140,7 @@ def _read_block(flat: FunctionStorages, start: int, end: int) -> _Block:
             wiring.append(numbers[value])
         for result in op.results:
             numbers[result] = len(numbers)
-        wiring.append((_token(op, id(op)), text_attribute(op, OP_PATH)[len(path) :]))
+        wiring.append((kind, text_attribute(op, OP_PATH)[len(path) :]))
     made = [result for op in ops for result in op.results]
     outputs = tuple(r for r in made if any(use.operation not in inside for use in r.uses))
     storages = [flat.of[value] for value in inputs]
