@@ -1,0 +1,38 @@
+"""The CPU allocator of PyTorch: every request is a block of its own."""
+
+from steelyard.hw.allocators.allocator import OutOfMemory, Usage
+
+
+class CpuAllocator:
+    """Blocks of exactly the bytes asked for, given back to malloc at once.
+
+    PyTorch aligns CPU tensors to 64 bytes (c10/core/alignment.h, torch 2.13) by the address, not by the size,
+    and its profiler counts the bytes that were asked for. What malloc keeps for itself is not modelled.
+
+    Args:
+        capacity_bytes: What the machine has; None for as much as is asked for.
+    """
+
+    def __init__(self, capacity_bytes: int | None = None) -> None:
+        self.usage = Usage()
+        self._capacity_bytes = capacity_bytes
+        self._sizes: dict[int, int] = {}
+        self._next = 0
+
+    def malloc(self, size_bytes: int) -> int:
+        """Serve a request; see `Allocator`."""
+        needed = self.usage.reserved + size_bytes
+        if self._capacity_bytes is not None and needed > self._capacity_bytes:
+            raise OutOfMemory(
+                what=f"{size_bytes:,} bytes do not fit",
+                why=f"{self.usage.reserved:,} of {self._capacity_bytes:,} bytes are in use",
+            )
+        self._next += 1
+        self._sizes[self._next] = size_bytes
+        self.usage.count(size_bytes, size_bytes, size_bytes)
+        return self._next
+
+    def free(self, request: int) -> None:
+        """Give a block back; see `Allocator`."""
+        size_bytes = self._sizes.pop(request)
+        self.usage.count(-size_bytes, -size_bytes, -size_bytes)
