@@ -1,10 +1,11 @@
 """From a SPEC to an annotated program."""
 
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -15,6 +16,7 @@ from steelyard.hw.registry import load_device
 from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate_latency import AnnotateLatencyPass
 from steelyard.passes.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.totals import read_totals
 
 if TYPE_CHECKING:
     from steelyard.compiler.frontend.model import LoadedModel
@@ -51,6 +53,23 @@ def load_program(spec: str, choices: dict[str, Any]) -> ModuleOp:
     with redirect_stdout(sys.stderr):
         model, options = _load_model(spec, choices)
         return import_program(capture(model, options), options)
+
+
+def load_costed(spec: str, choices: dict[str, Any]) -> ModuleOp:
+    """As `load_program`, with `cost.work` on every op.
+
+    Raises:
+        SteelyardError: The model cannot be captured, or the file not be read.
+    """
+    module = load_program(spec, choices)
+    AnnotateCostPass().apply(make_context(), module)
+    return module
+
+
+def step_time_us(module: ModuleOp) -> float:
+    """The predicted time of a program that `annotate-latency` has seen, in microseconds."""
+    latency = cast("Mapping[str, float]", read_totals(module)["latency"])
+    return latency["value_us"]
 
 
 def verify_spec(spec: str, choices: dict[str, Any], device: str, tolerance: float) -> "Verification":

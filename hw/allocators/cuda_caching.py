@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from steelyard.hw.allocators.allocator import OutOfMemory, Usage
 from steelyard.hw.allocators.block import Block, Pool
-from steelyard.hw.allocators.cuda_options import MIB, CudaOptions
+from steelyard.hw.allocators.cuda_options import CudaOptions
+from steelyard.hw.units import MIB
 
 ROUND_BYTES = 512
 SMALL_BYTES = MIB

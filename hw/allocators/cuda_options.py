@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from steelyard.hw.errors import UsageError, did_you_mean
 
-MIB = 2**20
-
 
 @dataclass(frozen=True, slots=True)
 class CudaOptions:
