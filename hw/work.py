@@ -26,7 +26,7 @@ DType = Literal["f64", "f32", "tf32", "f16", "bf16", "f8", "i64", "i32", "i16", 
 """The type that arithmetic is done in."""
 
 ExecutionMode = Literal["eager", "graph", "compiled"]
-Limiter = Literal["compute", "memory", "launch", "host", "none"]
+Limiter = Literal["compute", "memory", "link", "launch", "host", "none"]
 LatencySource = Literal["measured", "interpolated", "fitted", "analytic", "spec"]
 
 

@@ -25,8 +25,10 @@ from steelyard.compiler.op_call import CallReader
 from steelyard.hw.errors import IRError, UsageError, did_you_mean
 from steelyard.hw.registry import load_device
 from steelyard.hw.roofline import Roofline
-from steelyard.hw.work import DType, ExecutionContext, ExecutionMode, KernelWork, WorkKind
+from steelyard.hw.work import DType, ExecutionContext, ExecutionMode, KernelWork, Latency, WorkKind
+from steelyard.passes.collective_clock import CollectiveClock
 from steelyard.passes.kernels import kernels
+from steelyard.passes.mesh import mesh_ranks
 from steelyard.passes.totals import write_totals
 
 # Devices have no rates of their own for complex and unsigned numbers.
@@ -68,7 +70,7 @@ class AnnotateLatencyPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate the ops of a module."""
-        clock = self.clock()
+        clock = self.clock(mesh_ranks(op))
         graph = call_graph(op)
         totals = _Totals()
         for name, function in graph.functions.items():
@@ -81,8 +83,11 @@ class AnnotateLatencyPass(ModulePass):
         options = {name: getattr(self, name) for name in OPTIONS}
         write_totals(op, "latency", {**options, **totals.entry()})
 
-    def clock(self) -> "Clock":
+    def clock(self, ranks: int | None = None) -> "Clock":
         """What times the kernels, for passes that weigh other kernels by the same model.
+
+        Args:
+            ranks: How many devices take part in a collective; without it none can be timed.
 
         Raises:
             DeviceError: the device is not known.
@@ -95,18 +100,17 @@ class AnnotateLatencyPass(ModulePass):
                 fix=did_you_mean(self.context, get_args(ExecutionMode)),
             )
         mode = cast(ExecutionMode, self.context)
-        return Clock(
-            Roofline(
-                load_device(self.device), ExecutionContext(mode=mode, tf32=self.tf32, threads=self.threads)
-            )
-        )
+        device = load_device(self.device)
+        context = ExecutionContext(mode=mode, tf32=self.tf32, threads=self.threads)
+        return Clock(Roofline(device, context), CollectiveClock(device, ranks))
 
 
 class Clock:
     """Times kernels by their work; what it found for one it knows for all that are like it."""
 
-    def __init__(self, roofline: Roofline) -> None:
+    def __init__(self, roofline: Roofline, collectives: CollectiveClock) -> None:
         self._roofline = roofline
+        self._collectives = collectives
         self._reader = CallReader()
         self._known: dict[tuple[WorkCounts, int], LatencyAttr] = {}
 
@@ -117,6 +121,8 @@ class Clock:
             return None
         if not isinstance(work, WorkAttr):
             raise IRError(what=f"{kernel.name} has no cost.work", fix="run annotate-cost before")
+        if work.data.kind == "collective" and isinstance(kernel, TorchOp):
+            return _attribute(self._collectives.time(kernel, work.data))
         # All that a fused kernel writes is new.
         is_fused = isinstance(kernel, FusedOp)
         allocated = work.data.bytes_written if is_fused else self._reader.read(kernel).allocated_bytes
@@ -130,27 +136,32 @@ class Clock:
         return self._known[key]
 
     def _estimate(self, work: WorkCounts, allocated_bytes: int) -> LatencyAttr:
-        latency = self._roofline.latency(
-            KernelWork(
-                kind=cast(WorkKind, work.kind),
-                dtype=cast(DType, _ARITHMETIC.get(work.dtype, work.dtype)),
-                contraction_flops=work.contraction_flops,
-                pointwise_flops=work.pointwise_flops,
-                transcendental_flops=work.transcendental_flops,
-                bytes_read=work.bytes_read,
-                bytes_written=work.bytes_written,
-                allocated_bytes=min(allocated_bytes, work.bytes_written),
+        return _attribute(
+            self._roofline.latency(
+                KernelWork(
+                    kind=cast(WorkKind, work.kind),
+                    dtype=cast(DType, _ARITHMETIC.get(work.dtype, work.dtype)),
+                    contraction_flops=work.contraction_flops,
+                    pointwise_flops=work.pointwise_flops,
+                    transcendental_flops=work.transcendental_flops,
+                    bytes_read=work.bytes_read,
+                    bytes_written=work.bytes_written,
+                    allocated_bytes=min(allocated_bytes, work.bytes_written),
+                )
             )
         )
-        return LatencyAttr(
-            LatencyEstimate(
-                value_us=_microseconds(latency.value_s),
-                low_us=_microseconds(latency.low_s),
-                high_us=_microseconds(latency.high_s),
-                limiter=latency.limiter,
-                source=latency.source,
-            )
+
+
+def _attribute(latency: Latency) -> LatencyAttr:
+    return LatencyAttr(
+        LatencyEstimate(
+            value_us=_microseconds(latency.value_s),
+            low_us=_microseconds(latency.low_s),
+            high_us=_microseconds(latency.high_s),
+            limiter=latency.limiter,
+            source=latency.source,
         )
+    )
 
 
 def _microseconds(seconds: float) -> float:

@@ -12,6 +12,7 @@ from steelyard.runtime.report import Report
 _LIMITERS = {
     "compute": "arithmetic",
     "memory": "memory traffic",
+    "link": "the links between devices",
     "launch": "the launch of kernels",
     "host": "the host, which dispatches op by op",
     "none": "nothing",
