@@ -50,7 +50,7 @@ TILES = (
     Tile(256, 128, 1),
     Tile(128, 256, 1),
 )
-"""Shapes as in the names of cuBLAS' kernels; leaving any one out changes the error by less than 0.3 points."""
+"""Shapes as in the names of cuBLAS' kernels; leaving one out changes the error by under 0.3 points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ def on_chip_s(shape: Products, cores: TensorCores, c: Coefficients) -> Floats:
     """Return the time in seconds that the SMs take, whatever memory does.
 
     A tile of m x n takes ceil(k / step) steps. An SM that works on q of them is done when it has multiplied
-    and fetched for all of them; a lone tile cannot fetch as fast as the SM. Then results are written. Sums cut
-    into s parts make s times the tiles, and cost a pass over the partial sums.
+    and fetched for all of them; a lone tile cannot fetch as fast as the SM. Then results are written. Sums
+    cut into s parts make s times the tiles, and cost a pass over the partial sums.
 
     The waves are those of NVIDIA's "Matrix Multiplication Background User's Guide" (tile and wave
     quantization); the split is that of CUTLASS' "Efficient GEMM in CUDA" (parallelized reductions).
