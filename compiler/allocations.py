@@ -59,17 +59,17 @@ def first_step(module: ModuleOp, events: Sequence[Allocation]) -> list[Allocatio
         module: A program in its steady state, whose optimizer state is among its arguments.
         events: Its allocations.
     """
-    roles = argument_texts(call_graph(module).entry, ROLE)
-    late = {number for number, role in enumerate(roles) if role == "optimizer_state"}
-    begin = next((i for i, event in enumerate(events) if _phase(event) == "optimizer"), len(events))
-    at = events[begin].at if begin < len(events) else ()
-    state = [replace(event, at=at) for event in events if not event.at and event.storage in late]
-    before = [event for event in events[:begin] if event.at or event.storage not in late]
-    return [*before, *state, *events[begin:]]
-
-
-def _phase(event: Allocation) -> str:
-    return text_attribute(event.at[-1], PHASE) if event.at else ""
+    entry = call_graph(module).entry
+    late = {n for n, role in enumerate(argument_texts(entry, ROLE)) if role == "optimizer_state"}
+    ops = [*entry.body.block.ops]
+    maker = next((op for op in ops if text_attribute(op, PHASE) == "optimizer"), None)
+    if maker is None:
+        return list(events)
+    earlier = set(ops[: ops.index(maker)])
+    state = [replace(event, at=(maker,)) for event in events if not event.at and event.storage in late]
+    before = [e for e in events if (e.at[0] in earlier if e.at else e.storage not in late)]
+    after = [event for event in events if event.at and event.at[0] not in earlier]
+    return [*before, *state, *after]
 
 
 class _Walk:

@@ -43,6 +43,14 @@ class Lifetimes:
             self._last_use.append(self.now)
         self._last_use[serial] = self.now
 
+    def serial(self, tensor: torch.Tensor) -> int | None:
+        """Number of the storage of `tensor`; None if it was there before the trace."""
+        return self._serials.get(storage_key(tensor.untyped_storage()))
+
+    def ends_at(self, serial: int, time: int) -> bool:
+        """Whether a storage is used last at `time` and dies with that op."""
+        return self._last_use[serial] == time and self._death.get(serial) == time + 1
+
     def late_deaths(self) -> list[tuple[int, torch.fx.Node]]:
         """Return those that die later than they are last used: the time, and a node that names the storage.
 

@@ -47,6 +47,7 @@ class Recorder(TorchDispatchMode):
         self._parameter_paths: dict[torch.fx.Node, str] = {}
         self._forward_sites: dict[int, CallSite] = {}
         self._last_placeholder: torch.fx.Node | None = None
+        self._accumulations: list[tuple[torch.fx.Node, int, int]] = []
 
     def add_argument(self, tensor: torch.Tensor, role: Role, path: str) -> None:
         """Make `tensor` a placeholder; one that already is keeps its first role."""
@@ -73,6 +74,7 @@ class Recorder(TorchDispatchMode):
     def finish(self, results: Sequence[torch.Tensor]) -> torch.fx.Graph:
         """End the graph with `results` and the drops; call it when all else that the step holds is gone."""
         outputs = tuple(self._node(tensor) for tensor in results)
+        self._accumulate_in_place()
         for time, node in self._lifetimes.late_deaths():
             self._insert_drop(time, node)
         self.graph.output(outputs)
@@ -100,6 +102,10 @@ class Recorder(TorchDispatchMode):
         phase = "loss" if site.is_loss and self.phase == "forward" else self.phase
         node.meta.update(val=_specs(result), phase=phase, path=site.path, source=site.source)
         self._ops.append(node)
+        if self.phase == "backward" and _is_accumulation(func, args) and not find_source()[0]:
+            serial = self._lifetimes.serial(args[0])
+            if serial is not None:
+                self._accumulations.append((node, serial, self._lifetimes.now))
         if isinstance(result, torch.Tensor):
             self._make(result, node)
         elif isinstance(result, (tuple, list)):
@@ -153,6 +159,16 @@ class Recorder(TorchDispatchMode):
             return ""
         return self._parameter_paths.get(self._nodes[parameter], "")
 
+    def _accumulate_in_place(self) -> None:
+        """Add gradients into the first of them where autograd does.
+
+        Its engine does so if it holds the last reference (can_accumulate_inplace in
+        torch/csrc/autograd/input_buffer.cpp), but never while ops are traced.
+        """
+        for node, serial, time in self._accumulations:
+            if self._lifetimes.ends_at(serial, time):
+                node.target = torch.ops.aten.add_.Tensor
+
     def _insert_drop(self, time: int, node: torch.fx.Node) -> None:
         if time < len(self._ops):
             where = self._ops[time]
@@ -162,6 +178,18 @@ class Recorder(TorchDispatchMode):
             where = self._ops[-1]
             mark = self.graph.call_function(drop, (node,))
         mark.meta.update(val=None, phase=where.meta["phase"], path=node.meta["path"], source="")
+
+
+def _is_accumulation(func: Any, args: Sequence[Any]) -> bool:
+    """Whether an op adds two tensors of one layout, the first of which is no view.
+
+    A view keeps its base, so that it is not the last reference; what is broadcast is no place to add into.
+    """
+    if func is not torch.ops.aten.add.Tensor or args[0]._is_view():
+        return False
+    first, second = args
+    layouts = [(t.shape, t.stride(), t.dtype) for t in (first, second) if isinstance(t, torch.Tensor)]
+    return len(layouts) == 2 and layouts[0] == layouts[1] and 0 not in first.stride()
 
 
 def _has_effect(func: Any, result: Any) -> bool:

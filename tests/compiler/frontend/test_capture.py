@@ -208,3 +208,31 @@ def test_capture_holds_no_weights_of_a_large_model():
     parameters = [a.spec for a in program.arguments if a.role == "parameter"]
     assert sum(torch.Size(spec.shape).numel() for spec in parameters) == 2_957_008_896
     assert {spec.dtype for spec in parameters} == {torch.bfloat16}
+
+
+def test_gradients_are_added_in_place_where_autograd_does(tmp_path):
+    """The gradient of x*a is no view, that of a linear layer is one, which keeps its base."""
+    path = tmp_path / "model.py"
+    path.write_text(
+        "import torch\n"
+        "class Model(torch.nn.Module):\n"
+        "    def __init__(self, through_view):\n"
+        "        super().__init__()\n"
+        "        self.scale = torch.nn.Parameter(torch.ones(3))\n"
+        "        self.layers = torch.nn.ModuleList(torch.nn.Linear(3, 3, bias=False) for _ in range(2))\n"
+        "        self.through_view = through_view\n"
+        "    def forward(self, x):\n"
+        "        x = x * self.scale\n"
+        "        if self.through_view:\n"
+        "            return self.layers[0](x) + self.layers[1](x)\n"
+        "        return x * 2 + x * 3\n"
+        "def product():\n"
+        "    return Model(False), torch.randn(2, 4, 3)\n"
+        "def view():\n"
+        "    return Model(True), torch.randn(2, 4, 3)\n"
+    )
+    for function, expected in (("product", "aten.add_.Tensor"), ("view", "aten.add.Tensor")):
+        options = CaptureOptions(train=True, optimizer="none")
+        program = capture(load_spec(f"{path}:{function}", options), options)
+        backward = [str(n.target) for n in program.graph.nodes if n.meta.get("phase") == "backward"]
+        assert [name for name in backward if name.startswith("aten.add")] == [expected]

@@ -1,0 +1,101 @@
+"""Peak memory of the zoo, predicted beside the CPU allocator's own events: first step and steady state.
+
+python benchmarks/memory.py            # all twelve models, a Markdown table
+python benchmarks/memory.py gpt2 vit   # some
+"""
+
+import argparse
+import gc
+from statistics import fmean
+
+from steelyard.compiler.allocations import allocations, first_step
+from steelyard.compiler.frontend.capture import capture
+from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.spec import load_spec
+from steelyard.compiler.frontend.training_step import build_real, run_step
+from steelyard.hw.allocators.cpu import CpuAllocator
+from steelyard.passes.replay import replay
+from steelyard.passes.workspace import onednn_workspace_bytes
+from steelyard.runtime.execute import bind
+from steelyard.runtime.measure import measure_peak_bytes
+from steelyard.runtime.pipeline import Target, annotate_program
+
+ZOO = {
+    "gpt2": ("hf:gpt2", {"batch": 1, "sequence": 128}),
+    "bert": ("hf:bert", {"batch": 1, "sequence": 128}),
+    "resnet-50": ("hf:resnet-50", {"batch": 4}),
+    "mobilenet_v2": ("hf:mobilenet_v2", {"batch": 4}),
+    "vit": ("hf:vit", {"batch": 2}),
+    "t5": ("hf:t5", {"batch": 2, "sequence": 128}),
+    "llama": (
+        "hf:llama?hidden_size=512&intermediate_size=1376&num_hidden_layers=8&num_attention_heads=8"
+        "&num_key_value_heads=4",
+        {"batch": 2, "sequence": 256},
+    ),
+    "mixtral": (
+        "hf:mixtral?hidden_size=256&intermediate_size=512&num_hidden_layers=4&num_attention_heads=8"
+        "&num_key_value_heads=4",
+        {"batch": 4, "sequence": 256},
+    ),
+    "whisper": ("hf:whisper", {"batch": 1, "sequence": 64}),
+    "convnext": ("hf:convnext", {"batch": 2}),
+    "swin": ("hf:swin", {"batch": 2}),
+    "clip": ("hf:clip", {"batch": 2, "sequence": 64}),
+}
+MODES = {
+    "inference": {},
+    "adamw": {"train": True},
+    "sgd": {"train": True, "optimizer": "sgd"},
+}
+
+
+def compare(spec: str, options: CaptureOptions) -> dict[str, tuple[int, int]]:
+    """Return predicted and measured peak bytes of the first and of a later step."""
+    model = load_spec(spec, options)
+    module = import_program(capture(model, options))
+    annotate_program(module, Target())
+    events = [*allocations(module, onednn_workspace_bytes)]
+    predicted = {
+        "steady": replay([events], CpuAllocator()).peak.requested,
+        "first": replay([first_step(module, events)], CpuAllocator()).peak.requested,
+    }
+    built, optimizer = build_real(model, options)
+    resident = list(bind(built, optimizer).values())
+    found = {}
+    for step in ("steady", "first") if optimizer else ("steady",):
+        if step == "first" and optimizer is not None:
+            optimizer.state.clear()
+            resident = list(bind(built, optimizer).values())
+        gc.collect()
+        measured = measure_peak_bytes(lambda: run_step(built, optimizer, options), resident)
+        found[step] = predicted[step], measured
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("models", nargs="*", help=", ".join(ZOO))
+    given = parser.parse_args()
+    print("| model | dtype | step | predicted / measured | measured bytes |")
+    print("|---|---|---|---|---|")
+    errors: list[float] = []
+    for name in given.models or ZOO:
+        spec, sizes = ZOO[name]
+        for autocast in (None, "bfloat16"):
+            for mode, choices in MODES.items():
+                options = CaptureOptions(**sizes, **choices, autocast=autocast)
+                for step, (predicted, measured) in compare(spec, options).items():
+                    errors.append(predicted / measured - 1)
+                    print(
+                        f"| {name} | {autocast or 'float32'} | {mode}, {step} "
+                        f"| {predicted / measured:.5f} | {measured:,} |",
+                        flush=True,
+                    )
+    sizes_of_error, under = [abs(error) for error in errors], [error for error in errors if error < -1e-5]
+    print(f"\n{len(errors)} cases: mean error {fmean(sizes_of_error):.3%}, worst {max(sizes_of_error):.3%}")
+    print(f"under-estimated: {len(under) / len(errors):.0%}")
+
+
+if __name__ == "__main__":
+    main()
