@@ -1,0 +1,59 @@
+"""The clock that a GPU holds under its power limit while its arithmetic units are busy."""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from steelyard.hw.device import Device, PeakDType
+
+ArithmeticUnit = Literal["vector", "matrix"]
+
+_BISECTIONS = 40
+
+
+def sustained_clock_hz(device: Device, dtype: PeakDType, unit: ArithmeticUnit) -> float:
+    """Return the clock of a long kernel that keeps a unit busy, at most that of the unit's peak.
+
+    The board's power is `idle + FLOP/s x energy per FLOP`, and the energy rises with the square of the supply
+    voltage, which is a straight line over the clock (dynamic power of CMOS, a f C V^2: Weste & Harris, CMOS
+    VLSI Design, section 5.2). The clock is where that meets the power limit. Energies per FLOP are those of a
+    process node, in hw/power.toml; one unknown, or a device without a power limit, holds its boost clock.
+
+    Args:
+        device: The device.
+        dtype: The type that is multiplied.
+        unit: What multiplies it.
+    """
+    boost = (device.matrix_clock_hz if unit == "matrix" else None) or device.boost_clock_hz
+    peaks = device.matrix_peak_flops_per_s if unit == "matrix" else device.vector_peak_flops_per_s
+    boost_hz = boost.value if boost else 1e9
+    peak, table = peaks.get(dtype), _table()
+    energies: dict[str, float] = table[unit].get(_node(device), {})
+    if peak is None or device.tdp_w is None or dtype not in energies:
+        return boost_hz
+    available_w = device.tdp_w.value * (1 - table["idle_fraction"])
+    full_w = peak.value * energies[dtype] * 1e-12
+    return boost_hz * _clock_fraction(available_w / full_w, table["voltage_floor_fraction"])
+
+
+def _clock_fraction(power_ratio: float, voltage_floor: float) -> float:
+    """Solve f (floor + (1 - floor) f)^2 = power_ratio for the fraction f of the boost clock, at most 1."""
+    if power_ratio >= 1:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        power = middle * (voltage_floor + (1 - voltage_floor) * middle) ** 2
+        low, high = (middle, high) if power < power_ratio else (low, middle)
+    return low
+
+
+def _node(device: Device) -> str:
+    nodes: dict[str, str] = _table()["node"]
+    return nodes.get(device.compute_capability or "", "")
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads((files("steelyard.hw") / "power.toml").read_text(encoding="utf-8"))
