@@ -122,9 +122,9 @@ def _write(families: Mapping[str, Mapping[str, float]], notes: list[str]) -> Non
     lines = [
         "# Products on tensor cores; what each constant means is said in hw/kernels/gemm_tensor.py.",
         "# Written by benchmarks/fit/gemm_tensor.py; `any` is fitted to both devices at once.",
-        "# Not blind: the unit `per kilomac` was chosen because it carries over between these two devices; in bytes",
-        "# per clock the other device's constants miss by 47 % (H100) and 22 % (A100). Devices that had no part in",
-        "# any choice are scored by benchmarks/gemm_tensor_external.py.",
+        "# Not blind: `per kilomac` was chosen as the unit because it carries over between these two",
+        "# devices; in bytes per clock the other one's constants miss by 47 % (H100) and 22 % (A100).",
+        "# benchmarks/gemm_tensor_external.py scores on rows that had no part in any choice.",
         *(f"# {note}" for note in notes),
     ]
     for family, coefficients in families.items():
