@@ -18,6 +18,8 @@ MAC = Flops(contraction=2)
 # shares head k of the keys with g - 1 others.
 QUERY, KEY, VALUE, OUT = "... k*g q e", "... k s e", "... k s v", "... k*g q v"
 SCORES = "... k g q s"
+# What is kept of each row of scores; kernels may round the number of rows up.
+PER_ROW = "... k*g row"
 _SIDES = (
     "aten._scaled_dot_product_flash_attention",
     "aten._scaled_dot_product_flash_attention_for_cpu",
@@ -36,7 +38,7 @@ def attention(call: OpCall) -> Work:
     mixed = nest(
         _equation(f"{SCORES}, {VALUE} -> {OUT}", query), (None, value), (call.result(),), MAC, sizes=sizes
     )
-    extras = [elementwise((), (each,), Flops(), prefix="extra") for each in call.outputs[1:]]
+    extras = [_extra(each, query, sizes) for each in call.outputs[1:]]
     return Work("attention", (scores, *_mask(call, scores), _softmax(scores, SOFTMAX), mixed, *extras))
 
 
@@ -61,8 +63,11 @@ def attention_backward(call: OpCall) -> Work:
         product(f"{SCORES}, {KEY} -> {QUERY}", None, key, grads[0]),
         product(f"{SCORES}, {QUERY} -> {KEY}", None, query, grads[1]),
     )
-    kept = [each for name in ("out", "logsumexp") if (each := call.get(name))]
-    reads = [elementwise((each,), (), Flops(), prefix="kept") for each in kept]
+    out, logsumexp = call.get("out"), call.get("logsumexp")
+    reads = [
+        *([nest(_equation(f"{OUT} ->", query), (out,), (), sizes=sizes)] if out else ()),
+        *([nest(_equation(f"{PER_ROW} ->", query), (logsumexp,), (), sizes=sizes)] if logsumexp else ()),
+    ]
     extras = [elementwise((), (each,), Flops(), prefix="extra") for each in grads[3:]]
     return Work("attention", (*nests, *reads, *extras))
 
@@ -76,6 +81,13 @@ def _equation(equation: str, query: Value) -> str:
 def _sizes(query: Value, key: Value) -> dict[str, int]:
     heads, shared = query.type.shape[-3], key.type.shape[-3]
     return {"k": shared, "g": heads // shared}
+
+
+def _extra(value: Value, query: Value, sizes: dict[str, int]) -> Nest:
+    """A result beside the output: one number for each row of scores, or the state of random numbers."""
+    if value.type.shape[:-1] == query.type.shape[:-2]:
+        return nest(_equation(f"-> {PER_ROW}", query), (), (value,), sizes=sizes)
+    return elementwise((), (value,), Flops(), prefix="extra")
 
 
 def _softmax(scores: Nest, per_point: Flops) -> Nest:

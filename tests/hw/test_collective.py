@@ -33,7 +33,8 @@ def test_what_is_no_ring_is_refused(ranks: int, bandwidth: float) -> None:
 
 def test_nccl_takes_the_protocol_that_is_fastest() -> None:
     h100 = load_device("h100-sxm")
-    # LL: 3.6 us and 2 * 7 steps of 0.47 us. Simple: 8.4 us, 14 of 3.4 us, 2 * 7/8 of the bytes at 0.8 * 450 GB/s.
+    # LL: 3.6 us and 2 * 7 steps of 0.47 us. Simple: 8.4 us, 14 of 3.4 us, and 2 * 7/8 of the bytes at 0.8 of
+    # 450 GB/s.
     small = collective_latency(h100, "all_reduce", 8, ranks=8)
     assert small.value_s == pytest.approx(3.6e-6 + 14 * 0.47e-6, rel=1e-3)
     large = collective_latency(h100, "all_reduce", 1_000_000_000, ranks=8)

@@ -1,0 +1,80 @@
+"""Where the arguments of a program lie, by data and by tensor parallelism."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
+
+from steelyard.compiler.dialects.program import ROLE, argument_texts
+from steelyard.compiler.dialects.torch_op import operator_name
+from steelyard.compiler.op_call import tensor_type, where
+from steelyard.hw.errors import IRError
+from steelyard.passes.placement import WHOLE, Placement
+from steelyard.passes.remark import Remark, emit
+from steelyard.passes.tensor_groups import GroupFinder
+
+Strategy = Literal["data", "tensor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the arguments of a program lie.
+
+    Attributes:
+        strategy: By what they were placed.
+        placements: One for each argument; none is partial.
+        batch: The samples that ranks share out, 1 if they share out weights.
+    """
+
+    strategy: Strategy
+    placements: tuple[Placement, ...]
+    batch: int = 1
+
+
+def lay_out(function: FuncOp, strategy: Strategy, ranks: int) -> Layout:
+    """Place the arguments of a program.
+
+    Raises:
+        IRError: Nothing can be cut into equal parts.
+    """
+    return _by_data(function, ranks) if strategy == "data" else _by_tensor(function, ranks)
+
+
+def _by_data(function: FuncOp, ranks: int) -> Layout:
+    """Inputs and targets with as many elements along their first dim as the first of them are cut there."""
+    roles = argument_texts(function, ROLE)
+    shapes = [_shape(value) for value in function.body.block.args]
+    given = [shape for role, shape in zip(roles, shapes, strict=True) if role in ("input", "target")]
+    batch = given[0][0] if given and given[0] else 1
+    if batch % ranks:
+        raise IRError(
+            what="the batch cannot be cut into equal parts",
+            why=f"it has {batch} samples, the mesh {ranks} ranks",
+            fix=f"capture it with a --batch that is a multiple of {ranks}",
+        )
+    placements = (
+        Placement(0) if role in ("input", "target") and shape[:1] == (batch,) else WHOLE
+        for role, shape in zip(roles, shapes, strict=True)
+    )
+    return Layout("data", tuple(placements), batch)
+
+
+def _by_tensor(function: FuncOp, ranks: int) -> Layout:
+    """Weights and what goes with them are cut as `tensor_groups` finds, all else is whole."""
+    finder = GroupFinder(function, ranks)
+    groups = finder.groups()
+    refusals = {refusal.why: refusal for refusal in reversed(finder.refusals)}
+    if not groups:
+        why = next(iter(refusals), "no product of the forward sums over a dim of a parameter")
+        raise IRError(what="no weight can be cut", why=why, fix="choose strategy=data, or another mesh")
+    for refusal in refusals.values():
+        name, message = operator_name(refusal.op), f"its weight is not cut: {refusal.why}"
+        emit(Remark("shard", "missed", name, where(refusal.op), message))
+    placed = {value: each for group in groups for value, each in group.placements.items()}
+    return Layout("tensor", tuple(placed.get(value, WHOLE) for value in function.body.block.args))
+
+
+def _shape(value: SSAValue) -> tuple[int, ...]:
+    found = tensor_type(value.type)
+    return found.shape if found else ()
