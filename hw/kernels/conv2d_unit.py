@@ -1,0 +1,85 @@
+"""The units of a device that a convolution runs on."""
+
+from dataclasses import dataclass
+
+from steelyard.hw.arithmetic import FALLBACK
+from steelyard.hw.device import Device
+from steelyard.hw.errors import DeviceError
+from steelyard.hw.kernels.gemm_tensor_shape import OPERAND_BYTES
+from steelyard.hw.power import sustained_clock_hz
+from steelyard.hw.work import DType
+
+ELEMENT_BYTES: dict[DType, int] = {"f64": 8, "f32": 4, **OPERAND_BYTES}
+
+PAIRED_ARCHITECTURES = ("maxwell", "pascal")
+"""Where cuDNN has fused Winograd kernels that put two images in a block: seen on P100, not on V100 and T4."""
+
+_CLOCK_HZ = 1e9  # any will do where none is known: cycles are counted from the peak
+
+
+@dataclass(frozen=True, slots=True)
+class ConvUnit:
+    """Where the arithmetic of a convolution is done.
+
+    Attributes:
+        matrix: Whether that is matrix units, for which cuDNN has no Winograd or FFT kernels.
+        count: SMs.
+        macs_per_cycle: Multiply-adds of one SM in a cycle.
+        lanes: The f32 lanes of one SM.
+        clock_hz: Cycles per second that its power limit leaves.
+        peak_flops_per_s: Peak of the data sheet.
+        bytes_per_s: Peak (pin) bandwidth of memory.
+        l2_bytes: Size of the last cache.
+        element_bytes: Size of an operand.
+        pairs_images: Whether the fused Winograd can put two images in a block.
+    """
+
+    matrix: bool
+    count: float
+    macs_per_cycle: float
+    lanes: float
+    clock_hz: float
+    peak_flops_per_s: float
+    bytes_per_s: float
+    l2_bytes: float
+    element_bytes: int
+    pairs_images: bool
+
+
+def is_on_matrix_units(device: Device, dtype: DType) -> bool:
+    """Return whether the device has matrix units that take the type."""
+    return dtype in OPERAND_BYTES and dtype in device.matrix_peak_flops_per_s
+
+
+def conv_unit(device: Device, dtype: DType) -> ConvUnit:
+    """Return the unit that takes a type.
+
+    Raises:
+        DeviceError: The device has none, or its memory is not described.
+    """
+    matrix = is_on_matrix_units(device, dtype)
+    peaks = device.matrix_peak_flops_per_s if matrix else device.vector_peak_flops_per_s
+    chain = FALLBACK[dtype] if dtype in ELEMENT_BYTES else ()
+    wanted = next((each for each in chain if each in peaks), None)
+    bandwidth = device.memory_bandwidth_bytes_per_s
+    if wanted is None or bandwidth is None:
+        raise DeviceError(
+            what=f"convolutions in {dtype} on {device.name!r} cannot be priced",
+            why="that needs a peak for the type and memory_bandwidth_bytes_per_s",
+            fix="choose another type, or add both from the data sheet",
+        )
+    boost = (device.matrix_clock_hz if matrix else None) or device.boost_clock_hz
+    peak_flops_per_s, count = peaks[wanted].value, device.compute_units.value
+    macs_per_cycle = peak_flops_per_s / 2 / count / (boost.value if boost else _CLOCK_HZ)
+    return ConvUnit(
+        matrix=matrix,
+        count=count,
+        macs_per_cycle=macs_per_cycle,
+        lanes=device.lanes_per_unit.value if device.lanes_per_unit else macs_per_cycle,
+        clock_hz=sustained_clock_hz(device, wanted, "matrix" if matrix else "vector"),
+        peak_flops_per_s=peak_flops_per_s,
+        bytes_per_s=bandwidth.value,
+        l2_bytes=device.l2_bytes.value if device.l2_bytes else 0.0,
+        element_bytes=ELEMENT_BYTES[dtype],
+        pairs_images=device.architecture in PAIRED_ARCHITECTURES,
+    )
