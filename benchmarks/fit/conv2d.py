@@ -24,7 +24,7 @@ from scipy.optimize import least_squares
 
 import steelyard.hw.kernels
 from steelyard.hw.device import Device
-from steelyard.hw.kernels.conv2d import Conv2d
+from steelyard.hw.kernels.conv2d import Conv2dModel
 from steelyard.hw.kernels.query import Column, Floats
 from steelyard.hw.registry import load_device
 from steelyard.hw.work import ExecutionContext
@@ -74,7 +74,7 @@ class Rows:
         """Return the model's times without the host."""
         full = {"wgrad_slowdown": 1.0, **FIXED, **constants, "host_s": 0.0}
         context = ExecutionContext(mode="graph")
-        return Conv2d().estimate(self.device, "f32", context, self.dims, full).seconds
+        return Conv2dModel().estimate(self.device, "f32", context, self.dims, full).seconds
 
 
 Fit = tuple[dict[str, float], list[Floats]]

@@ -20,7 +20,7 @@ from steelyard.hw.work import DType, ExecutionContext
 
 
 @dataclass(frozen=True, slots=True)
-class Conv2d:
+class Conv2dModel:
     """Convolutions in three directions, NCHW on vector lanes and channels last on tensor cores.
 
     seconds = host + launches x launch_s + the shortest algorithm, at least the floor. On vector lanes:

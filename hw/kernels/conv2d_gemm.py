@@ -54,10 +54,9 @@ def tensor_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Pl
 
 def direct(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan:
     """A pixel a lane: for groups, and gradients through a stride, that are too thin for tiles."""
-    cycles = shape.macs * DIRECT_CYCLES_PER_MAC / (unit.count * unit.lanes)
     memory_s = transfer_s(unit, constants, shape.elements)
     fits = (shape.groups > 1) | (shape.dgrad & (shape.stride > 1))
-    compute_s = np.where(fits, cycles / unit.clock_hz, np.inf)
+    compute_s = np.where(fits, shape.macs * DIRECT_CYCLES_PER_MAC / unit.vector_macs_per_s, np.inf)
     return _overlapped("direct", compute_s, memory_s, np.zeros_like(compute_s))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from steelyard.hw.arithmetic import FALLBACK
-from steelyard.hw.device import Device
+from steelyard.hw.device import Device, PeakDType
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.gemm_tensor_shape import OPERAND_BYTES
 from steelyard.hw.power import sustained_clock_hz
@@ -25,7 +25,7 @@ class ConvUnit:
         matrix: Whether that is matrix units, for which cuDNN has no Winograd or FFT kernels.
         count: SMs.
         macs_per_cycle: Multiply-adds of one SM in a cycle.
-        lanes: The f32 lanes of one SM.
+        vector_macs_per_s: Peak of all f32 lanes, whatever the type.
         clock_hz: Cycles per second that its power limit leaves.
         peak_flops_per_s: Peak of the data sheet.
         bytes_per_s: Peak (pin) bandwidth of memory.
@@ -37,7 +37,7 @@ class ConvUnit:
     matrix: bool
     count: float
     macs_per_cycle: float
-    lanes: float
+    vector_macs_per_s: float
     clock_hz: float
     peak_flops_per_s: float
     bytes_per_s: float
@@ -60,7 +60,7 @@ def conv_unit(device: Device, dtype: DType) -> ConvUnit:
     matrix = is_on_matrix_units(device, dtype)
     peaks = device.matrix_peak_flops_per_s if matrix else device.vector_peak_flops_per_s
     chain = FALLBACK[dtype] if dtype in ELEMENT_BYTES else ()
-    wanted = next((each for each in chain if each in peaks), None)
+    wanted: PeakDType | None = next((each for each in chain if each in peaks), None)
     bandwidth = device.memory_bandwidth_bytes_per_s
     if wanted is None or bandwidth is None:
         raise DeviceError(
@@ -70,12 +70,13 @@ def conv_unit(device: Device, dtype: DType) -> ConvUnit:
         )
     boost = (device.matrix_clock_hz if matrix else None) or device.boost_clock_hz
     peak_flops_per_s, count = peaks[wanted].value, device.compute_units.value
+    lanes = device.vector_peak_flops_per_s.get("f32")
     macs_per_cycle = peak_flops_per_s / 2 / count / (boost.value if boost else _CLOCK_HZ)
     return ConvUnit(
         matrix=matrix,
         count=count,
         macs_per_cycle=macs_per_cycle,
-        lanes=device.lanes_per_unit.value if device.lanes_per_unit else macs_per_cycle,
+        vector_macs_per_s=(lanes.value if lanes else peak_flops_per_s) / 2,
         clock_hz=sustained_clock_hz(device, wanted, "matrix" if matrix else "vector"),
         peak_flops_per_s=peak_flops_per_s,
         bytes_per_s=bandwidth.value,
