@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
 from steelyard.hw.errors import DeviceError
+from steelyard.hw.fitted import Fit
+from steelyard.hw.kernels.query import KernelKind
 from steelyard.hw.quantity import Quantity, Rate
-from steelyard.hw.work import WorkKind
+from steelyard.hw.work import DType, ExecutionMode, WorkKind
 
 DeviceKind = Literal["gpu", "cpu", "tpu", "soc", "accelerator"]
 MemoryKind = Literal["hbm", "gddr", "lpddr", "ddr"]
@@ -80,6 +82,7 @@ class Device:
         link_bandwidth_bytes_per_s: One-way rate to its peers.
         price_usd_per_h: What renting one costs.
         sustained: What it reaches in practice, at most once per number of threads.
+        fitted: What kernel models were fitted to on it, by kind, type and context.
 
     Raises:
         ValueError: Two entries of `sustained` are for the same number of threads.
@@ -108,6 +111,9 @@ class Device:
     link_bandwidth_bytes_per_s: Quantity | None = None
     price_usd_per_h: Quantity | None = None
     sustained: tuple[Sustained, ...] = ()
+    fitted: Mapping[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]] = field(
+        default_factory=dict[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]]
+    )
 
     def __post_init__(self) -> None:
         if len({entry.threads for entry in self.sustained}) < len(self.sustained):

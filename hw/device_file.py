@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import cast
 
 from steelyard.hw.device import Device, Sustained
+from steelyard.hw.fitted import Fit
+from steelyard.hw.kernels.residual import Residual
+from steelyard.hw.kernels.spread import Spread
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.units import GIB, MIB
 
@@ -31,7 +34,7 @@ def write_device(path: str | Path, device: Device) -> None:
 
 def dump_device(device: Device) -> str:
     """Return the text of a device's file; `parse_device` of it equals `device`."""
-    names = _source_names(quantity.source for _, quantity in device.quantities())
+    names = _source_names([*(quantity.source for _, quantity in device.quantities()), *_fit_sources(device)])
     lines = _table("", _items(device), names)
     for source, name in names.items():
         lines += ["", f"[sources.{name}]", f"title = {_text(source.title)}"]
@@ -40,8 +43,14 @@ def dump_device(device: Device) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _items(node: Device | Sustained) -> Mapping[str, object]:
+def _items(node: Device | Sustained | Fit | Residual | Spread) -> Mapping[str, object]:
     return {each.name: getattr(node, each.name) for each in fields(node)}
+
+
+def _fit_sources(device: Device) -> list[Source]:
+    return [
+        fit.source for types in device.fitted.values() for fits in types.values() for fit in fits.values()
+    ]
 
 
 def _table(header: str, items: Mapping[str, object], names: Mapping[Source, str]) -> list[str]:
@@ -50,8 +59,10 @@ def _table(header: str, items: Mapping[str, object], names: Mapping[Source, str]
     inner: list[str] = []
     for key, value in items.items():
         path = f"{header}.{key}" if header else key
-        if isinstance(value, str | int):
-            lines.append(f"{key} = {_text(value) if isinstance(value, str) else value}")
+        if isinstance(value, str | int | float):
+            lines.append(f"{key} = {_text(value) if isinstance(value, str) else _plain(value)}")
+        elif isinstance(value, Source):
+            lines.append(f"{key} = {_text(names[value])}")
         elif isinstance(value, Quantity | Rate):
             lines.append(f"{key} = {_inline(key, value, names)}")
         elif isinstance(value, Mapping):
@@ -59,10 +70,28 @@ def _table(header: str, items: Mapping[str, object], names: Mapping[Source, str]
             # A table that only holds tables needs no line of its own.
             own = ["", f"[{path}]"] if table and table[0] else []
             inner += own + table
-        elif isinstance(value, tuple):
+        elif isinstance(value, Fit | Residual | Spread):
+            inner += ["", f"[{path}]", *_table(path, _items(value), names)]
+        elif isinstance(value, tuple) and key == "sustained":
             for entry in cast("tuple[Sustained, ...]", value):
                 inner += ["", f"[[{path}]]", *_table(path, _items(entry), names)]
+        elif isinstance(value, tuple):
+            lines.append(f"{key} = {_list(cast('tuple[object, ...]', value))}")
     return lines + inner
+
+
+def _list(values: tuple[object, ...]) -> str:
+    if values and isinstance(values[0], tuple):  # a table of its own, a row a line
+        rows = (f"    {_list(cast('tuple[object, ...]', value))}," for value in values)
+        return "\n".join(["[", *rows, "]"])
+    return f"[{', '.join(_text(value) if isinstance(value, str) else _plain(value) for value in values)}]"
+
+
+def _plain(number: object) -> str:
+    if isinstance(number, int):
+        return str(number)
+    text = repr(number)
+    return text.removesuffix(".0")
 
 
 def _inline(key: str, quantity: Quantity | Rate, names: Mapping[Source, str]) -> str:

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from steelyard.hw.device import Device, Sustained
 from steelyard.hw.errors import DeviceError, UsageError, did_you_mean
+from steelyard.hw.fitted import Fit
+from steelyard.hw.kernels.residual import Residual
+from steelyard.hw.kernels.spread import Spread
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.units import parse_bytes
 
@@ -108,6 +111,8 @@ def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
         kinds = (Device,)
     elif loc[1] == "sustained" and len(loc) == 4:
         kinds = (Sustained,)
+    elif loc[1] == "fitted":
+        kinds = (Fit, Residual, Spread)
     else:
         kinds = (Quantity, Rate)
     return sorted({each.name for kind in kinds for each in fields(kind)})

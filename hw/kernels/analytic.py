@@ -1,0 +1,30 @@
+"""The analytic rung: kernel models with the constants of the device's architecture family."""
+
+import numpy as np
+
+from steelyard.hw.device import Device
+from steelyard.hw.kernels.intervals import analytic_spread
+from steelyard.hw.kernels.models import MODELS
+from steelyard.hw.kernels.prices import Prices
+from steelyard.hw.kernels.query import Queries
+from steelyard.hw.work import ExecutionContext
+
+MODELLED = ("gpu", "soc")
+"""The kinds of devices that the kernel models describe."""
+
+
+def analytic_prices(device: Device, context: ExecutionContext, queries: Queries) -> Prices | None:
+    """Return the prices of kernels from the data sheet, or None where no model describes the device.
+
+    Raises:
+        DeviceError: The device's file lacks what the model needs.
+    """
+    if device.kind not in MODELLED:
+        return None
+    model = MODELS[queries.kind]
+    coefficients = model.coefficients(device, queries.dtype)
+    estimate = model.estimate(device, queries.dtype, context, queries.dims, coefficients)
+    value_s = np.maximum(estimate.seconds, estimate.floor_s)
+    low_s, high_s = analytic_spread(queries.kind, queries.dtype).around(value_s, estimate.floor_s)
+    source = np.full(len(value_s), "analytic")
+    return Prices(value_s, low_s, high_s, estimate.limiter, source)

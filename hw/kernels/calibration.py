@@ -1,0 +1,99 @@
+"""Calibrating a device from measured kernels: each kind, type and context by itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelyard.hw.fitted import Fit
+from steelyard.hw.kernels.fit import Case, fit_coefficients, modelled_s
+from steelyard.hw.kernels.model import Coefficients, KernelModel
+from steelyard.hw.kernels.query import Column, Floats
+from steelyard.hw.kernels.residual import Residual
+from steelyard.hw.kernels.residual_fit import FOLDS, MOST_POINTS, fit_residual
+from steelyard.hw.kernels.spread import conformal_spread
+from steelyard.hw.quantity import Source
+
+FEWEST_ROWS = 8
+"""Rows that a fit needs; with fewer, the family's constants are the better guess."""
+
+COEFFICIENT_ROWS = 2000
+"""Rows beyond which coefficients no longer change."""
+
+RESIDUAL_ROWS = 8000
+"""Rows beyond which the smooth part of the residual no longer changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    coefficients: Coefficients
+    residual: Residual | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Rows that were left out of a fit, with what it says of them."""
+
+    measured_s: Floats
+    family_s: Floats
+    modelled_s: Floats
+    corrected_s: Floats
+    within: Column
+
+
+def calibrate_case(model: KernelModel, case: Case, source: Source, most_points: int = MOST_POINTS) -> Fit:
+    """Return what the measurements say of a model on their device.
+
+    How sure it is comes from five folds: everything is fitted again without each fifth of the rows.
+
+    Args:
+        model: The model of the kind.
+        case: At least `FEWEST_ROWS` rows.
+        source: Where they are from.
+        most_points: How many points of the residual to keep.
+    """
+    rows = np.random.default_rng(0).permutation(len(case.measured_s))  # tables come sorted
+    case = case.take(rows)
+    fitted = _fit(model, case, most_points)
+    folds = list(_folds(model, case, most_points))
+    held = _Held(*(np.concatenate([getattr(fold, name) for fold in folds]) for name in _Held.__slots__))
+    within = held.within if held.within.any() else np.ones_like(held.within)
+    best_s = held.corrected_s if fitted.residual else held.modelled_s
+    residual_spread = conformal_spread(held.corrected_s[within], held.measured_s[within])
+    return Fit(
+        source=source,
+        rows=len(case.measured_s),
+        mean_error=_mean_error(best_s, held.measured_s),
+        mean_error_before=_mean_error(held.family_s, held.measured_s),
+        coefficients=fitted.coefficients,
+        spread=conformal_spread(held.modelled_s, held.measured_s),
+        residual=fitted.residual,
+        residual_spread=residual_spread if fitted.residual else None,
+    )
+
+
+def _fit(model: KernelModel, case: Case, most_points: int) -> _Fitted:
+    prior = model.coefficients(case.device, case.dtype)
+    coefficients = fit_coefficients(model, [case.take(np.arange(min(COEFFICIENT_ROWS, _size(case))))], prior)
+    part = case.take(np.arange(min(RESIDUAL_ROWS, _size(case))))
+    ratios = np.log(part.measured_s / modelled_s(model, part, coefficients))
+    return _Fitted(coefficients, fit_residual(model.kind, part.dims, ratios, most_points))
+
+
+def _folds(model: KernelModel, case: Case, most_points: int) -> Iterator[_Held]:
+    fold = np.arange(_size(case)) % FOLDS
+    for each in range(FOLDS):
+        fitted, held = _fit(model, case.take(fold != each), most_points), case.take(fold == each)
+        family = modelled_s(model, held, model.coefficients(held.device, held.dtype))
+        plain, residual = modelled_s(model, held, fitted.coefficients), fitted.residual
+        ratios = residual.at(model.kind, held.dims) if residual else np.zeros_like(plain)
+        within = residual.within(model.kind, held.dims) if residual else np.ones(len(plain), dtype=bool)
+        yield _Held(held.measured_s, family, plain, plain * np.exp(ratios), within)
+
+
+def _size(case: Case) -> int:
+    return len(case.measured_s)
+
+
+def _mean_error(predicted_s: Floats, measured_s: Floats) -> float:
+    return float(f"{np.abs(predicted_s / measured_s - 1).mean():.4g}")

@@ -1,0 +1,59 @@
+"""The 90% intervals of the analytic rung, and of sums of kernels."""
+
+import tomllib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from math import hypot
+from typing import Any
+
+from steelyard.hw.defaults import SPREAD_ANALYTIC
+from steelyard.hw.kernels.query import KernelKind
+from steelyard.hw.kernels.spread import Spread
+from steelyard.hw.work import DType
+
+_UNKNOWN = Spread(low=(1 / SPREAD_ANALYTIC,), high=(SPREAD_ANALYTIC,))
+
+
+@cache
+def analytic_spread(kind: KernelKind, dtype: DType) -> Spread:
+    """Return how far off a model is on a device that its constants were not fitted on.
+
+    `hw/kernels/intervals.toml` holds it by kind, and by type where that was measured; other types take
+    the kind's widest, and kinds that nobody measured the spread of a roofline.
+    """
+    by_type = _table().get(kind, {})
+    entry = by_type.get(dtype) or by_type.get("any")
+    if entry is None:
+        return _UNKNOWN
+    return Spread(up_to_s=tuple(entry["up_to_s"]), low=tuple(entry["low"]), high=tuple(entry["high"]))
+
+
+def combine(
+    groups: Sequence[object], values: Sequence[float], lows: Sequence[float], highs: Sequence[float]
+) -> tuple[float, float, float]:
+    """Return the sum of times and its 90% interval, all in the unit of the times.
+
+    What is wrong with one kernel of a kind is wrong with all of that kind, so that within a kind deviations
+    add up; those of different kinds are independent, so that their squares do. Both hold for lopsided
+    intervals one side at a time.
+
+    Args:
+        groups: What each kernel's error goes with, its kind for instance.
+        values: The expected times.
+        lows: The lower ends of their intervals.
+        highs: The upper ends.
+    """
+    below: dict[object, float] = {}
+    above: dict[object, float] = {}
+    for group, value, low, high in zip(groups, values, lows, highs, strict=True):
+        below[group] = below.get(group, 0.0) + value - low
+        above[group] = above.get(group, 0.0) + high - value
+    total = sum(values)
+    return total, total - hypot(*below.values()), total + hypot(*above.values())
+
+
+@cache
+def _table() -> dict[str, Any]:
+    path = files("steelyard.hw.kernels") / "intervals.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))["analytic"]

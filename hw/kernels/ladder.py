@@ -1,0 +1,46 @@
+"""The ladder of latencies: the first rung that knows a kernel on a device prices it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from steelyard.hw.device import Device
+from steelyard.hw.kernels.analytic import analytic_prices
+from steelyard.hw.kernels.interpolated import fitted_prices
+from steelyard.hw.kernels.prices import Prices
+from steelyard.hw.kernels.query import Queries
+from steelyard.hw.kernels.roofline_rows import roofline_prices
+from steelyard.hw.kernels.support import PRODUCTS, require_type
+from steelyard.hw.work import ExecutionContext
+
+Rung = Callable[[Device, ExecutionContext, Queries], Prices | None]
+"""Prices kernels, or returns None where it knows nothing of them."""
+
+# What was measured on this very device and shape comes before all of these.
+RUNGS: tuple[Rung, ...] = (fitted_prices, analytic_prices)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Prices of kernels on one device in one context."""
+
+    device: Device
+    context: ExecutionContext
+
+    def price(self, queries: Queries) -> Prices:
+        """Return the time of each kernel with its interval, limiter and source.
+
+        Raises:
+            DeviceError: The device lacks a unit for the type, or its file what a model needs.
+            UsageError: A function of an elementwise kernel is not known.
+        """
+        if self.context.tf32 and queries.dtype == "f32" and queries.kind in PRODUCTS:
+            queries = replace(queries, dtype="tf32" if "tf32" in self._peaks() else "f32")
+        require_type(self.device, queries.kind, queries.dtype)
+        for rung in RUNGS:
+            prices = rung(self.device, self.context, queries)
+            if prices is not None:
+                return prices
+        return roofline_prices(self.device, self.context, queries)
+
+    def _peaks(self) -> set[str]:
+        return {*self.device.matrix_peak_flops_per_s, *self.device.vector_peak_flops_per_s}

@@ -1,0 +1,73 @@
+"""Prices of a whole table: its rows in groups, each on its own ladder."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import cache
+from typing import TypeVar
+
+import numpy as np
+
+from steelyard.hw.device import Device
+from steelyard.hw.errors import SteelyardError
+from steelyard.hw.kernels.ladder import Ladder
+from steelyard.hw.kernels.prices import Prices
+from steelyard.hw.kernels.query import Floats
+from steelyard.hw.kernels.requests import Request
+from steelyard.hw.kernels.roofline_rows import peak_roofline_s
+from steelyard.hw.kernels.rows import Rows
+from steelyard.hw.registry import load_device
+from steelyard.hw.work import ExecutionContext
+
+Answer = TypeVar("Answer")
+
+
+def price_table(rows: Rows, requests: Sequence[Request]) -> Prices:
+    """Return the price of each row of a table.
+
+    Args:
+        rows: The table.
+        requests: What it asks, by `requests.parse_requests`.
+
+    Raises:
+        SteelyardError: A device is unknown or cannot do what is asked of it; names the row.
+    """
+    parts = _each(
+        rows, requests, lambda device, request: Ladder(device, _context(request)).price(request.queries)
+    )
+    order = np.argsort(np.concatenate([request.rows for request in requests]))
+    columns = {
+        each.name: np.concatenate([getattr(part, each.name) for part in parts])[order]
+        for each in fields(Prices)
+    }
+    return Prices(**columns)
+
+
+def peak_roofline_table(rows: Rows, requests: Sequence[Request]) -> Floats:
+    """Return the time of each row at its device's peaks, in seconds; see `peak_roofline_s`.
+
+    Raises:
+        SteelyardError: A device is unknown or gives no such peak; names the row.
+    """
+    parts = _each(rows, requests, lambda device, request: peak_roofline_s(device, request.queries))
+    order = np.argsort(np.concatenate([request.rows for request in requests]))
+    return np.concatenate(parts)[order]
+
+
+def _each(
+    rows: Rows, requests: Sequence[Request], answer: Callable[[Device, Request], Answer]
+) -> list[Answer]:
+    load = cache(load_device)
+    answers: list[Answer] = []
+    for request in requests:
+        try:
+            answers.append(answer(load(request.device), request))
+        except SteelyardError as error:
+            first = int(request.rows[0])
+            place = rows.where(first)
+            where = f"{place}; {error.where}" if error.where else place
+            raise type(error)(what=error.what, where=where, why=error.why, fix=error.fix) from error
+    return answers
+
+
+def _context(request: Request) -> ExecutionContext:
+    return ExecutionContext(mode=request.mode)
