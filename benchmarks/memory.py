@@ -6,7 +6,10 @@ python benchmarks/memory.py gpt2 vit   # some
 
 import argparse
 import gc
+from functools import partial
 from statistics import fmean
+
+import torch
 
 from steelyard.compiler.allocations import allocations, first_step
 from steelyard.compiler.frontend.capture import capture
@@ -55,7 +58,8 @@ def compare(spec: str, options: CaptureOptions) -> dict[str, tuple[int, int]]:
     model = load_spec(spec, options)
     module = import_program(capture(model, options))
     annotate_program(module, Target())
-    events = [*allocations(module, onednn_workspace_bytes)]
+    workspace = partial(onednn_workspace_bytes, threads=torch.get_num_threads())
+    events = [*allocations(module, workspace)]
     predicted = {
         "steady": replay([events], CpuAllocator()).peak.requested,
         "first": replay([first_step(module, events)], CpuAllocator()).peak.requested,

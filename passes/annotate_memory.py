@@ -15,7 +15,7 @@ from steelyard.compiler.liveness import liveness
 from steelyard.compiler.storage import join_paths
 from steelyard.hw.registry import load_device
 from steelyard.passes.totals import write_totals
-from steelyard.passes.workspace import onednn_workspace_bytes
+from steelyard.passes.workspace import no_workspace, workspace_of
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,13 @@ class AnnotateMemoryPass(ModulePass):
     device: str | None = None
     """The device whose kernels run; without it, or on other devices than CPUs, workspace is not counted."""
 
+    threads: int | None = None
+    """Threads of a CPU, some kernels of which need scratch for each; all its cores where not given."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate the ops of a module."""
-        on_cpu = self.device is not None and load_device(self.device).kind == "cpu"
-        found = liveness(op, onednn_workspace_bytes) if on_cpu else liveness(op)
+        workspace = workspace_of(load_device(self.device), self.threads) if self.device else no_workspace
+        found = liveness(op, workspace)
         attributes: dict[LiveBytes, MemoryAttr] = {}
         for each, live in found.at.items():
             each.attributes[MEMORY] = attributes.setdefault(live, MemoryAttr(live))

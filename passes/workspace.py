@@ -1,5 +1,8 @@
 """What a kernel allocates for itself while it runs, by the library that provides it."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import cast
 
@@ -7,16 +10,40 @@ from xdsl.dialects.builtin import FixedBitwidthType, TensorType
 from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.dialects.cost import WORK, WorkAttr
+from steelyard.compiler.dialects.program import CHANNELS_LAST
 from steelyard.compiler.dialects.torch_op import TorchOp
+from steelyard.hw.device import Device
 from steelyard.hw.onednn import Convolution, backward_peak_bytes, forward_peak_bytes
 
 _CONVOLUTIONS = ("convolution", "depthwise_convolution")
 
 
-def onednn_workspace_bytes(op: Operation) -> int:
+def workspace_of(device: Device, threads: int | None = None) -> Callable[[Operation], int]:
+    """What the kernels of a device take while they run; where that is not known, nothing.
+
+    Args:
+        device: The device.
+        threads: Threads of a CPU; by default the most it was calibrated with, or its cores.
+    """
+    if device.kind != "cpu":
+        return no_workspace
+    most = max((entry.threads or 0 for entry in device.sustained), default=0)
+    return partial(onednn_workspace_bytes, threads=threads or most or round(device.compute_units.value))
+
+
+def no_workspace(op: Operation) -> int:
+    """Zero bytes for any op."""
+    return 0
+
+
+def onednn_workspace_bytes(op: Operation, threads: int = 1) -> int:
     """Bytes beside operands and results that an op takes on a CPU at its peak; 0 where none are known of.
 
     Reads the kind in `cost.work`.
+
+    Args:
+        op: Any op.
+        threads: Threads of the CPU, some of which need scratch of their own.
     """
     work = op.attributes.get(WORK)
     if not isinstance(op, TorchOp) or not isinstance(work, WorkAttr) or work.data.kind not in _CONVOLUTIONS:
@@ -27,7 +54,11 @@ def onednn_workspace_bytes(op: Operation) -> int:
     if not isinstance(source, SSAValue) or not isinstance(weight, SSAValue) or arguments.get("transposed"):
         return 0
     destination = gradient if isinstance(gradient, SSAValue) else op.results[0]
-    sizes = _sizes(source, weight, destination, cast(int, arguments.get("groups", 1)))
+    stride = cast("list[int]", arguments["stride"])
+    sizes = replace(
+        _sizes(source, weight, destination, cast(int, arguments["groups"]), max(stride), threads),
+        channels_last=CHANNELS_LAST in op.attributes,
+    )
     results = sum(
         prod(_shape(result)) * sizes.item_bytes
         for result in op.results
@@ -39,18 +70,23 @@ def onednn_workspace_bytes(op: Operation) -> int:
     return max(0, backward_peak_bytes(sizes, data, weights) - results)
 
 
-def _sizes(source: SSAValue, weight: SSAValue, destination: SSAValue, groups: int) -> Convolution:
+def _sizes(
+    source: SSAValue, weight: SSAValue, destination: SSAValue, groups: int, stride: int, threads: int
+) -> Convolution:
     batch, in_channels, *image = _shape(source)
-    out_channels, _, *kernel = _shape(weight)
+    out_channels, _, *window = _shape(weight)
     element = cast("TensorType[FixedBitwidthType]", source.type).element_type
     return Convolution(
+        batch=batch,
         in_channels=in_channels,
         out_channels=out_channels,
         groups=groups,
-        source=batch * prod(image),
-        destination=batch * prod(_shape(destination)[2:]),
-        taps=prod(kernel),
+        image=tuple(image),
+        result=_shape(destination)[2:],
+        window=tuple(window),
+        stride=stride,
         item_bytes=element.bitwidth // 8,
+        threads=threads,
     )
 
 

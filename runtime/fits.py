@@ -15,7 +15,7 @@ from steelyard.hw.allocators.cuda_options import CudaOptions
 from steelyard.hw.device import Device
 from steelyard.hw.errors import UsageError
 from steelyard.passes.replay import Replay, replay
-from steelyard.passes.workspace import onednn_workspace_bytes
+from steelyard.passes.workspace import workspace_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,7 @@ def check_fit(
 
 def steps_of(module: ModuleOp, device: Device) -> tuple[list[Allocation], list[Allocation]]:
     """What the first and every later step of a program ask for."""
-    events = (
-        [*allocations(module, onednn_workspace_bytes)] if device.kind == "cpu" else [*allocations(module)]
-    )
+    events = [*allocations(module, workspace_of(device))]
     return first_step(module, events), events
 
 

@@ -26,11 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a program is weighed for: a device by name or file, how it is run, whether TF32 is allowed."""
+    """What a program is weighed for.
+
+    Attributes:
+        device: A device by name or file.
+        context: How the program is run.
+        tf32: Whether f32 products may use TF32.
+        threads: Threads of a CPU that need scratch; all its cores by default.
+    """
 
     device: str = "cpu"
     context: str = "eager"
     tf32: bool = False
+    threads: int | None = None
 
 
 def load_program(spec: str, choices: dict[str, Any]) -> ModuleOp:
@@ -106,7 +114,7 @@ def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) 
     context = make_context()
     AnnotateCostPass(strict=strict).apply(context, module)
     AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32).apply(context, module)
-    AnnotateMemoryPass(device=target.device).apply(context, module)
+    AnnotateMemoryPass(device=target.device, threads=target.threads).apply(context, module)
 
 
 def _load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, CaptureOptions]":

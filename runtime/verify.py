@@ -1,6 +1,6 @@
 """Runs the program that was weighed and puts measurement beside prediction."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,30 +13,10 @@ from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.training_step import build_real, run_step
 from steelyard.passes.totals import read_totals
+from steelyard.runtime.comparison import Comparison
 from steelyard.runtime.execute import bind, compile_program, order_arguments
 from steelyard.runtime.measure import measure_peak_bytes, measure_time_s
 from steelyard.runtime.pipeline import Target, annotate_program
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A prediction beside a measurement; `ratio` is predicted over measured."""
-
-    predicted: float
-    measured: float
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def ratio(self) -> float:
-        """Predicted over measured; 1 is right."""
-        return self.predicted / self.measured if self.measured else float("inf")
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields that are known, and the ratio."""
-        return {name: value for name, value in asdict(self).items() if value is not None} | {
-            "ratio": self.ratio
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +85,7 @@ def verify(
     options = replace(options, return_grads=options.train)
     program = capture(model, options)
     module = import_program(program)
-    annotate_program(module, Target(device=device))
+    annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
     predicted: Any = read_totals(module)
 
     eager, eager_optimizer = build_real(model, options)

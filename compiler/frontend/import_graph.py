@@ -18,6 +18,7 @@ from xdsl.dialects.builtin import (
     Signedness,
     StringAttr,
     TensorType,
+    UnitAttr,
     bf16,
     f16,
     f32,
@@ -32,7 +33,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from steelyard.compiler.dialects.literal import to_attribute
-from steelyard.compiler.dialects.program import OP_PATH, PATH, PHASE, ROLE, SOURCE, DropOp
+from steelyard.compiler.dialects.program import CHANNELS_LAST, OP_PATH, PATH, PHASE, ROLE, SOURCE, DropOp
 from steelyard.compiler.dialects.schema import schema_of
 from steelyard.compiler.dialects.torch_dialects import op_class
 from steelyard.compiler.dialects.torch_op import Argument, ExternOp, TorchOp
@@ -123,10 +124,22 @@ def _import_node(node: Node, values: dict[Node, tuple[SSAValue, ...]], block: Bl
     for name, key in ((PHASE, "phase"), (OP_PATH, "path"), (SOURCE, "source")):
         if text := node.meta.get(key):
             op.attributes[name] = _string(text)
+    if "convolution" in op.name and any(_has_channels_last(each) for each in node.all_input_nodes):
+        op.attributes[CHANNELS_LAST] = UnitAttr()
     for result in op.results:
         result.name_hint = op.name.split(".")[1].strip("_")
     values[node] = tuple(op.results)
     block.add_op(op)
+
+
+def _has_channels_last(node: Node) -> bool:
+    """Whether an image lies in memory with its channels innermost; types in the IR have no strides."""
+    spec = node.meta["val"]
+    if not isinstance(spec, TensorSpec) or len(spec.shape) != 4:
+        return False
+    _, channels, height, width = spec.shape
+    image = height * width * channels, 1, width * channels, channels
+    return channels > 1 and height * width > 1 and spec.stride == image
 
 
 @cache
