@@ -31,7 +31,8 @@ class CollectiveClock:
             IRError: The number of ranks is not known, or nothing is known of such a collective.
             DeviceError: Nothing is known of the device's links.
         """
-        kind = operator_name(op).split(".")[1]
+        # Several tensors are sent as one message.
+        kind = operator_name(op).split(".")[1].removesuffix("_coalesced")
         if self.ranks is None:
             raise IRError(
                 what=f"how long {operator_name(op)} takes is not known",

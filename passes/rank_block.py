@@ -38,17 +38,18 @@ class RankBlock:
 
     def call(self, name: str, arguments: dict[str, Argument], result: Attribute, like: Operation) -> SSAValue:
         """Add an op of torch with one result; it belongs to the module and the phase of another op."""
-        kind, schema = op_class(name), schema_of(name)
-        assert kind and schema, name
-        new = kind.build_call(schema, arguments, [result])
-        new.attributes.update({k: v for k, v in like.attributes.items() if k in (PHASE, OP_PATH)})
-        self.add(new)
-        return new.results[0]
+        return self._call(name, arguments, [result], like)[0]
 
-    def all_reduce(self, term: SSAValue, like: Operation) -> SSAValue:
-        """The sum of what all ranks hold."""
-        arguments: dict[str, Argument] = {"input": term, "reduce_op": "sum", "group_name": _GROUP}
-        return self._wait(self.call("_c10d_functional.all_reduce", arguments, term.type, like), like)
+    def all_reduce(self, terms: Sequence[SSAValue], like: Operation) -> Sequence[SSAValue]:
+        """The sums of what all ranks hold; several, of one element type, are formed by one message."""
+        sum_: dict[str, Argument] = {"reduce_op": "sum", "group_name": _GROUP}
+        types = [term.type for term in terms]
+        if len(terms) == 1:
+            pending = self._call("_c10d_functional.all_reduce", {"input": terms[0], **sum_}, types, like)
+        else:
+            inputs: dict[str, Argument] = {"inputs": [*terms]}
+            pending = self._call("_c10d_functional.all_reduce_coalesced", inputs | sum_, types, like)
+        return [self._wait(each, like) for each in pending]
 
     def all_gather(self, local: SSAValue, placement: Placement, like: Operation) -> SSAValue:
         """The whole of what all ranks hold blocks of.
@@ -77,6 +78,16 @@ class RankBlock:
         copy: dict[str, Argument] = {"self": value, "memory_format": "contiguous_format"}
         value = self.call("aten.clone", copy, placed, like)
         return self.call("aten._unsafe_view", {"self": value, "size": [*whole]}, typed(whole), like)
+
+    def _call(
+        self, name: str, arguments: dict[str, Argument], results: Sequence[Attribute], like: Operation
+    ) -> Sequence[SSAValue]:
+        kind, schema = op_class(name), schema_of(name)
+        assert kind and schema, name
+        new = kind.build_call(schema, arguments, results)
+        new.attributes.update({k: v for k, v in like.attributes.items() if k in (PHASE, OP_PATH)})
+        self.add(new)
+        return new.results
 
     def _wait(self, pending: SSAValue, like: Operation) -> SSAValue:
         return self.call("_c10d_functional.wait_tensor", {"tensor": pending}, pending.type, like)

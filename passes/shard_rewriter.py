@@ -87,9 +87,8 @@ class _Rewriter:
         work = self._reader.read(op).work
         operands = [WHOLE if value in self._wholes else self._placed[value] for value in op.operands]
         if PARTIAL in operands and not _is_linear(op, work, operands):
-            for value, placement in zip(op.operands, operands, strict=True):
-                if placement == PARTIAL:
-                    self._whole(value, op)
+            partial = zip(op.operands, operands, strict=True)
+            self._sum([value for value, each in partial if each == PARTIAL], op)
             operands = [WHOLE if each == PARTIAL else each for each in operands]
         if operands == [WHOLE] and self._repeats_over_batch(op):
             self._emit(op, [Placement(0)])
@@ -169,13 +168,21 @@ class _Rewriter:
         placement, local = self._placed[value], self._values_of(value)
         if value in self._wholes or placement == WHOLE:
             return local
-        whole = (
-            self._block.all_reduce(local, user)
-            if placement == PARTIAL
-            else self._block.all_gather(local, placement, user)
-        )
-        self._wholes[value] = whole
-        return whole
+        if placement == PARTIAL:
+            self._sum([value], user)
+        else:
+            self._wholes[value] = self._block.all_gather(local, placement, user)
+        return self._wholes[value]
+
+    def _sum(self, terms: Sequence[SSAValue], user: Operation) -> None:
+        """Form sums over the ranks; those of one element type go together, as all gradients do."""
+        by_type: dict[str, list[SSAValue]] = {}
+        for value in dict.fromkeys(terms):
+            found = tensor_type(value.type)
+            by_type.setdefault(found.dtype if found else "", []).append(value)
+        for values in by_type.values():
+            sums = self._block.all_reduce([self._values[value] for value in values], user)
+            self._wholes.update(zip(values, sums, strict=True))
 
     def _divide(self, value: SSAValue, like: Operation) -> SSAValue:
         arguments: dict[str, Argument] = {"self": value, "other": self._ranks}

@@ -20,18 +20,19 @@ from xdsl.dialects.func import ReturnOp
 from xdsl.ir import SSAValue
 
 from steelyard.compiler.dialects.literal import from_attribute
-from steelyard.compiler.dialects.program import PATH, ROLE, argument_texts, entry_function
+from steelyard.compiler.dialects.program import PATH, argument_texts, entry_function
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.compiler.frontend.model import LoadedModel
+from steelyard.compiler.frontend.capture import capture
+from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.training_step import build_real, run_step
 from steelyard.compiler.text import read_program
 from steelyard.hw.errors import ExecutionError
-from steelyard.passes.shard import SPLIT
-from steelyard.runtime.execute import Binding, bind, compile_program, order_arguments
+from steelyard.runtime.execute import bind, compile_program, order_arguments
 from steelyard.runtime.host_cpu import usable_cpus
 from steelyard.runtime.measure import measure_time_s
+from steelyard.runtime.rank_blocks import splits_of, take_blocks
 
 TOLERANCE = 1e-4
 """How far a result may be off, relative to its largest element: sums are formed in another order."""
@@ -63,9 +64,10 @@ def run_rank(module: ModuleOp, steps: int, check: bool) -> dict[str, Any]:
         ExecutionError: The program does not say how its model was built, or they do not fit.
     """
     model, options = _load(module)
-    names = _name_results(module)
+    names, added = _name_results(module)
     built, optimizer = build_real(model, options)
-    arguments = order_arguments(module, _take_blocks(module, bind(built, optimizer)))
+    constants = _constants(module, model, options, built)
+    arguments = order_arguments(module, take_blocks(module, bind(built, optimizer, constants)))
     run = compile_program(module)
     results = {name: value.clone() for name, value in zip(names, run(*arguments), strict=True)}
     found: dict[str, Any] = {
@@ -73,6 +75,12 @@ def run_rank(module: ModuleOp, steps: int, check: bool) -> dict[str, Any]:
         "loss": results["loss"].item() if "loss" in results else None,
         "step_time_ms": _time_ms(lambda: run(*arguments), steps),
     }
+    if check:
+        # A gradient lies as its parameter does.
+        splits = {
+            f"grad:{path}": each for (role, path), each in splits_of(module).items() if role == "parameter"
+        }
+        results = {name: splits[name].gather(v) if name in added else v for name, v in results.items()}
     if check and dist.get_rank() == 0:
         found["check"] = _compare(model, options, results, steps)
     dist.barrier()
@@ -91,8 +99,22 @@ def _load(module: ModuleOp) -> tuple[LoadedModel, CaptureOptions]:
     return load_spec(spec.data, options), options
 
 
-def _name_results(module: ModuleOp) -> list[str]:
-    """Make the program return the gradients that its optimizer takes, too; the names of all results."""
+def _constants(
+    module: ModuleOp, model: LoadedModel, options: CaptureOptions, built: BuiltModel
+) -> dict[str, torch.Tensor]:
+    """Tensors that the model's code holds besides its buffers; a capture finds them, if there are any."""
+    buffers = {path for role, path in splits_of(module) if role == "buffer"}
+    if buffers <= dict(built.module.named_buffers()).keys():
+        return {}
+    return capture(model, options).constants
+
+
+def _name_results(module: ModuleOp) -> tuple[list[str], set[str]]:
+    """Make the program return the gradients that its optimizer takes, too.
+
+    Returns:
+        The names of all results, and of those that are new, which lie on the ranks as they are.
+    """
     function = entry_function(module)
     names: Any = from_attribute(function.attributes["program.results"])
     paths = dict(zip(function.body.block.args, argument_texts(function, PATH), strict=True))
@@ -106,24 +128,7 @@ def _name_results(module: ModuleOp) -> list[str]:
     returned = function.body.block.last_op
     assert isinstance(returned, ReturnOp)
     returned.operands = [*returned.operands, *new.values()]
-    return [*names, *new]
-
-
-def _take_blocks(module: ModuleOp, whole: Binding) -> Binding:
-    """Of each tensor the block of this rank."""
-    function = entry_function(module)
-    roles, paths = argument_texts(function, ROLE), argument_texts(function, PATH)
-    splits: Any = [from_attribute(entry.data[SPLIT]) for entry in function.arg_attrs or ()]
-    keys = zip(roles, paths, splits, strict=True)
-    return {
-        (role, path): _block(whole[role, path], split) for role, path, split in keys if (role, path) in whole
-    }
-
-
-def _block(tensor: torch.Tensor, split: int) -> torch.Tensor:
-    if split < 0:
-        return tensor
-    return tensor.chunk(dist.get_world_size(), split)[dist.get_rank()].contiguous()
+    return [*names, *new], {*new}
 
 
 def _time_ms(step: Callable[[], Any], steps: int) -> float:

@@ -5,18 +5,35 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xdsl.dialects.builtin import IntegerAttr
+from xdsl.dialects.builtin import ModuleOp
 
+from steelyard.compiler.context import make_context
 from steelyard.compiler.text import read_program
 from steelyard.hw.errors import ExecutionError, UsageError
-from steelyard.passes.shard import MESH
+from steelyard.hw.registry import load_device
+from steelyard.passes.annotate_cost import AnnotateCostPass
+from steelyard.passes.annotate_latency import AnnotateLatencyPass
+from steelyard.passes.mesh import mesh_ranks
+from steelyard.passes.totals import read_totals
+from steelyard.runtime.comparison import Comparison
 from steelyard.runtime.host_cpu import usable_cpus
 
 
-def launch(plan: Path, ranks: int, steps: int, check: bool) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """How long a step of each rank should take on a device, milliseconds."""
+
+    device: str
+    value_ms: float
+    low_ms: float
+    high_ms: float
+
+
+def launch(plan: Path, ranks: int, steps: int, check: bool, device: str | None = None) -> dict[str, Any]:
     """Run a sharded program with one process a rank and gloo between them, cores shared out evenly.
 
     Args:
@@ -24,36 +41,69 @@ def launch(plan: Path, ranks: int, steps: int, check: bool) -> dict[str, Any]:
         ranks: How many processes to start; the program's mesh must have as many ranks.
         steps: How many steps to time.
         check: Compare with the same model in one process.
+        device: What to predict the time for; that of the plan's annotations where not given, else `cpu`.
 
     Returns:
-        The report of rank 0; see `steelyard.runtime.distributed`.
+        The report of rank 0 (see `steelyard.runtime.distributed`), the predicted beside the measured time.
 
     Raises:
         IRError: The file is no program.
         UsageError: The program is not sharded, or for another number of ranks.
+        DeviceError: The device is not known, or lacks a rate.
         ExecutionError: A rank failed; what it said is on stderr.
     """
-    mesh = read_program(plan).attributes.get(MESH)
-    if not isinstance(mesh, IntegerAttr):
+    module = read_program(plan)
+    mesh = mesh_ranks(module)
+    if mesh is None:
         raise UsageError(
             what="the program is not sharded",
             where=str(plan),
             fix=f"steelyard-opt {plan} -p 'shard{{mesh={ranks}}}' -o plan.mlir",
         )
-    if mesh.value.data != ranks:
+    if mesh != ranks:
         raise UsageError(
             what="the program is for another number of ranks",
             where="--nproc-per-node",
-            why=f"its mesh has {mesh.value.data} ranks, {ranks} processes are asked for",
+            why=f"its mesh has {mesh} ranks, {ranks} processes are asked for",
         )
+    threads = max(1, usable_cpus() // ranks)
+    predicted = predict(module, device, threads)
+    report = _run(plan, ranks, steps, check, threads)
+    time = Comparison(predicted.value_ms, report["step_time_ms"], predicted.low_ms, predicted.high_ms)
+    return {**report, "device": predicted.device, "step_time_ms": time.to_json()}
+
+
+def predict(module: ModuleOp, device: str | None, threads: int) -> Prediction:
+    """How long a step takes by the program's annotations, or by new ones if there are none for the device.
+
+    Args:
+        module: A sharded program; it may be annotated.
+        device: Its name or file.
+        threads: Of each rank, if it is a CPU that was calibrated with so many.
+
+    Raises:
+        DeviceError: The device is not known, or lacks a rate.
+    """
+    if device or "latency" not in read_totals(module):
+        name = device or "cpu"
+        calibrated = {entry.threads for entry in load_device(name).sustained}
+        context = make_context()
+        AnnotateCostPass().apply(context, module)
+        latencies = AnnotateLatencyPass(device=name, threads=threads if threads in calibrated else None)
+        latencies.apply(context, module)
+    total: Any = read_totals(module)["latency"]
+    value, low, high = (total[f"{name}_us"] / 1e3 for name in ("value", "low", "high"))
+    return Prediction(total["device"], value, low, high)
+
+
+def _run(plan: Path, ranks: int, steps: int, check: bool, threads: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
         worker = ["-m", "steelyard.runtime.distributed", str(plan), str(report), str(steps)]
-        threads = {"OMP_NUM_THREADS": str(max(1, usable_cpus() // ranks))}
         done = subprocess.run(
             [sys.executable, *torchrun, *worker, "check" if check else "-"],
-            env=os.environ | threads,
+            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
             stdout=sys.stderr,
             check=False,
         )

@@ -6,12 +6,14 @@ from steelyard.compiler.semantics.pointwise import elementwise
 from steelyard.compiler.semantics.registry import work
 from steelyard.compiler.semantics.work import Work
 
-_NAMES = "all_reduce all_gather_into_tensor reduce_scatter_tensor all_to_all_single broadcast"
+_NAMES = (
+    "all_reduce all_reduce_coalesced all_gather_into_tensor reduce_scatter_tensor all_to_all_single broadcast"
+)
 
 
 @work(*(f"_c10d_functional.{name}" for name in _NAMES.split()))
 def collective(call: OpCall) -> Work:
-    """The input is read and the result written once."""
-    take = elementwise(tuple(call.tensors), (), Flops(), prefix="from")
-    put = elementwise((), call.outputs, Flops(), prefix="to")
-    return Work("collective", (take, put))
+    """Each input is read and each result written once."""
+    reads = [elementwise((each,), (), Flops(), prefix=f"from{i}_") for i, each in enumerate(call.tensors)]
+    writes = [elementwise((), (each,), Flops(), prefix=f"to{i}_") for i, each in enumerate(call.outputs)]
+    return Work("collective", (*reads, *writes))

@@ -17,35 +17,43 @@ def run(
     check: Annotated[
         bool, Option("--check", help="Compare results and time with the model in one process.")
     ] = False,
+    device: Annotated[
+        str | None,
+        Option(help="Predict the time for this device; else for that of the plan's annotations, or for cpu."),
+    ] = None,
     style: Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")] = "table",
 ) -> None:
-    """Run a sharded program: print its loss and step time."""
+    """Run a sharded program: print its loss, and its predicted beside its measured step time."""
     from steelyard.runtime.launch import launch
 
-    report = launch(plan, ranks, steps, check)
+    report = launch(plan, ranks, steps, check, device)
     typer.echo(json.dumps(report, indent=2) if style == "json" else _format(report))
     if check and not report["check"]["ok"]:
         raise typer.Exit(_CHECK_FAILED)
 
 
 def _format(report: dict[str, Any]) -> str:
-    rows = [("", f"{report['ranks']} ranks"), ("loss", report["loss"]), ("step", report["step_time_ms"])]
-    one = report.get("check")
-    if one is None:
-        return "\n".join(_row(name, value) for name, value in rows)
-    others = ("1 process", one["loss"], one["step_time_ms"])
-    lines = [_row(name, value) + _cell(other) for (name, value), other in zip(rows, others, strict=True)]
-    wrong = [*one["different"], *(f"{name} (missing)" for name in one["missing"])]
-    verdict = f"{len(wrong)} differ, such as {', '.join(wrong[:3])}" if wrong else "equal"
+    time, one = report["step_time_ms"], report.get("check")
+    columns = [
+        ("", "loss", "step ms"),
+        (f"{report['ranks']} ranks", report["loss"], time["measured"]),
+        ("predicted", None, time["predicted"]),
+    ]
+    if one:
+        columns.append(("1 process", one["loss"], one["step_time_ms"]))
+    lines = [f"{name:8}{''.join(map(_cell, cells))}" for name, *cells in zip(*columns, strict=True)]
     lines.append(
-        f"{one['compared']} results compared: {verdict}; largest relative difference "
-        f"{one['max_relative_diff']:.2e}, tolerance {one['tolerance']:.0e}"
+        f"predicted for {report['device']}: {time['low']:.4g} to {time['high']:.4g} ms, "
+        f"{time['ratio']:.3f} of the measured time"
     )
+    if one:
+        wrong = [*one["different"], *(f"{name} (missing)" for name in one["missing"])]
+        verdict = f"{len(wrong)} differ, such as {', '.join(wrong[:3])}" if wrong else "equal"
+        lines.append(
+            f"{one['compared']} results compared: {verdict}; largest relative difference "
+            f"{one['max_relative_diff']:.2e}, tolerance {one['tolerance']:.0e}"
+        )
     return "\n".join(lines)
-
-
-def _row(name: str, value: object) -> str:
-    return f"{name + ' ms' if name == 'step' else name:8}{_cell(value)}"
 
 
 def _cell(value: object) -> str:
