@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from steelyard.hw.defaults import DISPATCH_OVERHEAD_S, LAUNCH_OVERHEAD_S
+from steelyard.hw.defaults import DISPATCH_OVERHEAD_S, LAUNCH_OVERHEAD_S, matrix_fraction
 from steelyard.hw.device import Device
 from steelyard.hw.kernels.attention_parts import Parts, parts
 from steelyard.hw.kernels.attention_peaks import attention_peaks
@@ -15,6 +15,9 @@ from steelyard.hw.kernels.family import family_coefficients
 from steelyard.hw.kernels.model import Coefficients, Counts, Estimate
 from steelyard.hw.kernels.query import Column, Floats
 from steelyard.hw.work import DType, ExecutionContext
+
+NVIDIA_MATRIX_FRACTION = 0.80
+"""What `hw/defaults.py` says of large bf16 GEMMs on the vendor whose devices were fitted."""
 
 _SCORE_POINTWISE, _SCORE_TRANSCENDENTAL = 3, 2
 """FLOPs of the softmax per score, as of a softmax by itself."""
@@ -75,7 +78,12 @@ class FusedAttention:
             DeviceError: The device has no unit for the type.
         """
         attention_peaks(device, dtype, tf32=False)
-        return family_coefficients(self.kind, "bf16", device.architecture)
+        constants = family_coefficients(self.kind, "bf16", _family(device))
+        if device.vendor == "nvidia":
+            return constants
+        # Other vendors' units are taken to fall short as they do in large GEMMs.
+        shortfall = matrix_fraction(device, "bf16") / NVIDIA_MATRIX_FRACTION
+        return {**constants, "matrix_fraction": constants["matrix_fraction"] * shortfall}
 
     def estimate(
         self,
@@ -115,6 +123,11 @@ class FusedAttention:
         launch_s = coefficients["launch_s"] + (_BACKWARD_KERNELS - 1) * LAUNCH_OVERHEAD_S[device.kind]
         backward_s = time.body_s * BACKWARD_FLOPS / BACKWARD_FRACTION
         return _timed(device, context, time, launch_s, backward_s, BACKWARD_FLOPS)
+
+
+def _family(device: Device) -> str:
+    # The data center's Blackwell has other tensor cores than the workstation's, and kernels of its own.
+    return "sm100" if (device.compute_capability or "").startswith("10.") else device.architecture
 
 
 def _timed(

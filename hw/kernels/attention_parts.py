@@ -91,7 +91,8 @@ def _on_chip_s(shape: Attentions, tasks: Schedule, peaks: AttentionPeaks, c: Coe
     passes = np.ceil(shape.d / WIDEST_HEAD)
     score_s = (passes + 1) * 2 * shape.d / contraction_flops_per_s
     score_s += passes * c["softmax_flops"] / vector_flops_per_s
-    key_tile_s = tasks.tile_rows * tasks.tile_keys * score_s
+    rows = tasks.tile_rows if peaks.whole_tiles else np.minimum(tasks.tile_rows, shape.rows_per_kv_head)
+    key_tile_s = rows * tasks.tile_keys * score_s
     key_tile_s *= np.where(tasks.splittable, c["split_slowdown"], 1.0)
     # Queries in, results out, and the first keys and values.
     filled_bytes = 2 * (tasks.tile_rows + tasks.tile_keys) * shape.d * shape.item_bytes

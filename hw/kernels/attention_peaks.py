@@ -14,6 +14,7 @@ class AttentionPeaks:
 
     Attributes:
         contraction_flops_per_s: Of the unit for the products.
+        whole_tiles: Whether that is a matrix unit, which multiplies the empty rows of a tile too.
         vector_flops_per_s: Of the f32 lanes.
         memory_bytes_per_s: Of its memory.
         cache_bytes: Size of the last cache.
@@ -22,6 +23,7 @@ class AttentionPeaks:
     """
 
     contraction_flops_per_s: float
+    whole_tiles: bool
     vector_flops_per_s: float
     memory_bytes_per_s: float
     cache_bytes: float
@@ -40,8 +42,12 @@ def attention_peaks(device: Device, dtype: DType, tf32: bool) -> AttentionPeaks:
     Raises:
         DeviceError: The device's file lacks one of them.
     """
-    contraction = _contraction_flops_per_s(device, "tf32" if dtype == "f32" and tf32 else dtype)
-    vector, memory = device.vector_peak_flops_per_s.get("f32"), device.memory_bandwidth_bytes_per_s
+    chain = FALLBACK["tf32" if dtype == "f32" and tf32 else dtype]
+    matrix, lanes = device.matrix_peak_flops_per_s, device.vector_peak_flops_per_s
+    known = ((matrix.get(each), lanes.get(each)) for each in chain)
+    on_matrix, on_lanes = next((pair for pair in known if any(pair)), (None, None))
+    contraction = on_matrix or on_lanes
+    vector, memory = lanes.get("f32"), device.memory_bandwidth_bytes_per_s
     clock = device.boost_clock_hz
     if contraction is None or vector is None or memory is None or clock is None:
         raise DeviceError(
@@ -50,18 +56,11 @@ def attention_peaks(device: Device, dtype: DType, tf32: bool) -> AttentionPeaks:
             fix="add them from the data sheet, or choose another type",
         )
     return AttentionPeaks(
-        contraction_flops_per_s=contraction,
+        contraction_flops_per_s=contraction.value,
+        whole_tiles=on_matrix is not None,
         vector_flops_per_s=vector.value,
         memory_bytes_per_s=memory.value,
         cache_bytes=device.l2_bytes.value if device.l2_bytes else 0.0,
         clock_hz=clock.value,
         units=device.compute_units.value,
     )
-
-
-def _contraction_flops_per_s(device: Device, dtype: DType) -> float | None:
-    for each in FALLBACK[dtype]:
-        peak = device.matrix_peak_flops_per_s.get(each) or device.vector_peak_flops_per_s.get(each)
-        if peak:
-            return peak.value
-    return None
