@@ -19,20 +19,21 @@ INDEX_BYTES = 8
 """Of the address of one tap, which is computed before the launch."""
 
 DIRECT_CYCLES_PER_MAC = 5.5
-"""Cycles of a lane for a MAC of which both operands are loaded: fitted by benchmarks/fit/conv2d.py to the
-strided input gradients on P100 (DeepBench), where these kernels are the fastest; assumed elsewhere."""
+"""Cycles of a lane for a MAC of which both operands are loaded: the median of seconds x peak MAC/s / MACs over
+DeepBench's strided gradients of inputs with 1 or 3 channels on P100, which are from 3.3 to 6.5."""
 
 
 def implicit_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan:
     """IMPLICIT_PRECOMP_GEMM on vector lanes: the product of `ConvShape.product`, its loads overlapped.
 
-    A gradient of filters shares its reduction out over blocks.
+    A gradient of filters shares its reduction out over blocks. A kernel before it computes the addresses of
+    the taps (`cudnn::gemm::computeOffsetsKernel`).
     """
     compute_s = product_s(unit, constants, shape.product, shape.groups, TILES, shape.wgrad)
     compute_s *= np.where(shape.wgrad, constants["wgrad_slowdown"], 1.0)
     memory_s = transfer_s(unit, constants, shape.elements)
     indices = np.where(shape.wgrad, 0, INDEX_BYTES * shape.product[2])
-    return _overlapped("implicit_gemm", compute_s, memory_s, indices)
+    return _overlapped("implicit_gemm", compute_s, memory_s, 2, indices)
 
 
 def tensor_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan:
@@ -49,7 +50,7 @@ def tensor_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Pl
     throttled_s = constants["throttle_fraction"] * multiply_s**2 / (multiply_s + THROTTLE_S)
     memory_s = transfer_s(unit, constants, shape.elements)
     indices = np.where(shape.wgrad, 0, INDEX_BYTES * reduction)
-    return _overlapped("implicit_gemm", on_chip + throttled_s, memory_s, indices)
+    return _overlapped("implicit_gemm", on_chip + throttled_s, memory_s, 1, indices)
 
 
 def direct(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan:
@@ -57,9 +58,11 @@ def direct(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan:
     memory_s = transfer_s(unit, constants, shape.elements)
     fits = (shape.groups > 1) | (shape.dgrad & (shape.stride > 1))
     compute_s = np.where(fits, shape.macs * DIRECT_CYCLES_PER_MAC / unit.vector_macs_per_s, np.inf)
-    return _overlapped("direct", compute_s, memory_s, np.zeros_like(compute_s))
+    return _overlapped("direct", compute_s, memory_s, 1, np.zeros_like(compute_s))
 
 
-def _overlapped(name: str, compute_s: Floats, memory_s: Floats, workspace_bytes: Floats) -> Plan:
+def _overlapped(
+    name: str, compute_s: Floats, memory_s: Floats, launches: int, workspace_bytes: Floats
+) -> Plan:
     waits_s = np.where(memory_s > compute_s, memory_s, 0.0)
-    return Plan(name, np.maximum(compute_s, memory_s), waits_s, 1, workspace_bytes)
+    return Plan(name, np.maximum(compute_s, memory_s), waits_s, launches, workspace_bytes)
