@@ -1,26 +1,68 @@
-"""`steelyard calibrate`: measure this machine's CPU into a device file."""
+"""`steelyard calibrate`: measure this machine's CPU, or fit a device to measurements, into a device file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Option
 
+if TYPE_CHECKING:
+    from steelyard.hw.device import Device
+
+_MEASURED = Path("local-cpu.toml")
+
 
 def calibrate(
-    output: Annotated[Path, Option("-o", help="The device file to write.")] = Path("local-cpu.toml"),
+    output: Annotated[
+        Path | None, Option("-o", help="The device file to write; local-cpu.toml where this CPU is measured.")
+    ] = None,
     threads: Annotated[list[int] | None, Option(min=1, help="Threads to measure; repeatable.")] = None,
+    rows: Annotated[
+        str | None,
+        Option("--from", help="Fit to this CSV of kernels and their latency_ms instead; - for stdin."),
+    ] = None,
+    device: Annotated[str | None, Option(help="With --from: the device that they were measured on.")] = None,
+    name: Annotated[
+        str | None, Option(help="With --from: the new device's name; that of the file by default.")
+    ] = None,
 ) -> None:
-    """Measure this machine's CPU into a device file, in under two minutes."""
+    """Measure this machine's CPU into a device file, in under two minutes; or fit one to measurements.
+
+    steelyard calibrate --from rows.csv --device h100-sxm -o my-h100.toml
+    """
     from steelyard.hw.device_file import write_device
     from steelyard.hw.errors import UsageError
-    from steelyard.runtime.calibrate import calibrate as measure
 
+    if rows is None and (device or name):
+        raise UsageError(what="--device and --name only make sense with --from", where="calibrate")
+    if rows is not None and (device is None or output is None or threads):
+        raise UsageError(what="--from needs --device and -o, and no --threads", where="calibrate")
+    output = output or _MEASURED
     if not output.absolute().parent.is_dir():  # before minutes are spent
         raise UsageError(what=f"the folder of {output} does not exist", where="-o")
-    device = measure(tuple(threads) if threads else None, _show)
-    write_device(output, device)
+    if rows is not None and device is not None:
+        found = _fit(rows, device, name or output.stem)
+    else:
+        from steelyard.runtime.calibrate import calibrate as measure
+
+        found = measure(tuple(threads) if threads else None, _show)
+    write_device(output, found)
     typer.echo(f"wrote {output}; use it with --device {output}", err=True)
+
+
+def _fit(rows: str, device: str, name: str) -> "Device":
+    from steelyard.runtime.calibrate_rows import calibrate_from
+
+    found = calibrate_from(rows, device, name, _show)
+    for key, fit in found.fits.items():
+        typer.echo(
+            f"{' '.join(key)}: {fit.rows} rows, mean error {fit.mean_error:.1%} on rows left out "
+            f"({fit.mean_error_before:.1%} before)",
+            err=True,
+        )
+    for key, count in found.too_few.items():
+        typer.echo(f"{' '.join(key)}: {count} rows are too few for a fit; left as it is", err=True)
+    return found.device
 
 
 def _show(done: int, total: int, label: str) -> None:
