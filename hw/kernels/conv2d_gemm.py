@@ -18,9 +18,9 @@ TILES = ((128, 128), (128, 64), (128, 32), (64, 64))
 INDEX_BYTES = 8
 """Of the address of one tap, which is computed before the launch."""
 
-DIRECT_CYCLES_PER_MAC = 5.5
-"""Cycles of a lane for a MAC of which both operands are loaded: the median of seconds x peak MAC/s / MACs over
-DeepBench's strided gradients of inputs with 1 or 3 channels on P100, which are from 3.3 to 6.5."""
+DIRECT_CYCLES_PER_MAC = 5.4
+"""Cycles of a lane for a MAC of which both operands are loaded: the median of seconds x peak MAC/s / MACs
+over DeepBench's strided gradients of inputs with 1 or 3 channels on P100."""
 
 
 def implicit_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan:
