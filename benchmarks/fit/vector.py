@@ -73,7 +73,7 @@ MEMORY_START = {
     "lead_fraction": 0.5,
 }
 OVERLAP_EXPONENT = 8.0
-"""The fits of elementwise kernels and softmax ask for as much as they can get; beyond this nothing changes."""
+"""The fits of elementwise kernels and softmax ask for as much as they can get; beyond it nothing changes."""
 
 CACHE_BYTES_PER_CYCLE = 20.0
 """Of each SM. Jia et al., "Dissecting the NVIDIA Turing T4 GPU via Microbenchmarking" (2019), table 3.1, give
