@@ -6,19 +6,17 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from steelyard.hw.device import Device, PeakDType
+from steelyard.hw.sm import fma_fraction
 
 ArithmeticUnit = Literal["vector", "matrix"]
 
 _BISECTIONS = 40
+_CLOCK_HZ = 1e9
+_PICO = 1e-12
 
 
 def sustained_clock_hz(device: Device, dtype: PeakDType, unit: ArithmeticUnit) -> float:
     """Return the clock of a long kernel that keeps a unit busy, at most that of the unit's peak.
-
-    The board's power is `idle + FLOP/s x energy per FLOP`, and the energy rises with the square of the supply
-    voltage, which is a straight line over the clock (dynamic power of CMOS, a f C V^2: Weste & Harris, CMOS
-    VLSI Design, section 5.2). The clock is where that meets the power limit. Energies per FLOP are those of a
-    process node, in hw/power.toml; one unknown, or a device without a power limit, holds its boost clock.
 
     Args:
         device: The device.
@@ -26,15 +24,36 @@ def sustained_clock_hz(device: Device, dtype: PeakDType, unit: ArithmeticUnit) -
         unit: What multiplies it.
     """
     boost = (device.matrix_clock_hz if unit == "matrix" else None) or device.boost_clock_hz
+    boost_hz = boost.value if boost else _CLOCK_HZ
+    return boost_hz * sustained_fraction(device, dtype, unit)
+
+
+def sustained_fraction(
+    device: Device, dtype: PeakDType, unit: ArithmeticUnit, power_fraction: float | None = None
+) -> float:
+    """Return the part of its boost clock that a device holds in a long kernel that keeps a unit busy.
+
+    The board's power is that of everything else and FLOP/s x energy per FLOP, which rises with the square of
+    the supply voltage, a straight line over the clock (dynamic power of CMOS, a f C V^2: Weste & Harris, CMOS
+    VLSI Design, section 5.2). The clock is where that meets the power limit. The energies are those of a
+    process node, in hw/power.toml; where one is unknown, or the power limit is, the boost clock is held.
+
+    Args:
+        device: The device.
+        dtype: The type that is multiplied.
+        unit: What multiplies it.
+        power_fraction: The part of the power limit that the arithmetic gets; None for that of hw/power.toml.
+    """
+    table = _table()
     peaks = device.matrix_peak_flops_per_s if unit == "matrix" else device.vector_peak_flops_per_s
-    boost_hz = boost.value if boost else 1e9
-    peak, table = peaks.get(dtype), _table()
     energies: dict[str, float] = table[unit].get(_node(device), {})
+    peak = peaks.get(dtype)
     if peak is None or device.tdp_w is None or dtype not in energies:
-        return boost_hz
-    available_w = device.tdp_w.value * (1 - table["idle_fraction"])
-    full_w = peak.value * energies[dtype] * 1e-12
-    return boost_hz * _clock_fraction(available_w / full_w, table["voltage_floor_fraction"])
+        return 1.0
+    busy = table["matrix_fraction"] if unit == "matrix" else fma_fraction(device)
+    available_w = device.tdp_w.value * (power_fraction or table["power_fraction"])
+    boost_w = peak.value * busy * energies[dtype] * _PICO
+    return _clock_fraction(available_w / boost_w, table["voltage_floor_fraction"])
 
 
 def _clock_fraction(power_ratio: float, voltage_floor: float) -> float:

@@ -64,3 +64,16 @@ _TYPICAL = _LIMITS["8.0"]
 def sm_limits(device: Device) -> SmLimits:
     """Return the limits of the device's SMs; those of an A100 where its compute capability is not listed."""
     return _LIMITS.get(device.compute_capability or "", _TYPICAL)
+
+
+# The fastest f32 product of square matrices over the data sheet's peak (github.com/zzc0721/torch-performance-
+# test-data, issues and database.md, 2025-26, PyTorch 2.0 to 2.11), over that of A100 (19.2 of 19.5 TFLOP/s):
+# V100 14.5 of 15.7; P40 10.1 of 11.8; A10G 23.4 of 35, RTX 3090 24.8 of 35.6; RTX 4090 54.7 of 82.6, L20 37.3
+# of 59.8; H100 SXM 52.1 of 66.9; B200 66.2 of 74.5; RTX 5090 69.8 of 104.8. SMs of 128 lanes have no issue
+# slots left for the loads, and from 8.6 on half of these lanes are shared with integers.
+_FMA_FRACTION = {"6.1": 0.87, "8.6": 0.69, "8.9": 0.68, "9.0": 0.795, "10.0": 0.905, "12.0": 0.68}
+
+
+def fma_fraction(device: Device) -> float:
+    """Return the part of its peak that a device can reach in the main loop of a product on vector lanes."""
+    return _FMA_FRACTION.get(device.compute_capability or "", 1.0)

@@ -1,0 +1,101 @@
+"""Matrix products on vector lanes: tiles and waves on the SMs, operands past the last cache, the host."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from steelyard.hw.device import Device
+from steelyard.hw.kernels.element_bytes import element_bytes
+from steelyard.hw.kernels.family import family_coefficients
+from steelyard.hw.kernels.gemm_simt_tiles import splits, tiles
+from steelyard.hw.kernels.gemm_simt_time import SimtDevice, busy_s
+from steelyard.hw.kernels.model import Coefficients, Counts, Estimate
+from steelyard.hw.kernels.overhead import CALL_RATIOS, call_coefficients, timed
+from steelyard.hw.kernels.products import Products, products
+from steelyard.hw.kernels.query import Column
+from steelyard.hw.work import DType, ExecutionContext
+
+
+@dataclass(frozen=True, slots=True)
+class SimtGemm:
+    """Products of a `gemm` (with the bias of a linear layer) or a `bmm` on vector lanes.
+
+    The fastest of the tiles that cuBLAS has for the device. The coefficients, besides `call_s`, `launch_s` and
+    `lead_fraction` of `steelyard.hw.kernels.overhead`:
+
+    - cycles_per_step: cycles of an SM for the multiply-adds that its lanes can do in one.
+    - operand_load_cycles: its growth with the loads for a tile of a x b, times (1/a + 1/b).
+    - prologue_steps: start and end of a tile, in steps of its sums.
+    - lone_tiles: how many tiles more fit in the time of one that is alone on its SM.
+    - power_fraction: part of the power limit that the arithmetic gets, of `steelyard.hw.power`.
+    - memory_fraction: part of the pin rate.
+    - cache_fraction: part of the last cache within which operands are found again.
+
+    Of a gemm alone, whose operands can be larger than any cache and whose sums are cut:
+
+    - far_exponent: how the cost of a byte grows with the operands over the cache.
+    - long_row_cycles: what rows of operands that lie far apart in memory add to `cycles_per_step`.
+    - split_s: the cost of cutting the sums in parts, besides the partial sums.
+    """
+
+    kind: Literal["gemm", "bmm"]
+
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+        """Return the work; each operand is read once."""
+        shape, size = products(self.kind, dims), element_bytes(dtype)
+        none = np.zeros_like(shape.m)
+        return Counts(
+            contraction_flops=2 * shape.macs,
+            pointwise_flops=none,
+            transcendental_flops=none,
+            bytes_read=size * shape.read_elements,
+            bytes_written=size * shape.written_elements,
+        )
+
+    def coefficients(self, device: Device, dtype: DType) -> Coefficients:
+        """Return the constants of the device's compute capability, fitted in f32; cycles hold for all types.
+
+        Raises:
+            DeviceError: The device has no lanes for the type.
+        """
+        SimtDevice.of(device, dtype, power_fraction=1.0)
+        capability = (device.compute_capability or "").replace(".", "")
+        return {
+            **call_coefficients(device),
+            **family_coefficients(f"{self.kind}_simt", "f32", f"sm{capability}"),
+        }
+
+    def estimate(
+        self,
+        device: Device,
+        dtype: DType,
+        context: ExecutionContext,
+        dims: Mapping[str, Column],
+        coefficients: Coefficients,
+    ) -> Estimate:
+        """Return the time of each row.
+
+        Raises:
+            DeviceError: The device has no lanes for the type, or its memory is not described.
+        """
+        shape, c = products(self.kind, dims), coefficients
+        lanes = SimtDevice.of(device, dtype, c["power_fraction"])
+        fastest_s = np.full_like(shape.m, np.inf)
+        bound = np.zeros(len(fastest_s), bool)
+        for tile in tiles(device, batched=self.kind == "bmm"):
+            for parts in splits(tile, batched=self.kind == "bmm"):
+                time_s, memory_bound = busy_s(shape, lanes, tile, parts, c)
+                bound = np.where(time_s < fastest_s, memory_bound, bound)
+                fastest_s = np.minimum(fastest_s, time_s)
+        limiter = np.where(bound, "memory", "compute")
+        seconds, limiter = timed(context, fastest_s, limiter, CALL_RATIOS[self.kind], c)
+        floor_s = _floor_s(shape, lanes)
+        return Estimate(seconds=np.maximum(seconds, floor_s), floor_s=floor_s, limiter=limiter)
+
+
+def _floor_s(shape: Products, lanes: SimtDevice) -> Column:
+    streamed = (shape.read_elements + shape.written_elements) * lanes.element_bytes - lanes.cache_bytes
+    compute_s = 2 * shape.macs / lanes.peak_flops_per_s
+    return np.maximum(compute_s, np.maximum(streamed, 0) / lanes.bytes_per_s)
