@@ -22,8 +22,8 @@ from steelyard.hw.work import DType, ExecutionContext
 class SimtGemm:
     """Products of a `gemm` (with the bias of a linear layer) or a `bmm` on vector lanes.
 
-    The fastest of the tiles that cuBLAS has for the device. The coefficients, besides `call_s`, `launch_s` and
-    `lead_fraction` of `steelyard.hw.kernels.overhead`:
+    The fastest of the tiles that cuBLAS has for the device. The coefficients, besides `call_s`, `launch_s`
+    and `lead_fraction` of `steelyard.hw.kernels.overhead`:
 
     - cycles_per_step: cycles of an SM for the multiply-adds that its lanes can do in one.
     - operand_load_cycles: its growth with the loads for a tile of a x b, times (1/a + 1/b).
@@ -62,10 +62,8 @@ class SimtGemm:
         """
         SimtDevice.of(device, dtype, power_fraction=1.0)
         capability = (device.compute_capability or "").replace(".", "")
-        return {
-            **call_coefficients(device),
-            **family_coefficients(f"{self.kind}_simt", "f32", f"sm{capability}"),
-        }
+        family = family_coefficients(f"{self.kind}_simt", "f32", f"sm{capability}")
+        return {**call_coefficients(device), **family}
 
     def estimate(
         self,

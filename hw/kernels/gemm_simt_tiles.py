@@ -5,14 +5,15 @@ from steelyard.hw.device import Device
 Tile = tuple[int, int]
 """Columns (of n) and rows (of m) of the result that one thread block computes.
 
-cuBLAS is column-major, so that the first number of a kernel's name, as in `volta_sgemm_128x64_tn`, is along n.
+cuBLAS is column-major, so that the first number of a kernel's name, as in `volta_sgemm_128x64_tn`, is along
+n.
 """
 
 _PLAIN: tuple[Tile, ...] = ((128, 128), (128, 64), (64, 128), (64, 64), (128, 32), (32, 128), (32, 32))
 
-# The stairs in NeuSight's rows (6945927) show which are taken: on P100 a linear layer has steps of 64 columns
-# and 128 rows whatever its size; batched products have steps of 128 columns and 64 rows on P100 and P4, and of
-# 128 by 128 on A100.
+# The stairs in NeuSight's rows (6945927) show which are taken: on P100 a linear layer has steps of 64
+# columns and 128 rows whatever its size; batched products have steps of 128 columns and 64 rows on P100 and
+# P4, and of 128 by 128 on A100.
 _GEMM: dict[str, tuple[Tile, ...]] = {
     "6": ((64, 128), (64, 32)),
     "7": _PLAIN,

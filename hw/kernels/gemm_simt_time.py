@@ -21,8 +21,8 @@ STEP = 8
 """Depth that the main loop of cuBLAS's SIMT kernels takes at once."""
 
 THROTTLE_S = 1e-3
-"""Kernels far longer than this run at the clock of the power limit, far shorter ones at the boost clock, since
-the limit holds for an average; as for tensor cores."""
+"""Kernels far longer than this run at the clock of the power limit, far shorter ones at the boost clock,
+since the limit holds for an average; as for tensor cores."""
 
 RESIDENT_TILES = 2
 """Tiles of the SMs' present and next wave, which the last cache serves together."""

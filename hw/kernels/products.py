@@ -34,6 +34,6 @@ class Products:
 
 
 def products(kind: KernelKind, dims: Mapping[str, Column]) -> Products:
-    """Return the dims of a `gemm` or a `bmm`; the b times m rows of a gemm share one weight, as one product."""
+    """Return the dims of a `gemm` or a `bmm`; all rows of a gemm share one weight and are one product."""
     b, m, n, k = (np.asarray(dims[name], np.float64) for name in ("b", "m", "n", "k"))
     return Products(np.ones_like(b), b * m, n, k) if kind == "gemm" else Products(b, m, n, k)
