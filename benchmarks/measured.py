@@ -158,6 +158,13 @@ def _deepbench(row: dict[str, str], kind: str, latency_ms: str, **dims: object) 
     }
 
 
+def csv_text(rows: list[Row]) -> str:
+    """Return the rows as CSV, with every column that any of them has."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines = [",".join(columns), *(",".join(str(row.get(column, "")) for column in columns) for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("measured", type=Path, help="the folder of the sources")
@@ -166,12 +173,7 @@ def main() -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     for name, source in SOURCES.items():
         rows = list(source(given.measured))
-        columns = list(dict.fromkeys(column for row in rows for column in row))
-        lines = [
-            ",".join(columns),
-            *(",".join(str(row.get(column, "")) for column in columns) for row in rows),
-        ]
-        write_atomically(given.output / f"{name}.csv", "\n".join(lines) + "\n")
+        write_atomically(given.output / f"{name}.csv", csv_text(rows))
         print(f"{len(rows):7,} rows  {name}")
 
 
