@@ -9,6 +9,7 @@ fit does on rows, and on a device, that it has not seen.
 import csv
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -96,35 +97,61 @@ does not see a constant keeps that of all."""
 def main() -> None:
     rows = _rows(Path(sys.argv[1]))
     folder = Path(next(iter(steelyard.hw.kernels.__path__)))
-    _write(folder / "memory_system.toml", *_memory(rows["elementwise"]))
+    memory = _memory(rows["elementwise"])
+    _write(folder / "memory_system.toml", _memory_entries(memory), memory.notes)
     for table, (model, start) in ROW_STARTS.items():
-        _write(folder / f"{table}.toml", *_families(model, rows[table], start))
+        _write(folder / f"{table}.toml", *_families(model, rows[table], start, memory))
 
 
-def _memory(cases: Cases) -> tuple[dict[str, Constants | str], list[str]]:
-    """Fit the memory of each device; what the five share is fitted to all at once."""
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The constants of the memory of each device, by name.
+
+    Attributes:
+        own: Fitted to the device.
+        others: Fitted to all but the device.
+        notes: How well both do.
+    """
+
+    own: dict[str, Constants]
+    others: dict[str, Constants]
+    notes: list[str]
+
+
+def _memory(cases: Cases) -> Memory:
     model = Elementwise()
+    fixed = {"cache_bytes_per_cycle": CACHE_BYTES_PER_CYCLE, "overlap_exponent": OVERLAP_EXPONENT}
     largest_cache = _without_powers(cases["a100-40gb-pcie"])
-    resident = {"resident_fraction": _fit(model, [largest_cache], MEMORY_START)["resident_fraction"]}
-    start = {key: value for key, value in MEMORY_START.items() if key not in resident}
-    pooled = {**_fit(model, list(cases.values()), start, resident), **resident}
-    own_start = {key: pooled[key] for key in ("memory_fraction", "lead_fraction")}
-    entries: dict[str, Constants | str] = {}
-    notes: list[str] = []
+    fixed["resident_fraction"] = _fit(model, {"": largest_cache}, MEMORY_START, {"": fixed})[
+        "resident_fraction"
+    ]
+    start = {key: value for key, value in MEMORY_START.items() if key not in fixed}
+    bases = dict.fromkeys(cases, fixed)
+    pooled = _fit(model, cases, start, bases)
+    memory = Memory({}, {}, [])
     for name, case in cases.items():
-        own = {**resident, **_fit(model, [case], own_start, resident)}
-        others = [other for other_name, other in cases.items() if other_name != name]
-        unseen = {**_fit(model, others, start, resident), **resident}
-        notes.append(_figures(f"{name}, its own memory_fraction and lead_fraction", model, case, own))
-        notes.append(_figures(f"{name}, fitted to the other devices", model, case, unseen))
-        device = case.device
-        entries[f"{device.architecture}-{device.memory_kind}"] = _memory_entry(own)
-    newest = entries["ampere-hbm"]
-    assert isinstance(newest, dict)
-    entries["ampere-gddr"] = {**newest, **NEWER_GDDR}
+        memory.own[name] = {**fixed, **_fit(model, {name: case}, pooled, bases)}
+        memory.others[name] = {**fixed, **_fit(model, _but(cases, name), start, bases)}
+        memory.notes.append(_figures(f"{name}, its own constants", model, case, memory.own[name]))
+        memory.notes.append(
+            _figures(f"{name}, fitted to the other devices", model, case, memory.others[name])
+        )
+    return memory
+
+
+def _memory_entries(memory: Memory) -> dict[str, Constants | str]:
+    devices = {name: load_device(name) for name in memory.own}
+    entries: dict[str, Constants | str] = {
+        f"{device.architecture}-{device.memory_kind}": memory.own[name] for name, device in devices.items()
+    }
+    entries["ampere-gddr"] = {**memory.own["a100-40gb-pcie"], **NEWER_GDDR}
     entries["ada-gddr"] = entries["blackwell-gddr"] = "ampere-gddr"
     entries["any"] = "ampere-hbm"
-    return entries, notes
+    return entries
+
+
+def _but(cases: Cases, name: str) -> Cases:
+    return {each: case for each, case in cases.items() if each != name}
 
 
 def _without_powers(case: Case) -> Case:
@@ -132,50 +159,46 @@ def _without_powers(case: Case) -> Case:
     return case.take(~np.isin(case.dims["fn"], ("pow", "powu")))
 
 
-def _memory_entry(constants: Constants) -> Constants:
-    fixed = {"cache_bytes_per_cycle": CACHE_BYTES_PER_CYCLE, "overlap_exponent": OVERLAP_EXPONENT}
-    return {**constants, **fixed}
-
-
 def _families(
-    model: KernelModel, cases: Cases, start: Constants
+    model: KernelModel, cases: Cases, start: Constants, memory: Memory
 ) -> tuple[dict[str, Constants | str], list[str]]:
     entries: dict[str, Constants | str] = {}
     notes: list[str] = []
-    pooled = _fit(model, list(cases.values()), start)
+    pooled = _fit(model, cases, start, memory.own)
     for architecture, names in ARCHITECTURES.items():
-        own = _fit(model, [cases[name] for name in names], pooled)
-        half = _fit(model, [cases[name].take(slice(0, None, 2)) for name in names], pooled)
-        entries[architecture] = own
-        for name in names:
-            unseen = _fit(model, [case for each, case in cases.items() if each != name], start)
-            odd = cases[name].take(slice(1, None, 2))
-            notes.append(_figures(f"{name}, its architecture's constants", model, cases[name], own))
-            notes.append(_figures(f"{name}, fitted to the other half", model, odd, half))
-            notes.append(_figures(f"{name}, fitted to the other devices", model, cases[name], unseen))
+        members = {name: cases[name] for name in names}
+        even = {name: case.take(slice(0, None, 2)) for name, case in members.items()}
+        own = entries[architecture] = _fit(model, members, pooled, memory.own)
+        half = _fit(model, even, pooled, memory.own)
+        for name, case in members.items():
+            known, odd = memory.own[name], case.take(slice(1, None, 2))
+            unseen = {**memory.others[name], **_fit(model, _but(cases, name), start, memory.own)}
+            notes.append(_figures(f"{name}, its architecture's constants", model, case, {**known, **own}))
+            notes.append(_figures(f"{name}, fitted to the other half", model, odd, {**known, **half}))
+            notes.append(_figures(f"{name}, fitted to the other devices", model, case, unseen))
     entries.update(dict.fromkeys(SUCCESSORS, "ampere"))
     entries["any"] = pooled
     return entries, notes
 
 
-def _fit(
-    model: KernelModel, cases: Sequence[Case], start: Constants, fixed: Constants | None = None
-) -> Constants:
-    """Return the constants that explain the cases best; those of the start that they do not see stay."""
+def _fit(model: KernelModel, cases: Cases, start: Constants, bases: Mapping[str, Constants]) -> Constants:
+    """Return the constants of `start` that explain the cases best, with the others, in `bases` by device, held.
+
+    Those that the cases do not see stay at the start.
+    """
     names = list(start)
     center = np.log([start[name] for name in names])
-    measured = np.log(np.concatenate([case.measured_s for case in cases]))
-    weights = np.concatenate([np.full(len(case.measured_s), len(case.measured_s) ** -0.5) for case in cases])
-    bases = [
-        {**model.coefficients(case.device, case.dtype), "call_s": _call_s(model, case), **(fixed or {})}
-        for case in cases
-    ]
+    measured = np.log(np.concatenate([case.measured_s for case in cases.values()]))
+    counts = [len(case.measured_s) for case in cases.values()]
+    weights = np.repeat(np.array(counts) ** -0.5, counts)
+    known = {
+        name: {**model.coefficients(case.device, case.dtype), "call_s": _call_s(model, case), **bases[name]}
+        for name, case in cases.items()
+    }
 
     def errors(position: Floats) -> Floats:
         values = dict(zip(names, np.exp(position).tolist(), strict=True))
-        modelled = [
-            modelled_s(model, case, {**base, **values}) for case, base in zip(cases, bases, strict=True)
-        ]
+        modelled = [modelled_s(model, case, {**known[name], **values}) for name, case in cases.items()]
         scaled = (np.log(np.concatenate(modelled)) - measured) / LOSS_SCALE
         softened = np.sqrt(2 * (np.sqrt(1 + scaled**2) - 1)) * weights
         return np.concatenate([softened, PULL * (position - center)])
