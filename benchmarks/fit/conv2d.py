@@ -42,6 +42,7 @@ START = {
     "memory_fraction": 0.7,
     "filter_transform_slowdown": 2.0,
     "unaligned_filter_slowdown": 1.4,
+    "power_fraction": 0.85,
 }
 FIXED = {"launch_s": 2.5e-6}
 """The smallest kernel inside a CUDA graph takes 2 to 2.5 us on A100 and H100."""
@@ -84,8 +85,10 @@ Fit = tuple[dict[str, float], list[Floats]]
 def main() -> None:
     root = Path(sys.argv[1])
     data = {family: neusight(root, *names) for family, names in FAMILIES.items()}
-    fits = {family: fit([rows]) for family, rows in data.items()}
     pooled = fit(list(data.values()))
+    # One device alone does not tell the clock that its power leaves from cycles.
+    power = {"power_fraction": pooled[0]["power_fraction"]}
+    fits = {family: fit([rows], power) for family, rows in data.items()}
     hosts_s = {family: float(np.percentile(fits[family][1][0], 25)) for family in data}
     host_s = float(np.exp(np.mean(np.log(list(hosts_s.values())))))
     gradients = [deepbench(root, *names) for names in DEEPBENCH.items()]
@@ -114,7 +117,7 @@ def compare(
     half, rest = rows.take(np.sort(order[::2])), rows.take(np.sort(order[1::2]))
     few, many = rows.take(order[:CALIBRATION_ROWS]), rows.take(order[CALIBRATION_ROWS:])
     near, near_host_s = calibrate(few, pooled[0], host_s)
-    split = fit([half])
+    split = fit([half], {"power_fraction": pooled[0]["power_fraction"]})
     return [
         score(f"{name}, its own constants and offsets", rows, rows.busy_s(own) + rows.host @ offsets),
         score(f"{name}, fitted to the other half", rest, rest.busy_s(split[0]) + rest.host @ split[1][0]),
@@ -170,15 +173,18 @@ def _rows(
     return Rows(load_device(name), dims, measured_s, hats)
 
 
-def fit(sets: list[Rows]) -> Fit:
+def fit(sets: list[Rows], known: Mapping[str, float] | None = None) -> Fit:
     """Fit constants that the devices share, and the host's part of each; each device weighs alike."""
-    names, fewest = list(START), min(len(rows.measured_s) for rows in sets)
-    origin = np.log([*START.values(), *np.tile(np.linspace(80e-6, 400e-6, KNOTS), len(sets))])
+    known = known or {}
+    names, fewest = [name for name in START if name not in known], min(len(rows.measured_s) for rows in sets)
+    origin = np.log(
+        [*(START[name] for name in names), *np.tile(np.linspace(80e-6, 400e-6, KNOTS), len(sets))]
+    )
     size = len(names)
 
     def parts(logs: Floats) -> Fit:
         values = np.exp(logs)
-        constants = dict(zip(names, values[:size].tolist(), strict=True))
+        constants = {**known, **dict(zip(names, values[:size].tolist(), strict=True))}
         return constants, list(values[size:].reshape(-1, KNOTS))
 
     def residuals(logs: Floats) -> Floats:

@@ -33,6 +33,7 @@ class Conv2dModel:
     - memory_fraction: part of the pin rate in transforms and stores.
     - filter_transform_slowdown: of the unfused Winograd's filters; unaligned_filter_slowdown: on top, where
       the channels are no multiple of 4.
+    - power_fraction: part of the power limit that the arithmetic gets.
     - wgrad_slowdown: of a product that makes the gradient of filters.
     - launch_s: a kernel that does nothing, in a graph.
     - host_s: what an eager call takes before its first kernel starts.
@@ -77,7 +78,7 @@ class Conv2dModel:
         Raises:
             DeviceError: The device has no unit for the type, or its memory is not described.
         """
-        shape, unit = ConvShape.of(dims), conv_unit(device, dtype)
+        shape, unit = ConvShape.of(dims), conv_unit(device, dtype, coefficients)
         busy_s, memory_s, launches_s = (np.full_like(shape.macs, np.inf) for _ in range(3))
         for plan in _plans(shape, unit, coefficients):
             launch_s = plan.launches * coefficients["launch_s"]
@@ -102,7 +103,7 @@ def chosen_algorithms(
     Raises:
         DeviceError: The device has no unit for the type, or its memory is not described.
     """
-    plans = _plans(ConvShape.of(dims), conv_unit(device, dtype), coefficients)
+    plans = _plans(ConvShape.of(dims), conv_unit(device, dtype, coefficients), coefficients)
     seconds = np.stack([plan.busy_s + plan.launches * coefficients["launch_s"] for plan in plans])
     best = np.argmin(seconds, axis=0)
     workspace = np.stack([plan.workspace_bytes for plan in plans])

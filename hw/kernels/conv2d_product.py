@@ -40,8 +40,8 @@ def product_s(
         steps = np.ceil(reduction / parts / STEP) * STEP + constants["tile_prologue_steps"]
         loads = constants["operand_load_cycles"] * (1 / height + 1 / width)
         cycles = height * width / unit.macs_per_cycle * (constants["cycles_per_step"] + loads)
-        best = np.minimum(best, waves * steps * (cycles / unit.clock_hz))
-    return best
+        best = np.minimum(best, waves * steps * cycles)
+    return unit.busy_s(best)
 
 
 def plane_product(shape: ConvShape, places: Floats) -> Product:

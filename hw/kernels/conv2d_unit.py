@@ -6,13 +6,20 @@ from steelyard.hw.arithmetic import FALLBACK
 from steelyard.hw.device import Device, PeakDType
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.gemm_tensor_shape import OPERAND_BYTES
-from steelyard.hw.power import sustained_clock_hz
+from steelyard.hw.kernels.model import Coefficients
+from steelyard.hw.kernels.query import Floats
+from steelyard.hw.power import sustained_fraction
+from steelyard.hw.sm import fma_fraction
 from steelyard.hw.work import DType
 
 ELEMENT_BYTES: dict[DType, int] = {"f64": 8, "f32": 4, **OPERAND_BYTES}
 
 PAIRED_ARCHITECTURES = ("maxwell", "pascal")
 """Where cuDNN has fused Winograd kernels that put two images in a block: seen on P100, not on V100 and T4."""
+
+THROTTLE_S = 1e-3
+"""Kernels far longer than this run at the clock of the power limit, far shorter ones at the boost clock,
+since the limit holds for an average; as for products."""
 
 _CLOCK_HZ = 1e9  # any will do where none is known: cycles are counted from the peak
 
@@ -24,9 +31,10 @@ class ConvUnit:
     Attributes:
         matrix: Whether that is matrix units, for which cuDNN has no Winograd or FFT kernels.
         count: SMs.
-        macs_per_cycle: Multiply-adds of one SM in a cycle.
+        macs_per_cycle: Multiply-adds that one SM can do in a cycle.
         vector_macs_per_s: Peak of all f32 lanes, whatever the type.
-        clock_hz: Cycles per second that its power limit leaves.
+        boost_hz: Cycles per second in short kernels.
+        sustained_fraction: The part of these that the power limit leaves in long ones.
         peak_flops_per_s: Peak of the data sheet.
         bytes_per_s: Peak (pin) bandwidth of memory.
         l2_bytes: Size of the last cache.
@@ -38,12 +46,18 @@ class ConvUnit:
     count: float
     macs_per_cycle: float
     vector_macs_per_s: float
-    clock_hz: float
+    boost_hz: float
+    sustained_fraction: float
     peak_flops_per_s: float
     bytes_per_s: float
     l2_bytes: float
     element_bytes: int
     pairs_images: bool
+
+    def busy_s(self, cycles: Floats) -> Floats:
+        """Return the seconds for cycles of arithmetic, at a clock that falls with the length of a kernel."""
+        boost_s = cycles / self.boost_hz
+        return boost_s * (1 + (1 / self.sustained_fraction - 1) * boost_s / (boost_s + THROTTLE_S))
 
 
 def is_on_matrix_units(device: Device, dtype: DType) -> bool:
@@ -51,7 +65,7 @@ def is_on_matrix_units(device: Device, dtype: DType) -> bool:
     return dtype in OPERAND_BYTES and dtype in device.matrix_peak_flops_per_s
 
 
-def conv_unit(device: Device, dtype: DType) -> ConvUnit:
+def conv_unit(device: Device, dtype: DType, constants: Coefficients) -> ConvUnit:
     """Return the unit that takes a type.
 
     Raises:
@@ -69,15 +83,18 @@ def conv_unit(device: Device, dtype: DType) -> ConvUnit:
             fix="choose another type, or add both from the data sheet",
         )
     boost = (device.matrix_clock_hz if matrix else None) or device.boost_clock_hz
+    boost_hz = boost.value if boost else _CLOCK_HZ
     peak_flops_per_s, count = peaks[wanted].value, device.compute_units.value
     lanes = device.vector_peak_flops_per_s.get("f32")
-    macs_per_cycle = peak_flops_per_s / 2 / count / (boost.value if boost else _CLOCK_HZ)
+    reached = 1.0 if matrix else fma_fraction(device)
+    power_fraction = constants.get("power_fraction")
     return ConvUnit(
         matrix=matrix,
         count=count,
-        macs_per_cycle=macs_per_cycle,
+        macs_per_cycle=reached * peak_flops_per_s / 2 / count / boost_hz,
         vector_macs_per_s=(lanes.value if lanes else peak_flops_per_s) / 2,
-        clock_hz=sustained_clock_hz(device, wanted, "matrix" if matrix else "vector"),
+        boost_hz=boost_hz,
+        sustained_fraction=1.0 if matrix else sustained_fraction(device, wanted, "vector", power_fraction),
         peak_flops_per_s=peak_flops_per_s,
         bytes_per_s=bandwidth.value,
         l2_bytes=device.l2_bytes.value if device.l2_bytes else 0.0,

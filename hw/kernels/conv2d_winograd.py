@@ -29,7 +29,7 @@ def fused_winograd(shape: ConvShape, unit: ConvUnit, constants: Coefficients) ->
     waves = np.ceil(areas * np.ceil(made / 32) / unit.count)
     channel_cycles = 16 * 32 * 32 / unit.macs_per_cycle * constants["winograd_cycles_per_step"]
     channels = summed + constants["winograd_prologue_channels"]
-    compute_s = waves * channels * (channel_cycles / unit.clock_hz)
+    compute_s = unit.busy_s(waves * channels * channel_cycles)
     filters_s = transfer_s(unit, constants, (9 + 16) * summed * made)
     busy_s = np.where(_fits(shape, 3) & ~shape.wgrad, compute_s + filters_s, np.inf)
     return Plan("winograd", busy_s, filters_s, 2, 16 * unit.element_bytes * summed * made)

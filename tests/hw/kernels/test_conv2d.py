@@ -131,15 +131,15 @@ def test_each_direction_is_its_product() -> None:
 
 
 def test_a_fused_winograd_takes_whole_waves_of_32_channels_of_8_by_16_pixels() -> None:
-    constants = MODEL.coefficients(V100, "f32")
-    unit = conv_unit(V100, "f32")
+    constants = {**MODEL.coefficients(V100, "f32"), "power_fraction": 2.0}
+    unit = conv_unit(V100, "f32", constants)
     row = {**ROW, "c": 512, "h": 8, "w": 16, "o": 64}
     # Two blocks an image on 80 SMs: 40 images are one wave.
     shape = ConvShape.of(columns(*({**row, "n": n} for n in (39, 40, 41, 80, 81))))
     plan = fused_winograd(shape, unit, constants)
     assert plan.memory_s == pytest.approx(25 * 512 * 64 * 4 / (900e9 * constants["memory_fraction"]))
     channels = 512 + constants["winograd_prologue_channels"]
-    macs_per_s = unit.macs_per_cycle * unit.clock_hz / constants["winograd_cycles_per_step"]
+    macs_per_s = 14e12 / 2 / 80 / constants["winograd_cycles_per_step"]
     wave_s = channels * 16 * 32 * 32 / macs_per_s
     assert plan.busy_s - plan.memory_s == pytest.approx(wave_s * np.array([1, 1, 2, 2, 3]))
 
@@ -147,9 +147,17 @@ def test_a_fused_winograd_takes_whole_waves_of_32_channels_of_8_by_16_pixels() -
 def test_pascal_puts_two_images_in_a_block() -> None:
     device = DEVICES["p100-pcie"]
     shape = ConvShape.of(columns({**ROW, "n": 55, "h": 8, "w": 8}, {**ROW, "n": 56, "h": 8, "w": 8}))
-    constants = {**MODEL.coefficients(device, "f32"), "memory_fraction": 1e9}
-    odd, even = fused_winograd(shape, conv_unit(device, "f32"), constants).busy_s
+    constants = {**MODEL.coefficients(device, "f32"), "memory_fraction": 1e9, "power_fraction": 2.0}
+    odd, even = fused_winograd(shape, conv_unit(device, "f32", constants), constants).busy_s
     assert odd == pytest.approx(2 * even)
+
+
+def test_a_long_kernel_falls_to_the_clock_of_the_power_limit() -> None:
+    unit = conv_unit(DEVICES["t4"], "f32", MODEL.coefficients(DEVICES["t4"], "f32"))
+    assert unit.sustained_fraction < 1
+    short, long = 1e-6 * unit.boost_hz, 1.0 * unit.boost_hz
+    assert unit.busy_s(np.array([short]))[0] == pytest.approx(1e-6, rel=1e-2)
+    assert unit.busy_s(np.array([long]))[0] == pytest.approx(1 / unit.sustained_fraction, rel=1e-2)
 
 
 def test_the_algorithm_follows_the_shape() -> None:
