@@ -167,11 +167,11 @@ def _families(
     pooled = _fit(model, cases, start, memory.own)
     for architecture, names in ARCHITECTURES.items():
         members = {name: cases[name] for name in names}
-        even = {name: case.take(slice(0, None, 2)) for name, case in members.items()}
+        even = {name: _every_second(case, 0) for name, case in members.items()}
         own = entries[architecture] = _fit(model, members, pooled, memory.own)
         half = _fit(model, even, pooled, memory.own)
         for name, case in members.items():
-            known, odd = memory.own[name], case.take(slice(1, None, 2))
+            known, odd = memory.own[name], _every_second(case, 1)
             unseen = {**memory.others[name], **_fit(model, _but(cases, name), start, memory.own)}
             notes.append(_figures(f"{name}, its architecture's constants", model, case, {**known, **own}))
             notes.append(_figures(f"{name}, fitted to the other half", model, odd, {**known, **half}))
@@ -182,7 +182,7 @@ def _families(
 
 
 def _fit(model: KernelModel, cases: Cases, start: Constants, bases: Mapping[str, Constants]) -> Constants:
-    """Return the constants of `start` that explain the cases best, with the others, in `bases` by device, held.
+    """Return the constants of `start` that explain the cases best, while those in `bases`, by device, hold.
 
     Those that the cases do not see stay at the start.
     """
@@ -205,6 +205,10 @@ def _fit(model: KernelModel, cases: Cases, start: Constants, bases: Mapping[str,
 
     found = least_squares(errors, center, bounds=(center - 2, center + 2), diff_step=0.01)
     return {name: float(f"{value:.4g}") for name, value in zip(names, np.exp(found.x), strict=True)}
+
+
+def _every_second(case: Case, first: int) -> Case:
+    return case.take(np.arange(first, len(case.measured_s), 2))
 
 
 def _call_s(model: KernelModel, case: Case) -> float:
