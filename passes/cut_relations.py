@@ -11,6 +11,7 @@ from steelyard.compiler.semantics.nest import Nest
 from steelyard.compiler.semantics.work import Work
 from steelyard.passes.iteration_cut import Cut, cut_by, placed_by, require_divisible_work
 from steelyard.passes.placement import CannotPlace, Placement
+from steelyard.passes.placement_of_kernels import has_addend
 from steelyard.passes.placement_of_views import (
     is_cat_along,
     place_cat,
@@ -18,6 +19,8 @@ from steelyard.passes.placement_of_views import (
     source_of_cat,
     source_of_view,
 )
+
+_CONSTANTS = ("zeros", "ones", "full", "empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,11 @@ def relate(op: TorchOp, work: Work | None, value: SSAValue, placement: Placement
     return _kernel(op, work, value, placement)
 
 
+def is_constant(op: TorchOp) -> bool:
+    """Whether an op makes a tensor of equal elements, of which any block is as good as another."""
+    return operator_name(op).split(".")[1].removeprefix("new_") in _CONSTANTS
+
+
 def _view(op: TorchOp, value: SSAValue, placement: Placement) -> Related:
     source = placement if value is op.operands[0] else source_of_view(op, placement)
     result = place_view(op, source)
@@ -87,8 +95,10 @@ def _kernel(op: TorchOp, work: Work, value: SSAValue, placement: Placement) -> R
                 _spread(nest, cut, found, sums)
     if not found:
         raise CannotPlace("nothing is known of how it uses what is cut")
-    if not any(name in found for name in values if not name.startswith("result")):
+    if not is_constant(op) and not any(name in found for name in values if not name.startswith("result")):
         raise CannotPlace("nothing that it is made of can be cut")
+    if sums and "beta" not in call.properties and has_addend(work, found):
+        raise CannotPlace("what it adds to a sum over ranks would be added by each of them")
     return Related(
         tuple((values[name], each) for name, each in found.items() if name in values),
         frozenset(nests),

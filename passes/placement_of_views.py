@@ -35,7 +35,7 @@ def place_view(op: TorchOp, operand: Placement) -> Placement:
     dim, rank = operand.dim, len(before)
     if name in _SAME:
         return operand
-    if name in _RESHAPES:
+    if name in _RESHAPES or _is_squeeze(call):
         return _reshaped(before, after, operand)
     if name == "expand":
         return Placement(dim + len(after) - rank, operand.parts)
@@ -61,7 +61,7 @@ def source_of_view(op: TorchOp, result: Placement) -> Placement:
     dim, rank = result.dim, len(before)
     if name in _SAME:
         return result
-    if name in _RESHAPES:
+    if name in _RESHAPES or _is_squeeze(call):
         return _reshaped(after, before, result)
     if name == "expand":
         at = dim - (len(after) - rank)
@@ -113,6 +113,11 @@ def source_of_cat(op: TorchOp, result: Placement) -> Placement:
 def _read(op: TorchOp) -> tuple[OpCall, str, tuple[int, ...], tuple[int, ...]]:
     call = to_call(op)
     return call, call.name.split(".")[1], next(call.tensors).type.shape, call.results[0].shape
+
+
+def _is_squeeze(call: OpCall) -> bool:
+    """Whether dims that are named go; if none is, a block may lose more dims than the whole."""
+    return call.name.split(".")[1] == "squeeze" and "dim" in call.properties
 
 
 def _unknown(name: str, dim: int) -> CannotPlace:

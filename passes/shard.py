@@ -117,7 +117,7 @@ def _shard(module: ModuleOp, strategy: Strategy, ranks: int) -> ModuleOp:
     sharded = module.clone()
     function = entry_function(sharded)
     layout = lay_out(function, strategy, ranks)
-    block = rewrite_for_ranks(function, layout.placements, ranks, layout.batch)
+    block = rewrite_for_ranks(function, layout, ranks)
     function.body.detach_block(function.body.block)
     function.body.add_block(block)
     last = block.last_op

@@ -19,36 +19,37 @@ from steelyard.passes.placement import PARTIAL, WHOLE, CannotPlace, Placement
 from steelyard.passes.placement_of_kernels import has_addend, place
 from steelyard.passes.placement_of_views import is_cat_along, place_cat, place_view
 from steelyard.passes.rank_block import RankBlock
+from steelyard.passes.shard_strategies import Layout
 
 _MEAN, _SUM = 1, 2
 
 
-def rewrite_for_ranks(function: FuncOp, placements: Sequence[Placement], ranks: int, batch: int) -> Block:
+def rewrite_for_ranks(function: FuncOp, layout: Layout, ranks: int) -> Block:
     """The block of the program of each rank; the function is left as it is.
 
     Args:
         function: The program of one process.
-        placements: Where its arguments lie; none is partial.
+        layout: Where its arguments and constants lie.
         ranks: How many ranks there are.
-        batch: How many samples there are, if ranks share them out; else 1.
 
     Raises:
         IRError: An op cannot be done on what the ranks hold.
     """
-    return _Rewriter(function, placements, ranks, batch).rewrite()
+    return _Rewriter(function, layout, ranks).rewrite()
 
 
 class _Rewriter:
     """Goes through the ops once; `_placed` says of each old value how the new one lies."""
 
-    def __init__(self, function: FuncOp, placements: Sequence[Placement], ranks: int, batch: int) -> None:
+    def __init__(self, function: FuncOp, layout: Layout, ranks: int) -> None:
         self._old = function.body.block
         self._ranks = ranks
-        self._batch = batch
+        self._batch = layout.batch
+        self._constants = layout.constants
         self._reader = CallReader()
         self._values: dict[SSAValue, SSAValue] = {}
         self._wholes: dict[SSAValue, SSAValue] = {}
-        self._placed: dict[SSAValue, Placement] = dict(zip(self._old.args, placements, strict=True))
+        self._placed: dict[SSAValue, Placement] = dict(zip(self._old.args, layout.placements, strict=True))
         self._block = RankBlock([self._cut(v.type, self._placed[v]) for v in self._old.args], ranks)
         for old, new in zip(self._old.args, self._block.arguments, strict=True):
             new.name_hint = old.name_hint
@@ -90,7 +91,9 @@ class _Rewriter:
             partial = zip(op.operands, operands, strict=True)
             self._sum([value for value, each in partial if each == PARTIAL], op)
             operands = [WHOLE if each == PARTIAL else each for each in operands]
-        if operands == [WHOLE] and self._repeats_over_batch(op):
+        if op.results and op.results[0] in self._constants:
+            self._emit(op, [self._constants[op.results[0]]])
+        elif operands == [WHOLE] and self._repeats_over_batch(op):
             self._emit(op, [Placement(0)])
         elif PARTIAL in operands or all(each == WHOLE for each in operands):
             self._emit(op, [operands[0] if PARTIAL in operands else WHOLE] * len(op.results))

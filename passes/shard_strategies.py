@@ -1,15 +1,17 @@
 """Where the arguments of a program lie, by data and by tensor parallelism."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 
 from steelyard.compiler.dialects.program import ROLE, argument_texts
-from steelyard.compiler.dialects.torch_op import operator_name
+from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.op_call import tensor_type, where
 from steelyard.hw.errors import IRError
+from steelyard.passes.cut_relations import is_constant
 from steelyard.passes.placement import WHOLE, Placement
 from steelyard.passes.remark import Remark, emit
 from steelyard.passes.tensor_groups import GroupFinder
@@ -25,11 +27,13 @@ class Layout:
         strategy: By what they were placed.
         placements: One for each argument; none is partial.
         batch: The samples that ranks share out, 1 if they share out weights.
+        constants: Values of equal elements that the program makes itself, and of which ranks need blocks.
     """
 
     strategy: Strategy
     placements: tuple[Placement, ...]
     batch: int = 1
+    constants: Mapping[SSAValue, Placement] = field(default_factory=dict[SSAValue, Placement])
 
 
 def lay_out(function: FuncOp, strategy: Strategy, ranks: int) -> Layout:
@@ -64,15 +68,21 @@ def _by_tensor(function: FuncOp, ranks: int) -> Layout:
     """Weights and what goes with them are cut as `tensor_groups` finds, all else is whole."""
     finder = GroupFinder(function, ranks)
     groups = finder.groups()
-    refusals = {refusal.why: refusal for refusal in reversed(finder.refusals)}
     if not groups:
-        why = next(iter(refusals), "no product of the forward sums over a dim of a parameter")
-        raise IRError(what="no weight can be cut", why=why, fix="choose strategy=data, or another mesh")
-    for refusal in refusals.values():
-        name, message = operator_name(refusal.op), f"its weight is not cut: {refusal.why}"
-        emit(Remark("shard", "missed", name, where(refusal.op), message))
+        first = finder.refusals[0].why if finder.refusals else "no product sums over a dim of a parameter"
+        raise IRError(what="no weight can be cut", why=first, fix="choose strategy=data, or another mesh")
     placed = {value: each for group in groups for value, each in group.placements.items()}
-    return Layout("tensor", tuple(placed.get(value, WHOLE) for value in function.body.block.args))
+    for refusal in finder.refusals:
+        if refusal.weight not in placed:
+            name, message = operator_name(refusal.op), f"its weight is not cut: {refusal.why}"
+            emit(Remark("shard", "missed", name, where(refusal.op), message))
+    constants = {
+        value: each
+        for value, each in placed.items()
+        if isinstance(value.owner, TorchOp) and is_constant(value.owner)
+    }
+    placements = (placed.get(value, WHOLE) for value in function.body.block.args)
+    return Layout("tensor", tuple(placements), constants=constants)
 
 
 def _shape(value: SSAValue) -> tuple[int, ...]:

@@ -39,9 +39,10 @@ class TensorGroup:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a weight of a contraction cannot be cut along the dim that is summed over."""
+    """Why a weight, an argument, of a contraction cannot be cut along the dim that is summed over."""
 
     op: TorchOp
+    weight: SSAValue
     why: str
 
 
@@ -73,7 +74,7 @@ class GroupFinder:
             try:
                 found.append(self._grow(value, placement))
             except CannotPlace as error:
-                self.refusals.append(Refusal(op, str(error)))
+                self.refusals.append(Refusal(op, _origin(value), str(error)))
         found.sort(key=lambda group: group.exchanged_bytes / max(group.flops, 1))
         chosen: list[TensorGroup] = []
         taken: set[tuple[Operation, int]] = set()
@@ -95,14 +96,8 @@ class GroupFinder:
             for access in (access for nest in work.nests for access in nest.reads):
                 reduced = (dim for nest in work.nests for dim in nest.reduction)
                 at = next((i for dim in reduced for i, each in enumerate(access.dims) if each == (dim,)), -1)
-                if at >= 0 and self._is_weight(values[access.value]):
+                if at >= 0 and _origin(values[access.value]) in self._weights:
                     yield op, values[access.value], Placement(at)
-
-    def _is_weight(self, value: SSAValue) -> bool:
-        """Whether a value is a parameter, or a view or a cast of one."""
-        while isinstance(value.owner, TorchOp) and len(value.owner.operands) == 1:
-            value = value.owner.operands[0]
-        return value in self._weights
 
     def _grow(self, seed: SSAValue, placement: Placement) -> TensorGroup:
         group = TensorGroup({})
@@ -154,6 +149,13 @@ class GroupFinder:
             raise CannotPlace(_at(op, str(error))) from error
         group.placements[value] = placement
         return True
+
+
+def _origin(value: SSAValue) -> SSAValue:
+    """What a value is a view or a cast of."""
+    while isinstance(value.owner, TorchOp) and len(value.owner.operands) == 1:
+        value = value.owner.operands[0]
+    return value
 
 
 def _around(value: SSAValue) -> Iterator[TorchOp]:
