@@ -64,7 +64,7 @@ def played(model: KernelModel, case: Case) -> Iterator[Played]:
 
 
 def _without_host(device: Device) -> Device:
-    entries = (replace(entry, dispatch_overhead_s=None, launch_overhead_s=None) for entry in device.sustained)
+    entries = (replace(entry, call_overhead_s=None, launch_overhead_s=None) for entry in device.sustained)
     return replace(device, sustained=tuple(entries))
 
 

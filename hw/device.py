@@ -35,7 +35,9 @@ class Sustained:
         memory_efficiency: The part of the streaming rate that a kind of kernel reaches; a curve runs over
             the bytes that it touches.
         launch_overhead_s: Time that a kernel takes on the device besides its work.
-        dispatch_overhead_s: Time that the host takes for one eager operation.
+        dispatch_overhead_s: Time that the host takes for one eager operation among many.
+        call_overhead_s: Time of one eager call by itself, from its start to the end of a kernel that does
+            nothing, as it is measured around a single call.
         view_overhead_s: The same for a view; None where it is not known apart.
     """
 
@@ -48,6 +50,7 @@ class Sustained:
     memory_efficiency: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
     launch_overhead_s: Quantity | None = None
     dispatch_overhead_s: Quantity | None = None
+    call_overhead_s: Quantity | None = None
     view_overhead_s: Quantity | None = None
 
 

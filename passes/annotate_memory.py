@@ -60,7 +60,9 @@ class AnnotateMemoryPass(ModulePass):
         path = ""
         for each in found.peak_at:
             path = join_paths(path, text_attribute(each, OP_PATH))
+        options = {"device": self.device, "threads": self.threads}
         totals = {
+            **{name: value for name, value in options.items() if value is not None},
             "peak_bytes": found.peak_bytes,
             "peak_op": _name(found.peak_at[-1]) if found.peak_at else "",
             "peak_path": path,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import Any, cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -19,8 +19,9 @@ from steelyard.compiler.op_call import CallReader, where
 from steelyard.compiler.storage import find_storages
 from steelyard.hw.errors import IRError
 from steelyard.passes.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate_latency import OPTIONS, AnnotateLatencyPass, Clock
+from steelyard.passes.annotate_latency import OPTIONS, AnnotateLatencyPass
 from steelyard.passes.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.clock import Clock
 from steelyard.passes.fused_work import fused_work
 from steelyard.passes.fusion_scope import FusionScope, Group
 from steelyard.passes.remark import Remark, RemarkKind, emit
@@ -66,8 +67,9 @@ class FusePass(ModulePass):
             _Fusion(FusionScope(storages, live, reader), clock).run()
         AnnotateCostPass().apply(ctx, op)
         annotate_latency.apply(ctx, op)
-        if "memory" in totals:
-            AnnotateMemoryPass().apply(ctx, op)
+        if isinstance(memory := totals.get("memory"), dict):
+            device, threads = memory.get("device"), memory.get("threads")
+            AnnotateMemoryPass(cast("str | None", device), cast("int | None", threads)).apply(ctx, op)
 
 
 class _Fusion:

@@ -1,6 +1,6 @@
 """What to ask the models of kernels about an op, read from its work."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from steelyard.compiler.semantics.call import OpCall
@@ -8,13 +8,20 @@ from steelyard.compiler.semantics.nest import Access, Nest
 from steelyard.compiler.semantics.work import Work
 from steelyard.hw.kernels.query import KernelKind
 
+_FORWARD_PRODUCTS = 2
+"""Scores and mixed values; the gradient of attention has five."""
+
 
 @dataclass(frozen=True, slots=True)
 class KernelQuery:
-    """One kernel by its kind and its dims, which are those of `steelyard.hw.kernels.query.DIMS`."""
+    """One kernel by its kind and its dims, which are those of `steelyard.hw.kernels.query.DIMS`.
+
+    `backward` is of attention alone: its gradient is one kernel too.
+    """
 
     kind: KernelKind
     dims: tuple[tuple[str, int | str], ...]
+    backward: bool = False
 
 
 def kernel_queries(call: OpCall, work: Work) -> tuple[KernelQuery, ...]:
@@ -98,18 +105,18 @@ def _convolution(call: OpCall, nest: Nest) -> KernelQuery:
 def _attention(call: OpCall, work: Work) -> tuple[KernelQuery, ...]:
     sizes = work.nests[0].dims
     kind: KernelKind = "attention_decode" if sizes["q"] == 1 else "attention_prefill"
-    return (
-        _query(
-            kind,
-            b=prod(size for dim, size in sizes.items() if dim.startswith("b")),
-            hq=sizes["k"] * sizes["g"],
-            hkv=sizes["k"],
-            sq=sizes["q"],
-            skv=sizes["s"],
-            d=sizes["e"],
-            causal=int(bool(call.properties.get("is_causal"))),
-        ),
+    query = _query(
+        kind,
+        b=prod(size for dim, size in sizes.items() if dim.startswith("b")),
+        hq=sizes["k"] * sizes["g"],
+        hkv=sizes["k"],
+        sq=sizes["q"],
+        skv=sizes["s"],
+        d=sizes["e"],
+        causal=int(bool(call.properties.get("is_causal"))),
     )
+    products = sum(bool(nest.per_point.contraction) for nest in work.nests)
+    return (replace(query, backward=products > _FORWARD_PRODUCTS),)
 
 
 def _is_layer_norm(nest: Nest) -> bool:

@@ -19,6 +19,10 @@ CALL_RATIOS = {"gemm": 2.0, "bmm": 1.18, "softmax": 1.26, "layer_norm": 1.80}
 """Host time of other calls over that of `torch.add`, by kind of kernel: the medians of the devices above.
 `gemm` is a linear layer with its bias. Those of elementwise functions are in elementwise_functions.py."""
 
+_DISPATCH_SHARE = 1 / 3
+"""Of `CALL_S`: an operation that launches nothing takes 6 to 10 us between the same events (`view` and
+`permute` in the same rows), about what an empty kernel takes in a stream of them."""
+
 
 def call_coefficients(device: Device) -> dict[str, float]:
     """Return the times that start a kernel on a device.
@@ -27,7 +31,7 @@ def call_coefficients(device: Device) -> dict[str, float]:
     host is ahead of the device.
     """
     sustained = device.sustained_with(None)
-    call, launch = sustained.dispatch_overhead_s, sustained.launch_overhead_s
+    call, launch = sustained.call_overhead_s, sustained.launch_overhead_s
     return {
         "call_s": call.value if call else CALL_S,
         "launch_s": launch.value if launch else LAUNCH_OVERHEAD_S[device.kind],
@@ -59,3 +63,9 @@ def timed(
     call_s = coefficients["call_s"] * call_ratio
     device_s = coefficients["lead_fraction"] * call_s + busy_s
     return np.maximum(call_s, device_s), np.where(device_s < call_s, "host", limiter)
+
+
+def dispatch_s(device: Device) -> float:
+    """Return the host's time for one eager call among others, where nothing waits for the device."""
+    known = device.sustained_with(None).dispatch_overhead_s
+    return known.value if known else call_coefficients(device)["call_s"] * _DISPATCH_SHARE

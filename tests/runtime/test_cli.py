@@ -73,6 +73,9 @@ def test_the_verbs_are_these(steelyard):
         "calibrate",
         "check",
         "devices",
+        "fits",
+        "max-batch",
+        "predict",
         "run",
         "verify",
     }

@@ -1,0 +1,143 @@
+"""What times the kernels of a program, by the models of its device."""
+
+from typing import cast
+
+import numpy as np
+
+from steelyard.compiler.dialects.cost import (
+    WORK,
+    LatencyAttr,
+    LatencyEstimate,
+    UnknownAttr,
+    WorkAttr,
+    WorkCounts,
+)
+from steelyard.compiler.dialects.kernel import FusedOp
+from steelyard.compiler.dialects.torch_op import TorchOp
+from steelyard.compiler.op_call import CallFacts, CallReader, to_call
+from steelyard.hw.device import Device
+from steelyard.hw.errors import IRError
+from steelyard.hw.kernels.op_clock import OpClock
+from steelyard.hw.kernels.query import Queries
+from steelyard.hw.roofline import Roofline
+from steelyard.hw.work import DType, ExecutionContext, KernelWork, Latency, WorkKind
+from steelyard.passes.collective_clock import CollectiveClock
+from steelyard.passes.kernel_query import KernelQuery, kernel_queries
+
+# Devices have no rates of their own for complex and unsigned numbers.
+_ARITHMETIC = {"c32": "f16", "c64": "f32", "c128": "f64", "ui8": "i8", "none": "f32"}
+
+
+class Clock:
+    """Times kernels by their work; what it found for one it knows for all that are like it.
+
+    Products, convolutions, attention, softmax and layer norm of a GPU have models of their own; all else is
+    priced as a stream of bytes. Other devices have the roofline.
+
+    Args:
+        device: The device.
+        context: How the program is run.
+        ranks: How many devices take part in a collective; without it none can be timed.
+    """
+
+    def __init__(self, device: Device, context: ExecutionContext, ranks: int | None = None) -> None:
+        self._roofline = Roofline(device, context)
+        self._models = OpClock(device, context) if OpClock.knows(device) else None
+        self._collectives = CollectiveClock(device, ranks)
+        self._reader = CallReader()
+        self._by_work: dict[tuple[WorkCounts, int], LatencyAttr] = {}
+        self._by_call: dict[int, tuple[CallFacts, LatencyAttr]] = {}
+        self._by_query: dict[tuple[KernelQuery, str], Latency] = {}
+
+    def time(self, kernel: TorchOp | FusedOp) -> LatencyAttr | None:
+        """The latency of a kernel, None where its work is unknown.
+
+        Raises:
+            IRError: It has no `cost.work`.
+            DeviceError: The device lacks what the work needs.
+        """
+        work = kernel.attributes.get(WORK)
+        if isinstance(work, UnknownAttr):
+            return None
+        if not isinstance(work, WorkAttr):
+            raise IRError(what=f"{kernel.name} has no cost.work", fix="run annotate-cost before")
+        if isinstance(kernel, FusedOp):
+            return self.time_work(work.data, work.data.bytes_written)  # all that it writes is new
+        if work.data.kind == "collective":
+            return _attribute(self._collectives.time(kernel, work.data))
+        facts = self._reader.read(kernel)
+        if id(facts) not in self._by_call:
+            self._by_call[id(facts)] = facts, self._time_call(kernel, facts, work.data)
+        return self._by_call[id(facts)][1]
+
+    def time_work(self, work: WorkCounts, allocated_bytes: int) -> LatencyAttr:
+        """The latency of a kernel of this work, of whose results so many bytes are fresh storage."""
+        key = work, allocated_bytes
+        if key not in self._by_work:
+            given = _kernel_work(work, allocated_bytes)
+            streams = self._models is not None and not work.contraction_flops and work.kind != "view"
+            latency = (
+                self._models.stream(given) if self._models and streams else self._roofline.latency(given)
+            )
+            self._by_work[key] = _attribute(latency)
+        return self._by_work[key]
+
+    def _time_call(self, op: TorchOp, facts: CallFacts, work: WorkCounts) -> LatencyAttr:
+        if self._models is None or facts.work is None:
+            return self.time_work(work, facts.allocated_bytes)
+        dtype = cast(DType, _ARITHMETIC.get(work.dtype, work.dtype))
+        queries = kernel_queries(to_call(op), facts.work)
+        if not queries or not self._models.has_model(queries[0].kind, dtype):
+            return self.time_work(work, facts.allocated_bytes)
+        parts = [self._time_query(self._models, query, dtype) for query in queries]
+        return _attribute(_in_turn(parts))
+
+    def _time_query(self, models: OpClock, query: KernelQuery, dtype: DType) -> Latency:
+        key = query, dtype
+        if key not in self._by_query:
+            columns = {name: np.array([size]) for name, size in query.dims}
+            found = Queries(query.kind, dtype, columns)
+            self._by_query[key] = models.time(found, backward=query.backward)
+        return self._by_query[key]
+
+
+def _kernel_work(work: WorkCounts, allocated_bytes: int) -> KernelWork:
+    return KernelWork(
+        kind=cast(WorkKind, work.kind),
+        dtype=cast(DType, _ARITHMETIC.get(work.dtype, work.dtype)),
+        contraction_flops=work.contraction_flops,
+        pointwise_flops=work.pointwise_flops,
+        transcendental_flops=work.transcendental_flops,
+        bytes_read=work.bytes_read,
+        bytes_written=work.bytes_written,
+        allocated_bytes=min(allocated_bytes, work.bytes_written),
+    )
+
+
+def _in_turn(parts: list[Latency]) -> Latency:
+    """One kernel after the other; the longest says what limits them."""
+    longest = max(parts, key=lambda part: part.value_s)
+    return Latency(
+        sum(part.value_s for part in parts),
+        sum(part.low_s for part in parts),
+        sum(part.high_s for part in parts),
+        longest.limiter,
+        longest.source,
+    )
+
+
+def _attribute(latency: Latency) -> LatencyAttr:
+    return LatencyAttr(
+        LatencyEstimate(
+            value_us=_microseconds(latency.value_s),
+            low_us=_microseconds(latency.low_s),
+            high_us=_microseconds(latency.high_s),
+            limiter=latency.limiter,
+            source=latency.source,
+        )
+    )
+
+
+def _microseconds(seconds: float) -> float:
+    # Six digits say more than any model knows, and keep the text of a program short.
+    return float(f"{seconds * 1e6:.6g}")
