@@ -18,6 +18,9 @@ from steelyard.passes.tensor_groups import GroupFinder
 
 Strategy = Literal["data", "tensor"]
 
+_MAX_REASONS = 3
+"""As many as are told in an error."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -69,8 +72,9 @@ def _by_tensor(function: FuncOp, ranks: int) -> Layout:
     finder = GroupFinder(function, ranks)
     groups = finder.groups()
     if not groups:
-        first = finder.refusals[0].why if finder.refusals else "no product sums over a dim of a parameter"
-        raise IRError(what="no weight can be cut", why=first, fix="choose strategy=data, or another mesh")
+        whys = [*dict.fromkeys(refusal.why for refusal in finder.refusals)][:_MAX_REASONS]
+        why = "; ".join(whys) or "no product of the forward sums over a dim of a parameter"
+        raise IRError(what="no weight can be cut", why=why, fix="choose strategy=data, or another mesh")
     placed = {value: each for group in groups for value, each in group.placements.items()}
     for refusal in finder.refusals:
         if refusal.weight not in placed:

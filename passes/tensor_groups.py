@@ -58,8 +58,9 @@ class GroupFinder:
         self._ranks = ranks
         self._reader = CallReader()
         self._failed: dict[tuple[SSAValue, Placement], str] = {}
-        roles = zip(function.body.block.args, argument_texts(function, ROLE), strict=True)
-        self._weights = {value for value, role in roles if role == "parameter"}
+        roles = dict(zip(function.body.block.args, argument_texts(function, ROLE), strict=True))
+        self._weights = {value for value, role in roles.items() if role == "parameter"}
+        self._given = {value for value, role in roles.items() if role in ("input", "target")}
         self.refusals: list[Refusal] = []
 
     def groups(self) -> Sequence[TensorGroup]:
@@ -140,6 +141,8 @@ class GroupFinder:
                     _at(op, f"a value would be cut along dim {known.dim} and dim {placement.dim}")
                 )
             return False
+        if value in self._given:
+            raise CannotPlace(_at(op, "an input would be cut, of which every rank has all"))
         if failed := self._failed.get((value, placement)):
             raise CannotPlace(failed)
         found = tensor_type(value.type)

@@ -3,11 +3,12 @@
 from itertools import pairwise
 
 import pytest
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from steelyard.compiler.context import make_context
 from steelyard.compiler.text import format_program, parse_program
 from steelyard.hw.errors import IRError, UsageError
+from steelyard.passes.remark import collecting
 from steelyard.passes.shard import ShardPass
 
 X = '%x : tensor<4x6xf32> {program.role = "input", program.path = "x"}'
@@ -15,12 +16,12 @@ W = '%w : tensor<6x6xf32> {program.role = "parameter", program.path = "w"}'
 
 
 def shard(body: str, results: str, arguments: str = f"{X}, {W}", ranks: int = 2) -> str:
-    """The text of the program of each rank."""
+    """The text of the program of each rank, by data parallelism."""
     returned = ", ".join(f"%r{i}" for i in range(len(results.split(", "))))
     module = parse_program(
         f"func.func @forward({arguments}) -> ({results}) {{\n{body}\nfunc.return {returned} : {results}\n}}"
     )
-    ShardPass(mesh=ranks).apply(make_context(), module)
+    ShardPass(mesh=ranks, strategy="data").apply(make_context(), module)
     module.verify()
     return format_program(module)
 
@@ -50,6 +51,18 @@ def test_results_of_an_inference_are_gathered() -> None:
     text = shard("%r0 = aten.mm(%x, %w) : tensor<4x6xf32>", "tensor<4x6xf32>")
     assert "aten.mm(%x, %w) : tensor<2x6xf32>" in text
     assert "all_gather_into_tensor" in text
+
+
+def test_sums_that_one_op_needs_are_formed_by_one_message() -> None:
+    text = shard(
+        "%a = aten.sum.dim_IntList(%x, dim = [0]) : tensor<6xf32>\n"
+        "%b = aten.amax(%w, dim = [0]) : tensor<6xf32>\n"
+        "%c = aten.sum.dim_IntList(%x, dim = [0], keepdim = true) : tensor<1x6xf32>\n"
+        "%r0 = aten.addcmul(%a, %b, %c) : tensor<1x6xf32>",
+        "tensor<1x6xf32>",
+    )
+    assert text.count("all_reduce") == text.count("all_reduce_coalesced([") == 1
+    assert text.count("wait_tensor") == 2
 
 
 def test_a_sum_that_two_users_need_is_formed_once() -> None:
@@ -122,3 +135,70 @@ def test_a_program_is_sharded_once() -> None:
     module: ModuleOp = parse_program(shard("%r0 = aten.relu(%x) : tensor<4x6xf32>", "tensor<4x6xf32>"))
     with pytest.raises(IRError, match="sharded already"):
         ShardPass(mesh=2).apply(make_context(), module)
+
+
+def test_a_strategy_that_does_not_exist_is_refused() -> None:
+    module = parse_program(f"func.func @forward({X}) -> () {{ func.return }}")
+    with pytest.raises(UsageError, match="no strategy 'tenser'") as raised:
+        ShardPass(mesh=2, strategy="tenser").apply(make_context(), module)
+    assert "did you mean 'tensor'?" in (raised.value.fix or "")
+
+
+def test_the_strategy_that_takes_less_is_chosen_and_both_times_are_told() -> None:
+    # One sample for each rank and large weights: gradients are much to send, activations little.
+    large = program(rows=2, width=512)
+    assert chosen(large, "cpu") == "tensor"
+    # Many samples and small weights.
+    wide = program(rows=65536, width=8)
+    assert chosen(wide, "cpu") == "data"
+
+
+def test_a_batch_that_cannot_be_cut_leaves_tensor_parallelism() -> None:
+    with collecting() as remarks:
+        module = parse_program(program(rows=3, width=8))
+        ShardPass(mesh=2).apply(make_context(), module)
+    assert plan(module) == "tensor"
+    assert any(each.kind == "missed" and "3 samples, the mesh 2 ranks" in each.message for each in remarks)
+
+
+def test_where_nothing_can_be_cut_both_reasons_are_told() -> None:
+    with pytest.raises(IRError, match="the batch cannot be cut") as raised:
+        ShardPass(mesh=2).apply(make_context(), parse_program(program(rows=3, width=7)))
+    assert "nor by tensor: no weight can be cut, dim 0 of [7, 7] has 7 elements" in (raised.value.why or "")
+
+
+def program(rows: int, width: int) -> str:
+    """Two layers, the gradient of the second taken for a loss that is the sum of all outputs."""
+    x, h, w = f"tensor<{rows}x{width}xf32>", f"tensor<{width}x{rows}xf32>", f"tensor<{width}x{width}xf32>"
+    return f"""
+    func.func @step(%x : {x} {{program.role = "input", program.path = "x"}},
+                    %w : {w} {{program.role = "parameter", program.path = "w"}},
+                    %v : {w} {{program.role = "parameter", program.path = "v"}}) -> ({w}) {{
+      %1 = aten.mm(%x, %w) {{phase = "forward"}} : {x}
+      %2 = aten.relu(%1) {{phase = "forward"}} : {x}
+      %3 = aten.mm(%2, %v) {{phase = "forward"}} : {x}
+      %4 = aten.relu(%3) {{phase = "forward"}} : {x}
+      %5 = aten.t(%x) {{phase = "backward"}} : {h}
+      %6 = aten.mm(%5, %4) {{phase = "backward"}} : {w}
+      %7 = aten.relu(%6) {{phase = "backward"}} : {w}
+      func.return %7 : {w}
+    }}"""
+
+
+def plan(module: ModuleOp) -> str:
+    """The strategy that a program was sharded by."""
+    attribute = module.attributes["shard.plan"]
+    assert isinstance(attribute, StringAttr)
+    return attribute.data
+
+
+def chosen(text: str, device: str) -> str:
+    """The strategy for a program; it must be the one that the remarks say is faster."""
+    module = parse_program(text)
+    with collecting() as remarks:
+        ShardPass(mesh=2, device=device).apply(make_context(), module)
+    passed, missed = (next(each for each in remarks if each.kind == kind) for kind in ("passed", "missed"))
+    assert plan(module) == passed.op != missed.op
+    assert passed.gain_us == -(missed.gain_us or 0) > 0
+    assert f"by {missed.op}" in passed.message
+    return passed.op
