@@ -1,0 +1,25 @@
+import pytest
+
+from steelyard.hw.defaults import SPREAD_ANALYTIC
+from steelyard.hw.kernels.intervals import analytic_spread, combine
+
+
+def test_errors_within_a_kind_add_up_and_between_kinds_their_squares_do():
+    total, low, high = combine(["a", "a", "b"], [1.0, 2.0, 5.0], [0.5, 1.5, 4.0], [2.0, 4.0, 9.0])
+    assert total == 8.0
+    assert low == pytest.approx(8.0 - (1.0**2 + 1.0**2) ** 0.5)
+    assert high == pytest.approx(8.0 + (3.0**2 + 4.0**2) ** 0.5)
+
+
+def test_a_sum_of_nothing_is_nothing():
+    assert combine([], [], [], []) == (0, 0, 0)
+
+
+def test_kinds_have_spreads_of_their_own_narrower_than_a_roofline():
+    gemm = analytic_spread("gemm", "bf16")
+    assert gemm != analytic_spread("gemm", "f32")
+    assert max(gemm.high) < SPREAD_ANALYTIC
+
+
+def test_a_type_that_nobody_measured_takes_those_of_all():
+    assert analytic_spread("softmax", "f16") == analytic_spread("softmax", "bf16")
