@@ -102,7 +102,7 @@ def _load(module: ModuleOp) -> tuple[LoadedModel, CaptureOptions]:
 def _constants(
     module: ModuleOp, model: LoadedModel, options: CaptureOptions, built: BuiltModel
 ) -> dict[str, torch.Tensor]:
-    """Tensors that the model's code holds besides its buffers; a capture finds them, if there are any."""
+    """Tensors that are literals in the model's source; only a capture finds them, if there are any."""
     buffers = {path for role, path in splits_of(module) if role == "buffer"}
     if buffers <= dict(built.module.named_buffers()).keys():
         return {}
