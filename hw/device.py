@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
 from steelyard.hw.errors import DeviceError
-from steelyard.hw.fitted import Fit
+from steelyard.hw.fitted import Fit, require_fits_of_kinds
 from steelyard.hw.kernels.query import KernelKind
 from steelyard.hw.quantity import Quantity, Rate
 from steelyard.hw.work import DType, ExecutionMode, WorkKind
@@ -88,7 +88,8 @@ class Device:
         fitted: What kernel models were fitted to on it, by kind, type and context.
 
     Raises:
-        ValueError: Two entries of `sustained` are for the same number of threads.
+        ValueError: Two entries of `sustained` are for the same number of threads, or a fit is of another kind
+            than its place says.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Device:
     def __post_init__(self) -> None:
         if len({entry.threads for entry in self.sustained}) < len(self.sustained):
             raise ValueError("sustained: every entry must be for another number of threads")
+        require_fits_of_kinds(self.fitted)
 
     def __hash__(self) -> int:
         # Cheap, since latencies are asked for by device tens of thousands of times; equality is exact.

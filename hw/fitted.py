@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from steelyard.hw.kernels.residual import Residual
+from steelyard.hw.kernels.features import feature_names
+from steelyard.hw.kernels.query import DIMS, WORDS, KernelKind
+from steelyard.hw.kernels.residual import Point, Residual
 from steelyard.hw.kernels.spread import Spread
 from steelyard.hw.quantity import Source
+from steelyard.hw.work import DType, ExecutionMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +44,40 @@ class Fit:
                 raise ValueError(f"the coefficient {name} is {value:g}; all are positive")
         if (self.residual is None) != (self.residual_spread is None):
             raise ValueError("residual and residual_spread come together")
+
+
+Fits = Mapping[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]]
+"""The fits of a device by kind, type and context."""
+
+
+def require_fits_of_kinds(fits: Fits) -> None:
+    """Raise where the residual of a fit is not over the dims of its kind.
+
+    Raises:
+        ValueError: Points or octaves do not match the kind.
+    """
+    for kind, types in fits.items():
+        for dtype, modes in types.items():
+            for fit in modes.values():
+                if fit.residual:
+                    _require_dims(f"{kind} in {dtype}", kind, fit.residual)
+
+
+def _require_dims(place: str, kind: KernelKind, residual: Residual) -> None:
+    if len(residual.octaves) != len(feature_names(kind)):
+        raise ValueError(f"{place}: octaves are for {', '.join(feature_names(kind))}")
+    if not residual.points or not all(_is_of(kind, point) for point in residual.points):
+        raise ValueError(f"{place}: a point is {', '.join(DIMS[kind])} and a log ratio")
+
+
+def _is_of(kind: KernelKind, point: Point) -> bool:
+    *dims, value = point
+    if len(dims) != len(DIMS[kind]) or isinstance(value, str):
+        return False
+    return all(_is_entry(dim, entry) for dim, entry in zip(DIMS[kind], dims, strict=True))
+
+
+def _is_entry(dim: str, entry: float | str) -> bool:
+    if dim in WORDS or isinstance(entry, str):
+        return dim in WORDS and isinstance(entry, str)
+    return entry >= (0 if dim in ("pad", "causal") else 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,6 @@ def _figures(predicted_s: Floats, measured_s: Floats) -> tuple[float, float, flo
 
     error = predicted_s / measured_s - 1
     off = np.abs(error)
-    ranked: Any = kendalltau(predicted_s, measured_s)
-    tau = float(ranked.statistic)  # not a number for a single row
+    ranked: Any = kendalltau(predicted_s, measured_s) if len(error) > 1 else None
+    tau = float(ranked.statistic) if ranked else nan
     return float(off.mean()), float(np.median(off)), float((off <= 0.10).mean()), float(error.mean()), tau
