@@ -1,6 +1,10 @@
-"""From a module whose weights are elsewhere (on the meta device, or read from a file) to fake CPU tensors."""
+"""Modules of fake tensors: made from modules whose weights are elsewhere, and converted to other types."""
 
 # pyright: standard
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -27,3 +31,39 @@ def _empty_parameter(tensor: torch.Tensor) -> torch.Tensor:
     if not isinstance(tensor, torch.nn.Parameter):
         return empty_like(tensor)
     return torch.nn.Parameter(empty_like(tensor), requires_grad=tensor.requires_grad)
+
+
+@contextmanager
+def converting_fakes() -> Iterator[None]:
+    """Let `module.half()`, `.to(dtype)` and the like work on modules of fake tensors.
+
+    Torch (2.11 to 2.13) would swap their contents, and refuses because a fake mode refers to them. Here each
+    parameter and buffer is replaced by a new one; what modules share stays shared.
+    """
+    original = torch.nn.Module._apply
+    made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def convert(module: torch.nn.Module, fn: Callable[[torch.Tensor], torch.Tensor], *_: Any) -> Any:
+        for child in module.children():
+            child._apply(fn)
+        for owned in (module._parameters, module._buffers):
+            for name, tensor in owned.items():
+                if tensor is not None:
+                    owned[name] = _converted(tensor, fn)  # pyright: ignore[reportArgumentType]
+        return module
+
+    def _converted(tensor: torch.Tensor, fn: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        known = made.get(id(tensor))
+        if known is None or known[0] is not tensor:
+            with torch.no_grad():
+                new = fn(tensor)
+            if isinstance(tensor, torch.nn.Parameter):
+                new = torch.nn.Parameter(new, requires_grad=tensor.requires_grad)
+            made[id(tensor)] = known = tensor, new
+        return known[1]
+
+    torch.nn.Module._apply = convert  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        yield
+    finally:
+        torch.nn.Module._apply = original

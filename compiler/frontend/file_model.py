@@ -4,13 +4,14 @@
 
 import runpy
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from steelyard.compiler.frontend.fake_module import converting_fakes
 from steelyard.compiler.frontend.model import BuiltModel, bind_inputs
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
 from steelyard.hw.errors import CaptureError, did_you_mean
@@ -33,7 +34,8 @@ class FileModel:
     def build(self, *, fake: bool, seed: int = 0) -> BuiltModel:
         """Call the function; see `LoadedModel`."""
         torch.manual_seed(seed)
-        module, inputs, *loss = self._call()
+        with converting_fakes() if fake else nullcontext():
+            module, inputs, *loss = self._call()
         module.train(self.options.train)
         if not self.options.dropout:
             _turn_off_dropout(module)

@@ -236,3 +236,20 @@ def test_gradients_are_added_in_place_where_autograd_does(tmp_path):
         program = capture(load_spec(f"{path}:{function}", options), options)
         backward = [str(n.target) for n in program.graph.nodes if n.meta.get("phase") == "backward"]
         assert [name for name in backward if name.startswith("aten.add")] == [expected]
+
+
+@pytest.mark.parametrize("conversion", ["half()", "to(torch.float16)", "to(torch.float16).to('cpu')"])
+def test_a_file_may_convert_its_model(tmp_path, conversion):
+    path = tmp_path / "model.py"
+    path.write_text(
+        "import torch\n"
+        "def make():\n"
+        "    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4, bias=False))\n"
+        "    model[1].weight = model[0].weight\n"
+        f"    return model.{conversion}, torch.randn(2, 4, dtype=torch.float16)\n"
+    )
+    options = CaptureOptions(train=True)
+    program = capture(load_spec(f"{path}:make", options), options)
+    parameters = [a for a in program.arguments if a.role == "parameter"]
+    assert [a.path for a in parameters] == ["0.weight", "0.bias"]
+    assert all(a.spec.dtype == torch.float16 for a in parameters)
