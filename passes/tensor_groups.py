@@ -15,8 +15,8 @@ from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.dialects.program import PHASE, ROLE, DropOp, argument_texts, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
-from steelyard.compiler.op_call import CallReader, size_bytes, tensor_type, to_call, where
-from steelyard.passes.cut_relations import Related, relate
+from steelyard.compiler.op_call import size_bytes, tensor_type, to_call, where
+from steelyard.passes.cut_relations import CutRelations, Related
 from steelyard.passes.placement import CannotPlace, Placement
 
 
@@ -56,7 +56,7 @@ class GroupFinder:
     def __init__(self, function: FuncOp, ranks: int) -> None:
         self._function = function
         self._ranks = ranks
-        self._reader = CallReader()
+        self._relations = CutRelations()
         self._failed: dict[tuple[SSAValue, Placement], str] = {}
         roles = dict(zip(function.body.block.args, argument_texts(function, ROLE), strict=True))
         self._weights = {value for value, role in roles.items() if role == "parameter"}
@@ -90,7 +90,7 @@ class GroupFinder:
         for op in self._function.body.block.ops:
             if not isinstance(op, TorchOp) or text_attribute(op, PHASE) in ("backward", "optimizer"):
                 continue
-            work = self._reader.read(op).work
+            work = self._relations.work(op)
             if work is None or work.kind not in ("contraction", "convolution"):
                 continue
             values = dict(zip((each.name for each in to_call(op).tensors), op.operands, strict=True))
@@ -126,7 +126,7 @@ class GroupFinder:
 
     def _relate(self, op: TorchOp, value: SSAValue, placement: Placement) -> Related:
         try:
-            return relate(op, self._reader.read(op).work, value, placement)
+            return self._relations.relate(op, value, placement)
         except CannotPlace as error:
             raise CannotPlace(_at(op, str(error))) from error
 
