@@ -9,17 +9,16 @@ out each time. Prints the coverage of each device's rows by the intervals from a
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from measured_tables import load_tables
+from unseen import played_as_unseen
 
 import steelyard.hw.kernels
-from steelyard.hw.device import Device
-from steelyard.hw.errors import DeviceError
-from steelyard.hw.kernels.fit import Case, modelled_s
+from steelyard.hw.kernels.fit import Case
 from steelyard.hw.kernels.model import KernelModel
 from steelyard.hw.kernels.models import MODELS
 from steelyard.hw.kernels.query import Floats, KernelKind
@@ -28,12 +27,6 @@ from steelyard.hw.work import DType
 
 ROWS = 1000
 """Of each device, so that all count alike."""
-
-GENERATIONS: Mapping[DType, tuple[str, ...]] = {
-    "f32": ("pascal", "volta", "turing", "ampere"),
-    "bf16": ("ampere", "hopper"),
-}
-"""The measured architectures of a type in the order of their years."""
 
 
 @dataclass(frozen=True)
@@ -46,26 +39,13 @@ class Played:
 
 
 def played(model: KernelModel, case: Case) -> Iterator[Played]:
-    """Yield the sibling and the foreign predictions of a device."""
+    """Yield the sibling and the foreign predictions of a device, as many of one as of the other."""
     rows = np.random.default_rng(0).permutation(len(case.measured_s))[:ROWS]
     part = case.take(rows)
-    unseen = _without_host(case.device)
-    names = GENERATIONS[case.dtype]
-    own = names.index(case.device.architecture)
-    beside = [names[index] for index in (own - 1, own + 1) if 0 <= index < len(names)]
-    for architecture, copies in [(names[own], len(beside)), *((name, 1) for name in beside)]:
-        stand_in = replace(unseen, architecture=architecture)
-        try:
-            constants = model.coefficients(stand_in, case.dtype)
-        except DeviceError:
-            continue
-        predicted = modelled_s(model, replace(part, device=unseen), constants)
-        yield Played(case.device.name, np.tile(predicted, copies), np.tile(part.measured_s, copies))
-
-
-def _without_host(device: Device) -> Device:
-    entries = (replace(entry, call_overhead_s=None, launch_overhead_s=None) for entry in device.sustained)
-    return replace(device, sustained=tuple(entries))
+    predictions = list(played_as_unseen(model, part))
+    for architecture, predicted_s in predictions:
+        copies = len(predictions) - 1 if architecture == case.device.architecture else 1
+        yield Played(case.device.name, np.tile(predicted_s, copies), np.tile(part.measured_s, copies))
 
 
 def spread_of(parts: list[Played]) -> Spread:

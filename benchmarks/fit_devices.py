@@ -1,0 +1,72 @@
+"""Fit the kernel models to each device of the open measurements, and write the fits into hw/devices.
+
+    python benchmarks/fit_devices.py ../shared/measured [device ...]
+
+What is written are fitted curves, not the rows: coefficients, and as residual the least-squares function of
+up to some thousand rows that has `POINTS` places to bend at. Run it again whenever a model gets other
+coefficients.
+"""
+
+import sys
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from measured_tables import Table, load_tables
+
+import steelyard.hw.devices
+from steelyard.hw.device import Device
+from steelyard.hw.device_file import write_device
+from steelyard.hw.kernels.calibration import FEWEST_ROWS, calibrate_case
+from steelyard.hw.kernels.models import MODELS
+from steelyard.hw.quantity import Source
+from steelyard.hw.registry import load_device
+
+POINTS = 100
+
+SOURCES = {
+    "neusight": Source(
+        title="Fits to NeuSight's measurements, 6945927",
+        url="https://github.com/sitar-lab/NeuSight/tree/6945927/scripts/asplos",
+        date=date(2026, 11, 24),
+    ),
+    "aiconfigurator": Source(
+        title="Fits to the measurements of NVIDIA aiconfigurator, 095f58a",
+        url="https://github.com/ai-dynamo/aiconfigurator/tree/095f58a",
+        date=date(2026, 11, 24),
+    ),
+    "deepbench": Source(
+        title="Fits to Baidu DeepBench's results",
+        url="https://github.com/baidu-research/DeepBench",
+        date=date(2026, 11, 24),
+    ),
+}
+
+
+def fitted(device: Device, tables: dict[str, Table]) -> Device:
+    """Return the device with the fits to all its rows in place of those that it had."""
+    fits = {}
+    for name, table in tables.items():
+        for kind, case in table.cases():
+            if case.device.name != device.name or len(case.measured_s) < FEWEST_ROWS:
+                continue
+            fit = calibrate_case(MODELS[kind], case, SOURCES[name.split("_")[0]], POINTS)
+            fits.setdefault(kind, {}).setdefault(case.dtype, {})[case.context.mode] = fit
+            print(
+                f"{device.name:18}{kind:18}{case.dtype:5}{case.context.mode:6}{fit.rows:7,} rows  family "
+                f"{fit.mean_error_before:6.1%}  fitted, rows left out {fit.mean_error:6.1%}",
+                flush=True,
+            )
+    return replace(device, fitted=fits)
+
+
+def main() -> None:
+    tables = load_tables(Path(sys.argv[1]))
+    measured = {case.device.name for table in tables.values() for _, case in table.cases()}
+    folder = Path(steelyard.hw.devices.__file__).parent
+    for name in sys.argv[2:] or sorted(measured):
+        write_device(folder / f"{name}.toml", fitted(load_device(name), tables))
+
+
+if __name__ == "__main__":
+    main()
