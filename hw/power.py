@@ -1,6 +1,7 @@
 """The clock that a GPU holds under its power limit while its arithmetic units are busy."""
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -29,7 +30,11 @@ def sustained_clock_hz(device: Device, dtype: PeakDType, unit: ArithmeticUnit) -
 
 
 def sustained_fraction(
-    device: Device, dtype: PeakDType, unit: ArithmeticUnit, power_fraction: float | None = None
+    device: Device,
+    dtype: PeakDType,
+    unit: ArithmeticUnit,
+    power_fraction: float | None = None,
+    table: Mapping[str, Any] | None = None,
 ) -> float:
     """Return the part of its boost clock that a device holds in a long kernel that keeps a unit busy.
 
@@ -42,11 +47,12 @@ def sustained_fraction(
         device: The device.
         dtype: The type that is multiplied.
         unit: What multiplies it.
-        power_fraction: The part of the power limit that the arithmetic gets; None for that of hw/power.toml.
+        power_fraction: The part of the power limit that the arithmetic gets; None for that of the table.
+        table: Constants in place of those in hw/power.toml, for their fit.
     """
-    table = _table()
+    table = table or _table()
     peaks = device.matrix_peak_flops_per_s if unit == "matrix" else device.vector_peak_flops_per_s
-    energies: dict[str, float] = table[unit].get(_node(device), {})
+    energies: dict[str, float] = table[unit].get(table["node"].get(device.compute_capability), {})
     peak = peaks.get(dtype)
     if peak is None or device.tdp_w is None or dtype not in energies:
         return 1.0
@@ -66,11 +72,6 @@ def _clock_fraction(power_ratio: float, voltage_floor: float) -> float:
         power = middle * (voltage_floor + (1 - voltage_floor) * middle) ** 2
         low, high = (middle, high) if power < power_ratio else (low, middle)
     return low
-
-
-def _node(device: Device) -> str:
-    nodes: dict[str, str] = _table()["node"]
-    return nodes.get(device.compute_capability or "", "")
 
 
 @cache

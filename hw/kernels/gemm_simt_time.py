@@ -147,8 +147,8 @@ def _memory_s(
     again = np.maximum(reads - shape.read_elements, 0)
     operands = (shape.m + shape.n) * shape.k * lanes.element_bytes
     excess = operands / max(lanes.cache_bytes * c["cache_fraction"], 1.0)
-    moved = shape.read_elements + shape.written_elements + again * excess / (1 + excess)
-    time_s = moved * lanes.element_bytes / (lanes.bytes_per_s * c["memory_fraction"])
-    if "far_exponent" not in c:
-        return time_s
-    return time_s * np.maximum(operands / max(lanes.cache_bytes, 1.0), 1) ** c["far_exponent"]
+    read = shape.read_elements + again * excess / (1 + excess)
+    if "far_exponent" in c:
+        read = read * np.maximum(operands / max(lanes.cache_bytes, 1.0), 1) ** c["far_exponent"]
+    moved_bytes = (read + shape.written_elements) * lanes.element_bytes
+    return moved_bytes / (lanes.bytes_per_s * c["memory_fraction"])

@@ -1,0 +1,207 @@
+"""Products on vector lanes: hand arithmetic, laws, dispatch by type, and the open measurements."""
+
+import csv
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steelyard.hw.device import Device
+from steelyard.hw.errors import DeviceError
+from steelyard.hw.kernels.gemm import Gemm
+from steelyard.hw.kernels.gemm_simt import SimtGemm
+from steelyard.hw.kernels.model import Estimate
+from steelyard.hw.registry import load_device
+from steelyard.hw.work import DType, ExecutionContext
+
+Kind = Literal["gemm", "bmm"]
+
+GRAPH = ExecutionContext(mode="graph")
+EAGER = ExecutionContext(mode="eager")
+NAMES = ("p4", "p100-pcie", "v100-pcie-32gb", "t4", "a100-80gb-pcie", "l4", "h100-sxm", "mi100")
+MEASURED = Path(os.environ.get("STEELYARD_MEASURED", Path(__file__).parents[4] / "shared/measured"))
+NEUSIGHT = {
+    "P4": "p4",
+    "P100": "p100-pcie",
+    "V100": "v100-pcie-32gb",
+    "T4": "t4",
+    "A100-40-PCIe": "a100-40gb-pcie",
+}
+
+devices = st.sampled_from([load_device(name) for name in NAMES])
+kinds: st.SearchStrategy[Kind] = st.sampled_from(["gemm", "bmm"])
+sizes = st.integers(1, 5000)
+
+
+def estimate(kind: Kind, device: Device, context: ExecutionContext = GRAPH, **dims: int) -> Estimate:
+    columns = {name: np.array([dims.get(name, 1)]) for name in "bmnk"}
+    model = SimtGemm(kind)
+    return model.estimate(device, "f32", context, columns, model.coefficients(device, "f32"))
+
+
+def seconds(kind: Kind, device: Device, context: ExecutionContext = GRAPH, **dims: int) -> float:
+    return float(estimate(kind, device, context, **dims).seconds[0])
+
+
+def test_counts_read_a_shared_weight_once() -> None:
+    dims = {name: np.array([size]) for name, size in {"b": 3, "m": 5, "n": 7, "k": 11}.items()}
+    counts = SimtGemm("gemm").counts("f32", dims)
+    assert counts.contraction_flops == 2 * 15 * 7 * 11
+    assert counts.bytes_read == 4 * (15 * 11 + 11 * 7)
+    assert counts.bytes_written == 4 * 15 * 7
+
+
+def test_counts_read_every_operand_of_a_batch() -> None:
+    dims = {name: np.array([size]) for name, size in {"b": 3, "m": 5, "n": 7, "k": 11}.items()}
+    counts = SimtGemm("bmm").counts("f32", dims)
+    assert counts.contraction_flops == 2 * 3 * 5 * 7 * 11
+    assert counts.bytes_read == 4 * 3 * (5 * 11 + 11 * 7)
+    assert counts.bytes_written == 4 * 3 * 5 * 7
+
+
+def test_a_batch_on_a100_takes_the_waves_of_its_tiles() -> None:
+    # 108 SMs, one tile of 128 x 128 each: 864 of them are 8 waves.
+    device = load_device("a100-80gb-sxm")
+    c = SimtGemm("bmm").coefficients(device, "f32")
+    cycles = 8 * 128 * 128 / 64 * (1024 + c["prologue_steps"])
+    cycles *= c["cycles_per_step"] + c["operand_load_cycles"] * 2 / 128
+    peak = device.vector_peak_flops_per_s["f32"].value
+    by_hand_s = cycles * (2 * 64 * 108 / peak) + c["launch_s"]
+    found_s = seconds("bmm", device, b=864, m=128, n=128, k=1024)
+    assert found_s == pytest.approx(by_hand_s, rel=0.02)  # the rest is memory that does not quite overlap
+
+
+def test_one_tile_more_than_a_wave_is_another_wave() -> None:
+    device = load_device("a100-80gb-pcie")
+    full = seconds("bmm", device, b=108, m=128, n=128, k=4096)
+    assert seconds("bmm", device, b=109, m=128, n=128, k=4096) > 1.6 * full
+    assert seconds("bmm", device, b=216, m=128, n=128, k=4096) < 2.2 * full
+
+
+def test_few_tiles_with_long_sums_are_split() -> None:
+    device = load_device("v100-pcie-32gb")
+    one_block_s = 2 * 128 * 128 * 65536 / (device.vector_peak_flops_per_s["f32"].value / 80)
+    assert seconds("gemm", device, m=128, n=128, k=65536) < one_block_s / 8
+
+
+def test_the_host_is_the_limit_of_small_eager_products() -> None:
+    device = load_device("a100-80gb-pcie")
+    small = estimate("gemm", device, EAGER, m=8, n=8, k=8)
+    assert small.limiter[0] == "host"
+    without_host = replace(EAGER, host_overhead=False)
+    assert seconds("gemm", device, without_host, m=8, n=8, k=8) < small.seconds[0] / 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "dims", "limiter"),
+    [
+        ("gemm", {"m": 4096, "n": 4096, "k": 4096}, "compute"),
+        ("bmm", {"b": 512, "m": 1024, "n": 1024, "k": 4}, "memory"),
+        ("gemm", {"m": 2, "n": 2, "k": 2}, "launch"),
+    ],
+)
+def test_what_limits_a_product(kind: Kind, dims: Mapping[str, int], limiter: str) -> None:
+    assert estimate(kind, load_device("v100-pcie-32gb"), **dims).limiter[0] == limiter
+
+
+def test_long_products_run_at_the_clock_that_the_power_limit_leaves() -> None:
+    t4 = load_device("t4")
+    assert t4.tdp_w is not None
+    unlimited = replace(t4, tdp_w=replace(t4.tdp_w, value=700.0))
+    large = {"m": 8192, "n": 8192, "k": 8192}
+    assert seconds("gemm", t4, **large) > 1.5 * seconds("gemm", unlimited, **large)
+
+
+@given(kinds, devices, sizes, sizes, sizes, sizes)
+def test_nothing_undercuts_the_floor(kind: Kind, device: Device, b: int, m: int, n: int, k: int) -> None:
+    found = estimate(kind, device, b=b, m=m, n=n, k=k)
+    assert found.seconds[0] >= found.floor_s[0]
+    unit = {**device.vector_peak_flops_per_s, **device.matrix_peak_flops_per_s}["f32"]
+    assert found.floor_s[0] >= 2.0 * b * m * n * k / unit.value * (1 - 1e-9)
+
+
+@given(kinds, devices, sizes, sizes, sizes, st.floats(1, 4))
+def test_a_higher_peak_is_never_slower(
+    kind: Kind, device: Device, m: int, n: int, k: int, more: float
+) -> None:
+    peaks = {
+        dtype: replace(peak, value=peak.value * more)
+        for dtype, peak in device.vector_peak_flops_per_s.items()
+    }
+    higher = replace(device, vector_peak_flops_per_s=peaks)
+    dims = {"b": 3, "m": m, "n": n, "k": k}
+    assert seconds(kind, higher, **dims) <= seconds(kind, device, **dims) * (1 + 1e-9)
+
+
+@given(kinds, devices, sizes, sizes, sizes, st.floats(1, 4))
+def test_more_bandwidth_is_never_slower(
+    kind: Kind, device: Device, m: int, n: int, k: int, more: float
+) -> None:
+    bandwidth = device.memory_bandwidth_bytes_per_s
+    assert bandwidth is not None
+    faster = replace(device, memory_bandwidth_bytes_per_s=replace(bandwidth, value=bandwidth.value * more))
+    dims = {"b": 3, "m": m, "n": n, "k": k}
+    assert seconds(kind, faster, **dims) <= seconds(kind, device, **dims) * (1 + 1e-9)
+
+
+@given(kinds, devices, st.sampled_from("bmnk"), st.tuples(*[st.integers(1, 30)] * 4))
+def test_growing_by_whole_tiles_never_saves_time(
+    kind: Kind, device: Device, grown: str, counts: tuple[int, ...]
+) -> None:
+    units = {"b": 1, "m": 128, "n": 256, "k": 128}
+    dims = {name: units[name] * count for name, count in zip("bmnk", counts, strict=True)}
+    larger = {**dims, grown: dims[grown] + units[grown]}
+    assert seconds(kind, device, **dims) <= seconds(kind, device, **larger) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "on_tensor_cores"),
+    [
+        ("a100-80gb-pcie", "f32", False),
+        ("a100-80gb-pcie", "tf32", True),
+        ("a100-80gb-pcie", "bf16", True),
+        ("v100-pcie-32gb", "tf32", False),
+        ("p100-pcie", "f16", False),
+    ],
+)
+def test_the_type_decides_the_unit(name: str, dtype: DType, on_tensor_cores: bool) -> None:
+    device = load_device(name)
+    lanes = SimtGemm("gemm").coefficients(load_device(name), "f32")
+    assert (Gemm("gemm").coefficients(device, dtype) != lanes) == on_tensor_cores
+
+
+def test_what_the_device_cannot_multiply_is_an_error() -> None:
+    with pytest.raises(DeviceError, match="f8 on 'p100-pcie'"):
+        Gemm("gemm").coefficients(load_device("p100-pcie"), "f8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits"),
+    [
+        ("gemm", {"P4": 28, "P100": 12, "V100": 8, "T4": 13, "A100-40-PCIe": 8}),
+        ("bmm", {"P4": 11, "P100": 5, "V100": 12, "T4": 17, "A100-40-PCIe": 5}),
+    ],
+)
+def test_the_open_measurements(kind: Kind, limits: Mapping[str, float]) -> None:
+    path = MEASURED / f"neusight/train_{'linear' if kind == 'gemm' else 'bmm'}.csv"
+    if not path.exists():
+        pytest.skip(f"the open measurements are not at {MEASURED}; set STEELYARD_MEASURED")
+    with path.open(newline="") as stream:
+        table = [row for row in csv.DictReader(stream) if row["device"] in NEUSIGHT]
+    for short, limit in limits.items():
+        rows = [row for row in table if row["device"] == short]
+        # What NeuSight calls N is reduced.
+        dims = {
+            name: np.array([float(row.get(column, 1)) for row in rows])
+            for name, column in {"b": "B", "m": "M", "n": "K", "k": "N"}.items()
+        }
+        measured_s = np.array([float(row["latency_ms"]) for row in rows]) * 1e-3
+        device, model = load_device(NEUSIGHT[short]), Gemm(kind)
+        found = model.estimate(device, "f32", EAGER, dims, model.coefficients(device, "f32"))
+        assert 100 * np.mean(np.abs(found.seconds / measured_s - 1)) < limit, short
