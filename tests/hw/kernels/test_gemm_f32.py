@@ -39,13 +39,13 @@ kinds: st.SearchStrategy[Kind] = st.sampled_from(["gemm", "bmm"])
 sizes = st.integers(1, 5000)
 
 
-def estimate(kind: Kind, device: Device, context: ExecutionContext = GRAPH, **dims: int) -> Estimate:
+def estimate(kind: Kind, device: Device, context: ExecutionContext = GRAPH, /, **dims: int) -> Estimate:
     columns = {name: np.array([dims.get(name, 1)]) for name in "bmnk"}
     model = SimtGemm(kind)
     return model.estimate(device, "f32", context, columns, model.coefficients(device, "f32"))
 
 
-def seconds(kind: Kind, device: Device, context: ExecutionContext = GRAPH, **dims: int) -> float:
+def seconds(kind: Kind, device: Device, context: ExecutionContext = GRAPH, /, **dims: int) -> float:
     return float(estimate(kind, device, context, **dims).seconds[0])
 
 
