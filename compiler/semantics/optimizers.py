@@ -32,7 +32,8 @@ def _adagrad(call: OpCall) -> Flops:
 def _declare(name: str, state: tuple[str, ...], per_element: Callable[[OpCall], Flops]) -> None:
     def rule(call: OpCall) -> Work:
         per_point = per_element(call)
-        written = ["self", *(each for each in state if call.list(each))]
+        lists = {name: call.list(name) for name in ("self", "grads", *state)}
+        written = ["self", *(each for each in state if lists[each])]
         # Unscaled gradients are written back.
         written += ["grads"] if call.get("grad_scale") else []
         read = list(dict.fromkeys(["self", "grads", *written]))
@@ -41,12 +42,12 @@ def _declare(name: str, state: tuple[str, ...], per_element: Callable[[OpCall], 
             read = [each for each in read if each not in state]
         nests = tuple(
             elementwise(
-                [call.list(each)[i] for each in read],
-                [call.list(each)[i] for each in written],
+                [lists[each][i] for each in read],
+                [lists[each][i] for each in written],
                 per_point,
                 prefix=f"p{i}_",
             )
-            for i in range(len(call.list("self")))
+            for i in range(len(lists["self"]))
         )
         return Work("optimizer", nests, mutates=tuple(written))
 
