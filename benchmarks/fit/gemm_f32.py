@@ -33,6 +33,7 @@ COMMON = {
     "lone_tiles": 0.1,
     "power_fraction": 0.85,
     "memory_fraction": 0.7,
+    "operand_fraction": 0.5,
     "cache_fraction": 0.5,
     "lead_fraction": 0.7,
 }
@@ -45,7 +46,13 @@ MEANT = {"gemm": "linear layers with a bias", "bmm": "batched products"}
 LOSS_SCALE = 0.1
 """Log ratios above this count linearly: cuBLAS chose another kernel, or the clock was another."""
 
-LARGEST = {"power_fraction": 1.0, "memory_fraction": 0.95, "cache_fraction": 1.0, "lead_fraction": 1.0}
+LARGEST = {
+    "power_fraction": 1.0,
+    "memory_fraction": 0.95,
+    "operand_fraction": 0.95,
+    "cache_fraction": 1.0,
+    "lead_fraction": 1.0,
+}
 LEAST = {"power_fraction": 0.5}
 
 NEAREST = {
@@ -59,6 +66,9 @@ NEAREST = {
 
 PULL = 1.0
 """Weight of a constant's log distance from its start, in rows: it holds what the rows do not tell apart."""
+
+GDDR = ("sm86", "sm89", "sm120")
+"""What was measured with A100's instructions has HBM; those of its successors with GDDR have T4's memory."""
 
 CALIBRATION_ROWS = 200
 CALIBRATION_PULL = 2.0
@@ -142,8 +152,12 @@ def _write(kind: str, families: Mapping[str, Mapping[str, float]], notes: Sequen
         "# Written by benchmarks/fit/gemm_f32.py. Bias is that of the median row.",
         *(f"# {note}" for note in notes),
     ]
-    for family, coefficients in families.items():
+    memory = {name: families["sm75"][name] for name in ("memory_fraction", "operand_fraction")}
+    unseen = {family: {**families["sm80"], **memory} for family in GDDR[:1]}
+    for family, coefficients in {**families, **unseen}.items():
         lines += ["", f"[f32.{family}]", *(f"{name} = {value}" for name, value in coefficients.items())]
+    for family in GDDR[1:]:
+        lines += ["", f"[f32.{family}]", f'like = "{GDDR[0]}"']
     lines += [
         "",
         "[f32.any]",

@@ -30,7 +30,8 @@ class SimtGemm:
     - prologue_steps: start and end of a tile, in steps of its sums.
     - lone_tiles: how many tiles more fit in the time of one that is alone on its SM.
     - power_fraction: part of the power limit that the arithmetic gets, of `steelyard.hw.power`.
-    - memory_fraction: part of the pin rate.
+    - memory_fraction: part of memory's pin rate at which results are written.
+    - operand_fraction: the same for operands, of whose rows a step of the sums reads 32 bytes each.
     - cache_fraction: part of the last cache within which operands are found again.
 
     Of a gemm alone, whose operands can be larger than any cache and whose sums are cut:

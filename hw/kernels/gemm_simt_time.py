@@ -150,5 +150,5 @@ def _memory_s(
     read = shape.read_elements + again * excess / (1 + excess)
     if "far_exponent" in c:
         read = read * np.maximum(operands / max(lanes.cache_bytes, 1.0), 1) ** c["far_exponent"]
-    moved_bytes = (read + shape.written_elements) * lanes.element_bytes
-    return moved_bytes / (lanes.bytes_per_s * c["memory_fraction"])
+    moved = read / c["operand_fraction"] + shape.written_elements / c["memory_fraction"]
+    return moved * lanes.element_bytes / lanes.bytes_per_s
