@@ -2,7 +2,7 @@
 """A program of the IR as an FX graph that torch runs."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -88,18 +88,30 @@ def torch_operator(op: TorchOp) -> Any:
         ) from error
 
 
-def _emit(graph: Graph, op: TorchOp, nodes: dict[SSAValue, Node | None]) -> None:
+def torch_arguments(op: TorchOp, values: Mapping[SSAValue, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments with which torch calls an op, positional and by name.
+
+    Args:
+        op: The op.
+        values: What stands for each operand.
+    """
     schema = op.schema
     args, kwargs = list[Any](), dict[str, Any]()
     arguments = op.arguments()
     for index, parameter in enumerate(schema.parameters):
         if parameter.name not in arguments and parameter.default is not None:
             continue
-        value = _restore(arguments.get(parameter.name), parameter, nodes)
+        value = _restore(arguments.get(parameter.name), parameter, values)
         if index == len(args) and index < schema.num_positional:
             args.append(value)
         else:
             kwargs[parameter.name] = value
+    return args, kwargs
+
+
+def _emit(graph: Graph, op: TorchOp, nodes: dict[SSAValue, Node | None]) -> None:
+    schema = op.schema
+    args, kwargs = torch_arguments(op, nodes)
     node = graph.call_function(torch_operator(op), tuple(args), kwargs)
     node.meta["op"] = op
     listed = len(schema.returns) > 1 or any(p.kind.endswith("]") for p in schema.returns)
@@ -112,7 +124,7 @@ def _emit(graph: Graph, op: TorchOp, nodes: dict[SSAValue, Node | None]) -> None
             nodes[result] = graph.call_function(operator.getitem, (node, index))
 
 
-def _restore(value: Any, parameter: Parameter, nodes: dict[SSAValue, Node | None]) -> Any:
+def _restore(value: Any, parameter: Parameter, nodes: Mapping[SSAValue, Any]) -> Any:
     """An IR argument as torch takes it."""
     if isinstance(value, SSAValue):
         return nodes[value]

@@ -1,11 +1,15 @@
 """The ladder of latencies: the first rung that knows a kernel on a device prices it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.hw.device import Device
 from steelyard.hw.kernels.analytic import analytic_prices
 from steelyard.hw.kernels.interpolated import fitted_prices
+from steelyard.hw.kernels.measured import measured_prices, take
 from steelyard.hw.kernels.prices import Prices
 from steelyard.hw.kernels.query import Queries
 from steelyard.hw.kernels.roofline_rows import roofline_prices
@@ -21,10 +25,17 @@ RUNGS: tuple[Rung, ...] = (fitted_prices, analytic_prices)
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Prices of kernels on one device in one context."""
+    """Prices of kernels on one device in one context.
+
+    Attributes:
+        device: The device.
+        context: How the kernels are run.
+        measured: Whether what the local profile knows comes first.
+    """
 
     device: Device
     context: ExecutionContext
+    measured: bool = True
 
     def price(self, queries: Queries) -> Prices:
         """Return the time of each kernel with its interval, limiter and source.
@@ -36,6 +47,15 @@ class Ladder:
         if self.context.tf32 and queries.dtype == "f32" and queries.kind in PRODUCTS:
             queries = replace(queries, dtype="tf32" if "tf32" in self._peaks() else "f32")
         require_type(self.device, queries.kind, queries.dtype)
+        if not self.measured:
+            return self._modelled(queries)
+        known = measured_prices(self.device, self.context, queries, self._modelled)
+        if known is None:
+            return self._modelled(queries)
+        rows, prices = known
+        return prices if rows.all() else _merged(rows, prices, self._modelled(take(queries, ~rows)))
+
+    def _modelled(self, queries: Queries) -> Prices:
         for rung in RUNGS:
             prices = rung(self.device, self.context, queries)
             if prices is not None:
@@ -44,3 +64,10 @@ class Ladder:
 
     def _peaks(self) -> set[str]:
         return {*self.device.matrix_peak_flops_per_s, *self.device.vector_peak_flops_per_s}
+
+
+def _merged(rows: NDArray[np.bool_], known: Prices, others: Prices) -> Prices:
+    """Return the prices of all rows from those of some and those of the rest."""
+    order = np.argsort(np.concatenate([np.flatnonzero(rows), np.flatnonzero(~rows)]))
+    parts = ((getattr(known, each.name), getattr(others, each.name)) for each in fields(Prices))
+    return Prices(*(np.concatenate(part)[order] for part in parts))
