@@ -33,7 +33,7 @@ class CudaCachingAllocator:
         self._max_split_bytes = limit * MIB if limit is not None else None
         self._large_segment_bytes = self._options.large_segment_size_mb * MIB
         # Larger than any device, so that the expandable segments of two pools never meet, and whole pages.
-        self._range_bytes = SMALL_SEGMENT_BYTES * self._options.large_segment_size_mb << 20
+        self._range_bytes = SMALL_SEGMENT_BYTES * self._options.large_segment_size_mb << 40
         self._capacity_bytes = capacity_bytes
         self._pools: dict[tuple[int, bool], Pool] = {}
         self._used: dict[int, tuple[Block, int]] = {}
