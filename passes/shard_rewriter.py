@@ -201,7 +201,7 @@ class _Rewriter:
 
 def _is_linear(op: TorchOp, work: Work | None, operands: list[Placement]) -> bool:
     """Whether an op of terms gives the terms of its result."""
-    if operator_name(op) == "aten.add.Tensor":
+    if operator_name(op) in ("aten.add.Tensor", "aten.add_.Tensor"):
         return operands == [PARTIAL] * 2
     return bool(work and work.is_view)
 

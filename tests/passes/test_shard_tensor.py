@@ -142,6 +142,23 @@ def test_what_is_returned_in_blocks_is_gathered_along_any_dim() -> None:
     assert text.count("-> tensor<4x8xf32>") == 1
 
 
+@pytest.mark.parametrize("add", ["aten.add.Tensor", "aten.add_.Tensor"])
+def test_two_terms_of_a_sum_are_added_before_they_are_sent(add: str) -> None:
+    body = f"""
+%n, %mean, %rstd = aten.native_layer_norm(%x, normalized_shape = [6], weight = none, bias = none, \
+eps = 1.0e-05) : tensor<4x6xf32>, tensor<4x1xf32>, tensor<4x1xf32>
+%1 = aten.mm(%n, %w) : tensor<4x8xf32>
+%2 = aten.mm(%1, %v) : tensor<4x6xf32>
+%3 = aten.mm(%n, %p) : tensor<4x8xf32>
+%4 = aten.mm(%3, %q) : tensor<4x6xf32>
+%r = {add}(%2, %4) : tensor<4x6xf32>"""
+    weights = [weight("w", 6, 8), weight("v", 8, 6), weight("p", 6, 8), weight("q", 8, 6)]
+    text, _ = shard(weights, body)
+    assert splits(text) == {"w": "1", "v": "0", "p": "1", "q": "0"}
+    assert text.count("all_reduce") == 1
+    assert text.index(add) < text.index("all_reduce")
+
+
 def test_random_numbers_and_unknown_ops_are_refused() -> None:
     for op, why in (
         ("aten.bernoulli(%h)", "random numbers"),
