@@ -2,9 +2,8 @@
 
     python benchmarks/fit_devices.py ../shared/measured [device ...]
 
-What is written are fitted curves, not the rows: coefficients, and as residual the least-squares function of
-up to some thousand rows that has `POINTS` places to bend at. Run it again whenever a model gets other
-coefficients.
+Only coefficients are written, no residual between calibration points: a device that ships shall get slower,
+never faster, when a dim grows. Run it again whenever a model gets other coefficients.
 """
 
 import sys
@@ -21,8 +20,6 @@ from steelyard.hw.kernels.calibration import FEWEST_ROWS, calibrate_case
 from steelyard.hw.kernels.models import MODELS
 from steelyard.hw.quantity import Source
 from steelyard.hw.registry import load_device
-
-POINTS = 100
 
 SOURCES = {
     "neusight": Source(
@@ -50,7 +47,7 @@ def fitted(device: Device, tables: dict[str, Table]) -> Device:
         for kind, case in table.cases():
             if case.device.name != device.name or len(case.measured_s) < FEWEST_ROWS:
                 continue
-            fit = calibrate_case(MODELS[kind], case, SOURCES[name.split("_")[0]], POINTS)
+            fit = calibrate_case(MODELS[kind], case, SOURCES[name.split("_")[0]], most_points=0)
             fits.setdefault(kind, {}).setdefault(case.dtype, {})[case.context.mode] = fit
             print(
                 f"{device.name:18}{kind:18}{case.dtype:5}{case.context.mode:6}{fit.rows:7,} rows  family "

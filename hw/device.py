@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.fitted import Fit, require_fits_of_kinds
-from steelyard.hw.kernels.query import KernelKind
+from steelyard.hw.kernels.kinds import KernelKind
 from steelyard.hw.quantity import Quantity, Rate
 from steelyard.hw.work import DType, ExecutionMode, WorkKind
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from steelyard.hw.device import Device, Sustained
-from steelyard.hw.fitted import Fit
-from steelyard.hw.kernels.residual import Residual
+from steelyard.hw.fitted import Fit, Residual
 from steelyard.hw.kernels.spread import Spread
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.units import GIB, MIB

@@ -3,12 +3,41 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from steelyard.hw.kernels.features import feature_names
-from steelyard.hw.kernels.query import DIMS, WORDS, KernelKind
-from steelyard.hw.kernels.residual import Point, Residual
+from steelyard.hw.kernels.kinds import DIMS, FEATURES, WORDS, KernelKind
 from steelyard.hw.kernels.spread import Spread
 from steelyard.hw.quantity import Source
 from steelyard.hw.work import DType, ExecutionMode
+
+Point = tuple[float | str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residual:
+    """Log of measured over modelled time, by Gaussian-process regression (Rasmussen and Williams, ch. 2).
+
+    The covariance of two kernels falls with their distance d in octaves, each direction in its own length:
+    exp(-d). Far from every point only the offset is left.
+
+    Attributes:
+        offset: What is left on average; exp of it is the part by which the model is slow or fast everywhere.
+        octaves: The length of each feature of `kinds.FEATURES`.
+        noise: Variance of a single point over that of the function.
+        points: Dims in the order of `DIMS`, then the log ratio less the offset.
+
+    Raises:
+        ValueError: A length or the noise is not positive, or the points differ in length.
+    """
+
+    offset: float
+    octaves: tuple[float, ...]
+    noise: float
+    points: tuple[Point, ...]
+
+    def __post_init__(self) -> None:
+        if not all(length > 0 for length in (*self.octaves, self.noise)):
+            raise ValueError("octaves and noise must be positive")
+        if len({len(point) for point in self.points}) > 1:
+            raise ValueError("all points must have the same number of entries")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +93,8 @@ def require_fits_of_kinds(fits: Fits) -> None:
 
 
 def _require_dims(place: str, kind: KernelKind, residual: Residual) -> None:
-    if len(residual.octaves) != len(feature_names(kind)):
-        raise ValueError(f"{place}: octaves are for {', '.join(feature_names(kind))}")
+    if len(residual.octaves) != len(FEATURES[kind]):
+        raise ValueError(f"{place}: octaves are for {', '.join(FEATURES[kind])}")
     if not residual.points or not all(_is_of(kind, point) for point in residual.points):
         raise ValueError(f"{place}: a point is {', '.join(DIMS[kind])} and a log ratio")
 

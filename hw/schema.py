@@ -10,8 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from steelyard.hw.device import Device, Sustained
 from steelyard.hw.errors import DeviceError, UsageError, did_you_mean
-from steelyard.hw.fitted import Fit
-from steelyard.hw.kernels.residual import Residual
+from steelyard.hw.fitted import Fit, Residual
 from steelyard.hw.kernels.spread import Spread
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.units import parse_bytes

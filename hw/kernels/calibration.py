@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.hw.fitted import Fit
+from steelyard.hw.fitted import Fit, Residual
 from steelyard.hw.kernels.fit import Case, fit_coefficients, modelled_s
 from steelyard.hw.kernels.model import Coefficients, KernelModel
 from steelyard.hw.kernels.query import Column, Floats
-from steelyard.hw.kernels.residual import Residual
+from steelyard.hw.kernels.residual import residual_at, within_points
 from steelyard.hw.kernels.residual_fit import FOLDS, MOST_POINTS, fit_residual
 from steelyard.hw.kernels.spread import conformal_spread
 from steelyard.hw.quantity import Source
@@ -55,7 +55,7 @@ def calibrate_case(model: KernelModel, case: Case, source: Source, most_points: 
         model: The model of the kind.
         case: At least `FEWEST_ROWS` rows.
         source: Where they are from.
-        most_points: How many points of the residual to keep.
+        most_points: How many points of the residual to keep; 0 for coefficients alone.
     """
     rows = np.random.default_rng(0).permutation(_size(case))  # tables come sorted
     case = case.take(rows)
@@ -89,8 +89,10 @@ def _folds(model: KernelModel, case: Case, most_points: int, refit: bool) -> Ite
         fitted, held = _fit(model, case.take(fold != each), most_points, refit), case.take(fold == each)
         family = modelled_s(model, held, model.coefficients(held.device, held.dtype))
         plain, residual = modelled_s(model, held, fitted.coefficients), fitted.residual
-        ratios = residual.at(model.kind, held.dims) if residual else np.zeros_like(plain)
-        within = residual.within(model.kind, held.dims) if residual else np.ones(len(plain), dtype=bool)
+        ratios = residual_at(residual, model.kind, held.dims) if residual else np.zeros_like(plain)
+        within = (
+            within_points(residual, model.kind, held.dims) if residual else np.ones(len(plain), dtype=bool)
+        )
         yield _Held(held.measured_s, family, plain, plain * np.exp(ratios), within)
 
 
@@ -101,7 +103,8 @@ def _fit(model: KernelModel, case: Case, most_points: int, refit: bool) -> _Fitt
         coefficients = fit_coefficients(model, [part], coefficients)
     part = case.take(np.arange(min(RESIDUAL_ROWS, _size(case))))
     ratios = np.log(part.measured_s / modelled_s(model, part, coefficients))
-    return _Fitted(coefficients, fit_residual(model.kind, part.dims, ratios, most_points))
+    residual = fit_residual(model.kind, part.dims, ratios, most_points) if most_points else None
+    return _Fitted(coefficients, residual)
 
 
 def _size(case: Case) -> int:

@@ -4,36 +4,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from steelyard.hw.kernels.query import WORDS, Column, Floats, KernelKind
-
-
-def feature_names(kind: KernelKind) -> tuple[str, ...]:
-    """Return what the coordinates of a kind are."""
-    return _FEATURES[kind]
+from steelyard.hw.kernels.kinds import FEATURES, WORDS, KernelKind
+from steelyard.hw.kernels.query import Column, Floats
 
 
 def features(kind: KernelKind, dims: Mapping[str, Column]) -> Floats:
     """Return the coordinates of kernels, [rows, features]: log2 of each size."""
     sizes = {dim: column.astype(np.float64) for dim, column in dims.items() if dim not in WORDS}
-    return np.log2(np.stack([_size(feature, sizes) for feature in _FEATURES[kind]], axis=1))
+    return np.log2(np.stack([_size(feature, sizes) for feature in FEATURES[kind]], axis=1))
 
 
 def words(kind: KernelKind, dims: Mapping[str, Column]) -> Column:
     """Return what tells kernels of a kind apart besides sizes: the function, or the direction."""
     column = {"elementwise": "fn", "conv2d": "direction"}.get(kind)
     return dims[column] if column else np.full(len(next(iter(dims.values()))), "")
-
-
-_FEATURES: dict[KernelKind, tuple[str, ...]] = {
-    "gemm": ("b m", "n", "k"),
-    "bmm": ("b", "m", "n", "k"),
-    "conv2d": ("n", "c", "h w", "o", "r s", "stride", "groups"),
-    "elementwise": ("rows cols", "cols"),
-    "softmax": ("rows", "cols"),
-    "layer_norm": ("rows", "cols"),
-    "attention_prefill": ("b", "hq", "hq / hkv", "sq", "skv", "d"),
-    "attention_decode": ("b", "hq", "hq / hkv", "skv", "d"),
-}
 
 
 def _size(feature: str, sizes: Mapping[str, Floats]) -> Floats:

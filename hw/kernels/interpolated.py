@@ -10,6 +10,7 @@ from steelyard.hw.kernels.model import Coefficients, Estimate
 from steelyard.hw.kernels.models import MODELS
 from steelyard.hw.kernels.prices import Prices
 from steelyard.hw.kernels.query import Floats, Queries
+from steelyard.hw.kernels.residual import residual_at, within_points
 from steelyard.hw.work import ExecutionContext, ExecutionMode
 
 _NEXT: dict[ExecutionMode, tuple[ExecutionMode, ...]] = {
@@ -49,9 +50,9 @@ def _own_prices(device: Device, context: ExecutionContext, queries: Queries, fit
     source = np.full(len(plain_s), "fitted", dtype="<U12")
     if fit.residual is None or fit.residual_spread is None:
         return Prices(plain_s, low_s, high_s, estimate.limiter, source)
-    ratio = np.exp(fit.residual.at(queries.kind, queries.dims))
+    ratio = np.exp(residual_at(fit.residual, queries.kind, queries.dims))
     value_s: Floats = np.maximum(plain_s * ratio, estimate.floor_s)
-    within = fit.residual.within(queries.kind, queries.dims)
+    within = within_points(fit.residual, queries.kind, queries.dims)
     near_low_s, near_high_s = fit.residual_spread.around(value_s, estimate.floor_s)
     low_s, high_s = fit.spread.around(value_s, estimate.floor_s)
     return Prices(

@@ -1,67 +1,39 @@
 """What is left of the error of a fitted model: a smooth function of the dims through calibration points."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from steelyard.hw.fitted import Point, Residual
 from steelyard.hw.kernels.features import features, words
-from steelyard.hw.kernels.query import DIMS, WORDS, Column, Floats, KernelKind
+from steelyard.hw.kernels.kinds import DIMS, WORDS, KernelKind
+from steelyard.hw.kernels.query import Column, Floats
 
 OTHER_WORD = 0.5
 """Correlation of the errors of two functions, or two directions, at the same sizes."""
 
 _CHUNK = 8192
 
-Point = tuple[float | str, ...]
+
+def residual_at(residual: Residual, kind: KernelKind, dims: Mapping[str, Column]) -> Floats:
+    """Return the log ratio of measured over modelled time to expect of each kernel."""
+    where, labels, weights = _solved(residual, kind)
+    asked, asked_labels = features(kind, dims) / np.array(residual.octaves), words(kind, dims)
+    found = np.empty(len(asked))
+    for start in range(0, len(asked), _CHUNK):  # so that memory stays bounded
+        part = slice(start, start + _CHUNK)
+        found[part] = covariance(asked[part], asked_labels[part], where, labels) @ weights
+    return found + residual.offset
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Residual:
-    """Log of measured over modelled time, by Gaussian-process regression (Rasmussen and Williams, ch. 2).
-
-    The covariance of two kernels falls with their distance d in octaves, each direction in its own length:
-    exp(-d). Far from every point only the offset is left.
-
-    Attributes:
-        offset: What is left on average; exp of it is the part by which the model is slow or fast everywhere.
-        octaves: The length of each feature of `features.feature_names`.
-        noise: Variance of a single point over that of the function.
-        points: Dims in the order of `DIMS`, then the log ratio less the offset.
-
-    Raises:
-        ValueError: A length or the noise is not positive, or the points differ in length.
-    """
-
-    offset: float
-    octaves: tuple[float, ...]
-    noise: float
-    points: tuple[Point, ...]
-
-    def __post_init__(self) -> None:
-        if not all(length > 0 for length in (*self.octaves, self.noise)):
-            raise ValueError("octaves and noise must be positive")
-        if len({len(point) for point in self.points}) > 1:
-            raise ValueError("all points must have the same number of entries")
-
-    def at(self, kind: KernelKind, dims: Mapping[str, Column]) -> Floats:
-        """Return the log ratio to expect of each kernel."""
-        where, labels, weights = _solved(self, kind)
-        asked, asked_labels = features(kind, dims) / np.array(self.octaves), words(kind, dims)
-        found = np.empty(len(asked))
-        for start in range(0, len(asked), _CHUNK):  # so that memory stays bounded
-            part = slice(start, start + _CHUNK)
-            found[part] = covariance(asked[part], asked_labels[part], where, labels) @ weights
-        return found + self.offset
-
-    def within(self, kind: KernelKind, dims: Mapping[str, Column]) -> Column:
-        """Return whether each kernel lies among the points: between them in each direction, same word."""
-        where, labels, _ = _solved(self, kind)
-        asked = features(kind, dims) / np.array(self.octaves)
-        slack = 1e-9
-        inside = np.logical_and(asked >= where.min(0) - slack, asked <= where.max(0) + slack).all(axis=1)
-        return inside & np.isin(words(kind, dims), labels)
+def within_points(residual: Residual, kind: KernelKind, dims: Mapping[str, Column]) -> Column:
+    """Return whether each kernel lies among the points: between them in each direction, same word."""
+    where, labels, _ = _solved(residual, kind)
+    asked = features(kind, dims) / np.array(residual.octaves)
+    slack = 1e-9
+    inside = np.logical_and(asked >= where.min(0) - slack, asked <= where.max(0) + slack).all(axis=1)
+    return inside & np.isin(words(kind, dims), labels)
 
 
 def covariance(left: Floats, left_words: Column, right: Floats, right_words: Column) -> Floats:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.hw.fitted import Point, Residual
 from steelyard.hw.kernels.features import features, words
 from steelyard.hw.kernels.query import DIMS, WORDS, Column, Floats, KernelKind
-from steelyard.hw.kernels.residual import Point, Residual, covariance
+from steelyard.hw.kernels.residual import covariance
 
 MOST_POINTS = 200
 FOLDS = 5

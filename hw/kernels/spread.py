@@ -1,10 +1,12 @@
 """How far off predictions are: a 90% interval around each, from the errors of predictions like it."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    from steelyard.hw.kernels.query import Floats
 
-from steelyard.hw.kernels.query import Floats
+# A device holds spreads, and is read without numpy where nothing is priced: hence the imports in functions.
 
 COVERAGE = 0.90
 _SMALLEST_CLASS = 40
@@ -34,14 +36,16 @@ class Spread:
         if not all(0 < low <= high for low, high in zip(self.low, self.high, strict=True)):
             raise ValueError("the ends must be positive, and low at most high")
 
-    def around(self, value_s: Floats, floor_s: Floats) -> tuple[Floats, Floats]:
+    def around(self, value_s: "Floats", floor_s: "Floats") -> "tuple[Floats, Floats]":
         """Return both ends of the interval of each prediction, which hold the prediction and the floor."""
+        import numpy as np
+
         size = np.searchsorted(self.up_to_s, value_s)
         low_s = np.minimum(value_s, np.maximum(floor_s, value_s * np.array(self.low)[size]))
         return low_s, np.maximum(value_s, value_s * np.array(self.high)[size])
 
 
-def conformal_spread(predicted_s: Floats, measured_s: Floats, classes: int = 3) -> Spread:
+def conformal_spread(predicted_s: "Floats", measured_s: "Floats", classes: int = 3) -> Spread:
     """Return the spread of predictions that were not fitted to these measurements.
 
     Split conformal prediction (Lei et al., Distribution-free predictive inference for regression, JASA 2018,
@@ -52,6 +56,8 @@ def conformal_spread(predicted_s: Floats, measured_s: Floats, classes: int = 3) 
         measured_s: What was measured.
         classes: Classes of about as many rows each, where there are enough rows.
     """
+    import numpy as np
+
     classes = max(1, min(classes, len(predicted_s) // _SMALLEST_CLASS))
     edges = np.quantile(predicted_s, np.arange(1, classes) / classes)
     edges = np.unique([float(f"{edge:.3g}") for edge in edges])  # a device file is read by people
@@ -62,7 +68,9 @@ def conformal_spread(predicted_s: Floats, measured_s: Floats, classes: int = 3) 
     return Spread(up_to_s=tuple(float(edge) for edge in edges), low=low, high=high)
 
 
-def _ends(ratio: Floats) -> tuple[float, float]:
+def _ends(ratio: "Floats") -> tuple[float, float]:
+    import numpy as np
+
     rank = min(1.0, (1 + COVERAGE) / 2 * (len(ratio) + 1) / len(ratio))
     low, high = -np.quantile(-ratio, rank, method="higher"), np.quantile(ratio, rank, method="higher")
     return float(low), float(high)

@@ -7,8 +7,7 @@ import pytest
 
 from steelyard.hw.device_file import dump_device
 from steelyard.hw.errors import DeviceError
-from steelyard.hw.fitted import Fit
-from steelyard.hw.kernels.residual import Residual
+from steelyard.hw.fitted import Fit, Residual
 from steelyard.hw.kernels.spread import Spread
 from steelyard.hw.quantity import Source
 from steelyard.hw.registry import load_device

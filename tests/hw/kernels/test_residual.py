@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from steelyard.hw.fitted import Residual
 from steelyard.hw.kernels.query import DIMS, Column
-from steelyard.hw.kernels.residual import Residual
+from steelyard.hw.kernels.residual import residual_at, within_points
 from steelyard.hw.kernels.residual_fit import spread_out
 
 
@@ -14,7 +15,9 @@ def columns(*rows: tuple[int, int]) -> dict[str, Column]:
 
 def test_far_from_the_points_only_the_offset_is_left():
     residual = Residual(offset=0.1, octaves=(1.0, 1.0), noise=0.1, points=((64.0, 64.0, 0.5),))
-    assert residual.at("softmax", columns((64, 64), (2**30, 2**30))) == pytest.approx([0.1 + 0.5 / 1.1, 0.1])
+    assert residual_at(residual, "softmax", columns((64, 64), (2**30, 2**30))) == pytest.approx(
+        [0.1 + 0.5 / 1.1, 0.1]
+    )
 
 
 def test_within_is_between_the_points_in_each_direction():
@@ -22,15 +25,15 @@ def test_within_is_between_the_points_in_each_direction():
         offset=0.0, octaves=(1.0, 1.0), noise=0.1, points=((64.0, 64.0, 0.1), (256.0, 128.0, 0.1))
     )
     asked = columns((64, 128), (100, 100), (63, 100), (100, 129))
-    assert residual.within("softmax", asked).tolist() == [True, True, False, False]
+    assert within_points(residual, "softmax", asked).tolist() == [True, True, False, False]
 
 
 def test_another_function_counts_half_and_is_not_within():
     points = (("add", 64.0, 64.0, 0.4),)
     residual = Residual(offset=0.0, octaves=(1.0, 1.0), noise=0.25, points=points)
     dims = {"fn": np.array(["add", "mul"]), "rows": np.array([64, 64]), "cols": np.array([64, 64])}
-    assert residual.at("elementwise", dims) == pytest.approx([0.32, 0.16])
-    assert residual.within("elementwise", dims).tolist() == [True, False]
+    assert residual_at(residual, "elementwise", dims) == pytest.approx([0.32, 0.16])
+    assert within_points(residual, "elementwise", dims).tolist() == [True, False]
 
 
 def test_points_are_spread_out():
