@@ -62,6 +62,11 @@ def sustained_fraction(
     return _clock_fraction(available_w / boost_w, table["voltage_floor_fraction"])
 
 
+def usual_power_fraction() -> float:
+    """Return the part of the power limit that arithmetic gets on a board that is cooled as it should be."""
+    return _table()["power_fraction"]
+
+
 def _clock_fraction(power_ratio: float, voltage_floor: float) -> float:
     """Solve f (floor + (1 - floor) f)^2 = power_ratio for the fraction f of the boost clock, at most 1."""
     if power_ratio >= 1:
