@@ -2,8 +2,6 @@
 
 from typing import cast
 
-import numpy as np
-
 from steelyard.compiler.dialects.cost import (
     WORK,
     LatencyAttr,
@@ -17,12 +15,12 @@ from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.op_call import CallFacts, CallReader, to_call
 from steelyard.hw.device import Device
 from steelyard.hw.errors import IRError
-from steelyard.hw.kernels.op_clock import OpClock
-from steelyard.hw.kernels.query import Queries
+from steelyard.hw.kernels.op_clock import OpClock, in_turn
 from steelyard.hw.roofline import Roofline
-from steelyard.hw.work import DType, ExecutionContext, KernelWork, Latency, WorkKind
+from steelyard.hw.work import DType, ExecutionContext, KernelWork, Latency, Limiter, WorkKind
 from steelyard.passes.collective_clock import CollectiveClock
 from steelyard.passes.kernel_query import KernelQuery, kernel_queries
+from steelyard.passes.measured_clock import MeasuredClock
 
 # Devices have no rates of their own for complex and unsigned numbers.
 _ARITHMETIC = {"c32": "f16", "c64": "f32", "c128": "f64", "ui8": "i8", "none": "f32"}
@@ -38,14 +36,18 @@ class Clock:
         device: The device.
         context: How the program is run.
         ranks: How many devices take part in a collective; without it none can be timed.
+        measured: Whether what the local profile knows of an op comes before every model.
     """
 
-    def __init__(self, device: Device, context: ExecutionContext, ranks: int | None = None) -> None:
+    def __init__(
+        self, device: Device, context: ExecutionContext, ranks: int | None = None, *, measured: bool = True
+    ) -> None:
         self._roofline = Roofline(device, context)
-        self._models = OpClock(device, context) if OpClock.knows(device) else None
+        self._models = OpClock(device, context, measured=measured) if OpClock.knows(device) else None
+        self._profile = MeasuredClock.of(device, context) if measured else None
         self._collectives = CollectiveClock(device, ranks)
         self._reader = CallReader()
-        self._by_work: dict[tuple[WorkCounts, int], LatencyAttr] = {}
+        self._by_work: dict[tuple[WorkCounts, int, str], LatencyAttr] = {}
         self._by_call: dict[int, tuple[CallFacts, LatencyAttr]] = {}
         self._by_query: dict[tuple[KernelQuery, str], Latency] = {}
 
@@ -68,13 +70,24 @@ class Clock:
         facts = self._reader.read(kernel)
         if id(facts) not in self._by_call:
             self._by_call[id(facts)] = facts, self._time_call(kernel, facts, work.data)
-        return self._by_call[id(facts)][1]
+        modelled = self._by_call[id(facts)][1]
+        if self._profile is None or work.data.kind == "view":
+            return modelled
+        limiter = cast(Limiter, modelled.data.limiter)
+        measured = self._profile.time(kernel, facts, work_dtype(work.data), limiter)
+        return _attribute(measured) if measured else modelled
 
-    def time_work(self, work: WorkCounts, allocated_bytes: int) -> LatencyAttr:
-        """The latency of a kernel of this work, of whose results so many bytes are fresh storage."""
-        key = work, allocated_bytes
+    def time_work(self, work: WorkCounts, allocated_bytes: int, op: str = "") -> LatencyAttr:
+        """The latency of a kernel of this work, of whose results so many bytes are fresh storage.
+
+        Args:
+            work: What it does.
+            allocated_bytes: The part of what it writes that is fresh.
+            op: The name of the operation, where it is one of a framework.
+        """
+        key = work, allocated_bytes, op
         if key not in self._by_work:
-            given = _kernel_work(work, allocated_bytes)
+            given = _kernel_work(work, allocated_bytes, op)
             streams = self._models is not None and not work.contraction_flops and work.kind != "view"
             latency = (
                 self._models.stream(given) if self._models and streams else self._roofline.latency(given)
@@ -84,45 +97,37 @@ class Clock:
 
     def _time_call(self, op: TorchOp, facts: CallFacts, work: WorkCounts) -> LatencyAttr:
         if self._models is None or facts.work is None:
-            return self.time_work(work, facts.allocated_bytes)
-        dtype = cast(DType, _ARITHMETIC.get(work.dtype, work.dtype))
+            return self.time_work(work, facts.allocated_bytes, to_call(op).variant)
+        dtype = work_dtype(work)
         queries = kernel_queries(to_call(op), facts.work)
         if not queries or not self._models.has_model(queries[0].kind, dtype):
             return self.time_work(work, facts.allocated_bytes)
         parts = [self._time_query(self._models, query, dtype) for query in queries]
-        return _attribute(_in_turn(parts))
+        return _attribute(in_turn(parts))
 
     def _time_query(self, models: OpClock, query: KernelQuery, dtype: DType) -> Latency:
         key = query, dtype
         if key not in self._by_query:
-            columns = {name: np.array([size]) for name, size in query.dims}
-            found = Queries(query.kind, dtype, columns)
-            self._by_query[key] = models.time(found, backward=query.backward)
+            self._by_query[key] = models.time(query.rows(dtype), backward=query.backward)
         return self._by_query[key]
 
 
-def _kernel_work(work: WorkCounts, allocated_bytes: int) -> KernelWork:
+def work_dtype(work: WorkCounts) -> DType:
+    """The type that the arithmetic of a kernel is done in, as devices have rates for it."""
+    return cast(DType, _ARITHMETIC.get(work.dtype, work.dtype))
+
+
+def _kernel_work(work: WorkCounts, allocated_bytes: int, op: str) -> KernelWork:
     return KernelWork(
         kind=cast(WorkKind, work.kind),
-        dtype=cast(DType, _ARITHMETIC.get(work.dtype, work.dtype)),
+        dtype=work_dtype(work),
         contraction_flops=work.contraction_flops,
         pointwise_flops=work.pointwise_flops,
         transcendental_flops=work.transcendental_flops,
         bytes_read=work.bytes_read,
         bytes_written=work.bytes_written,
         allocated_bytes=min(allocated_bytes, work.bytes_written),
-    )
-
-
-def _in_turn(parts: list[Latency]) -> Latency:
-    """One kernel after the other; the longest says what limits them."""
-    longest = max(parts, key=lambda part: part.value_s)
-    return Latency(
-        sum(part.value_s for part in parts),
-        sum(part.low_s for part in parts),
-        sum(part.high_s for part in parts),
-        longest.limiter,
-        longest.source,
+        op=op,
     )
 
 

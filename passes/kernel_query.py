@@ -3,10 +3,13 @@
 from dataclasses import dataclass, replace
 from math import prod
 
+import numpy as np
+
 from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.nest import Access, Nest
 from steelyard.compiler.semantics.work import Work
-from steelyard.hw.kernels.query import KernelKind
+from steelyard.hw.kernels.query import KernelKind, Queries
+from steelyard.hw.work import DType
 
 _FORWARD_PRODUCTS = 2
 """Scores and mixed values; the gradient of attention has five."""
@@ -22,6 +25,10 @@ class KernelQuery:
     kind: KernelKind
     dims: tuple[tuple[str, int | str], ...]
     backward: bool = False
+
+    def rows(self, dtype: DType) -> Queries:
+        """The question as one row for the models."""
+        return Queries(self.kind, dtype, {name: np.array([size]) for name, size in self.dims})
 
 
 def kernel_queries(call: OpCall, work: Work) -> tuple[KernelQuery, ...]:

@@ -1,5 +1,6 @@
 """Kernels of a running program: the ladder's prices, with a host that runs ahead of its device."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -29,12 +30,13 @@ class OpClock:
     Args:
         device: A device of a kind that `knows` accepts.
         context: How the program is run.
+        measured: Whether what the local profile knows of a kernel comes before every model.
     """
 
-    def __init__(self, device: Device, context: ExecutionContext) -> None:
+    def __init__(self, device: Device, context: ExecutionContext, *, measured: bool = True) -> None:
         self._device = device
         self._ahead = replace(context, host_overhead=False)
-        self._ladder = Ladder(device, self._ahead)
+        self._ladder = Ladder(device, self._ahead, measured)
         eager = context.host_overhead and context.mode == "eager"
         self._dispatch_s = dispatch_s(device) if eager else 0.0
 
@@ -89,6 +91,18 @@ class OpClock:
         if value_s >= self._dispatch_s:
             return Latency(value_s, low_s, high_s, limiter, source)
         return Latency(self._dispatch_s, low_s, max(high_s, self._dispatch_s), "host", source)
+
+
+def in_turn(parts: Sequence[Latency]) -> Latency:
+    """Return the latency of kernels one after the other; the longest says what limits them."""
+    longest = max(parts, key=lambda part: part.value_s)
+    return Latency(
+        sum(part.value_s for part in parts),
+        sum(part.low_s for part in parts),
+        sum(part.high_s for part in parts),
+        longest.limiter,
+        longest.source,
+    )
 
 
 def _with_spread(estimate: Estimate, kind: KernelKind, dtype: DType) -> Prices:

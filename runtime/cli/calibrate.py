@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
+from steelyard.runtime.cli.progress import show_progress
+
 if TYPE_CHECKING:
     from steelyard.hw.device import Device
 
@@ -45,7 +47,7 @@ def calibrate(
     else:
         from steelyard.runtime.calibrate import calibrate as measure
 
-        found = measure(tuple(threads) if threads else None, _show)
+        found = measure(tuple(threads) if threads else None, show_progress)
     write_device(output, found)
     typer.echo(f"wrote {output}; use it with --device {output}", err=True)
 
@@ -53,7 +55,7 @@ def calibrate(
 def _fit(rows: str, device: str, name: str) -> "Device":
     from steelyard.runtime.calibrate_rows import calibrate_from
 
-    found = calibrate_from(rows, device, name, _show)
+    found = calibrate_from(rows, device, name, show_progress)
     for key, fit in found.fits.items():
         typer.echo(
             f"{' '.join(key)}: {fit.rows} rows, mean error {fit.mean_error:.1%} on rows left out "
@@ -63,8 +65,3 @@ def _fit(rows: str, device: str, name: str) -> "Device":
     for key, count in found.too_few.items():
         typer.echo(f"{' '.join(key)}: {count} rows are too few for a fit; left as it is", err=True)
     return found.device
-
-
-def _show(done: int, total: int, label: str) -> None:
-    bar = "#" * (30 * done // total)
-    typer.echo(f"\r[{bar:<30}] {done}/{total} {label:<40}", err=True, nl=done == total)
