@@ -63,7 +63,7 @@ def _table(header: str, items: Mapping[str, object], names: Mapping[Source, str]
         elif isinstance(value, Source):
             lines.append(f"{key} = {_text(names[value])}")
         elif isinstance(value, Quantity | Rate):
-            lines.append(f"{key} = {_inline(key, value, names)}")
+            lines.append(f"{_key(key)} = {_inline(key, value, names)}")
         elif isinstance(value, Mapping):
             table = _table(path, cast("Mapping[str, object]", value), names)
             # A table that only holds tables needs no line of its own.
@@ -77,6 +77,10 @@ def _table(header: str, items: Mapping[str, object], names: Mapping[Source, str]
         elif isinstance(value, tuple):
             lines.append(f"{key} = {_list(cast('tuple[object, ...]', value))}")
     return lines + inner
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch("[A-Za-z0-9_-]+", key) else _text(key)
 
 
 def _list(values: tuple[object, ...]) -> str:

@@ -43,6 +43,7 @@ class KernelWork:
         bytes_read: Bytes read from memory.
         bytes_written: Bytes written to memory.
         allocated_bytes: How many of the bytes written go to freshly allocated storage.
+        op: The name of the operation where it is one of a framework, as in "aten.tanh".
     """
 
     kind: WorkKind
@@ -53,6 +54,7 @@ class KernelWork:
     bytes_read: int = 0
     bytes_written: int = 0
     allocated_bytes: int = 0
+    op: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,11 @@ class OpCall:
         return Value(f"result{index}", self.results[index])
 
     @property
+    def variant(self) -> str:
+        """The name of the kernel: a batch norm that takes statistics is another than one that does not."""
+        return f"{self.name} training" if self.properties.get("training") is True else self.name
+
+    @property
     def in_place(self) -> bool:
         """Whether the op writes its first argument, as its name says."""
         return self.name.split(".")[1].endswith("_")
