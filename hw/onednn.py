@@ -19,7 +19,8 @@ _WIDEST_WINDOW_HALF = 16
 _WIDEST_DEPTHWISE = 3
 """Above that the gradient of a depthwise convolution's weight needs no copies."""
 _DEPTHWISE_COPIES = 256
-"""Of the weight's gradient in f32, which are summed up in the end, with channels last."""
+"""Of the weight's gradient, which are summed up in the end, with channels last."""
+_DEPTHWISE_SOURCES = 16
 _ACCUMULATOR_BYTES = 4
 
 
@@ -145,8 +146,12 @@ def _data_peak_bytes(sizes: Convolution) -> int:
 def _weight_peak_bytes(sizes: Convolution) -> int:
     weight = sizes.weight_bytes
     if sizes.channels_last:
-        copies = _DEPTHWISE_COPIES * _ACCUMULATOR_BYTES // sizes.item_bytes
-        return (copies if sizes.is_depthwise else 3) * weight
+        if not sizes.is_depthwise:
+            return (5 if sizes.is_half else 3) * weight
+        if not sizes.is_half:
+            return _DEPTHWISE_COPIES * weight
+        # The copies are there in both types, and the source in pieces that overlap.
+        return 3 * _DEPTHWISE_COPIES * weight + _DEPTHWISE_SOURCES * sizes.source_bytes
     if sizes.is_depthwise and max(sizes.window) > _WIDEST_DEPTHWISE:
         return 2 * weight
     if max(sizes.window) > (_WIDEST_WINDOW_HALF if sizes.is_half else _WIDEST_WINDOW):

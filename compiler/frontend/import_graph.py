@@ -124,7 +124,7 @@ def _import_node(node: Node, values: dict[Node, tuple[SSAValue, ...]], block: Bl
     for name, key in ((PHASE, "phase"), (OP_PATH, "path"), (SOURCE, "source")):
         if text := node.meta.get(key):
             op.attributes[name] = _string(text)
-    if "convolution" in op.name and any(_has_channels_last(each) for each in node.all_input_nodes):
+    if "convolution" in op.name and _has_channels_last(node):
         op.attributes[CHANNELS_LAST] = UnitAttr()
     for result in op.results:
         result.name_hint = op.name.split(".")[1].strip("_")
@@ -132,10 +132,16 @@ def _import_node(node: Node, values: dict[Node, tuple[SSAValue, ...]], block: Bl
     block.add_op(op)
 
 
-def _has_channels_last(node: Node) -> bool:
-    """Whether an image lies in memory with its channels innermost; types in the IR have no strides."""
-    spec = node.meta["val"]
-    if not isinstance(spec, TensorSpec) or len(spec.shape) != 4:
+def _has_channels_last(convolution: Node) -> bool:
+    """Whether its input or weight has its channels innermost; types in the IR have no strides."""
+    target = cast(torch._ops.OpOverload, convolution.target)
+    named = dict(zip((each.name for each in target._schema.arguments), convolution.args, strict=False))
+    given = (named.get(name) for name in ("input", "weight"))
+    return any(isinstance(each, Node) and _lies_channels_last(each.meta["val"]) for each in given)
+
+
+def _lies_channels_last(spec: TensorSpec) -> bool:
+    if len(spec.shape) != 4:
         return False
     _, channels, height, width = spec.shape
     image = height * width * channels, 1, width * channels, channels
