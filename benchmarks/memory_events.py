@@ -1,0 +1,78 @@
+"""Live bytes op by op: predicted allocations beside the CPU allocator's own events.
+
+python benchmarks/memory_events.py gpt2 vit --train
+
+Allocations of at least a thousandth of the peak are aligned by size; shown is how many of them both have, and how
+far the live bytes are apart after each. Of what a convolution takes for itself only the peak is predicted, so that
+its own events have no counterpart.
+"""
+
+import argparse
+import gc
+from difflib import SequenceMatcher
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+import torch
+from memory import ZOO
+from torch.profiler import ProfilerActivity, profile
+
+from steelyard.compiler.allocations import allocations
+from steelyard.compiler.frontend.capture import capture
+from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.spec import load_spec
+from steelyard.compiler.frontend.training_step import build_real, run_step
+from steelyard.passes.workspace import onednn_workspace_bytes
+from steelyard.runtime.pipeline import Target, annotate_program
+
+
+def predicted(spec: str, options: CaptureOptions) -> tuple[int, list[int]]:
+    """Return the resident bytes and what a step allocates and frees, in order."""
+    module = import_program(capture(load_spec(spec, options), options))
+    annotate_program(module, Target())
+    events = [*allocations(module, partial(onednn_workspace_bytes, threads=torch.get_num_threads()))]
+    return sum(e.bytes for e in events if not e.at), [e.bytes for e in events if e.at and e.bytes]
+
+
+def measured(spec: str, options: CaptureOptions) -> list[int]:
+    """Return what a step of eager PyTorch allocates and frees, in order; the second step."""
+    built, optimizer = build_real(load_spec(spec, options), options)
+    run_step(built, optimizer, options)
+    gc.collect()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
+        run_step(built, optimizer, options)
+    kineto: Any = run.profiler
+    events = [event for event in kineto.kineto_results.events() if event.name() == "[memory]"]
+    return [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("models", nargs="*", help=", ".join(ZOO))
+    parser.add_argument("--train", action="store_true")
+    given = parser.parse_args()
+    print("| model | allocations, predicted / measured | in common | apart, median | most | peak |")
+    print("|---|---|---|---|---|---|")
+    for name in given.models or ZOO:
+        spec, sizes = ZOO[name]
+        options = CaptureOptions(**sizes, train=given.train)
+        resident, ours = predicted(spec, options)
+        theirs = measured(spec, options)
+        mine, real = (list(accumulate(each, initial=resident))[1:] for each in (ours, theirs))
+        least = max(real) / 1000
+        large = [[i for i, size in enumerate(each) if size >= least] for each in (ours, theirs)]
+        sizes_ = [[each[i] for i in places] for each, places in zip((ours, theirs), large, strict=True)]
+        blocks = SequenceMatcher(None, *sizes_, autojunk=False).get_matching_blocks()
+        pairs = [(large[0][b.a + i], large[1][b.b + i]) for b in blocks for i in range(b.size)]
+        apart = sorted(abs(mine[a] - real[b]) / max(real) for a, b in pairs)
+        print(
+            f"| {name} | {len(large[0]):,} / {len(large[1]):,} | {len(pairs) / len(large[1]):.1%} "
+            f"| {apart[len(apart) // 2]:.3%} | {apart[-1]:.2%} | {max(mine):,} / {max(real):,} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
