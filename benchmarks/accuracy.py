@@ -1,8 +1,8 @@
-"""Score the kernel models on the open measurements, as the Markdown tables of docs/accuracy.md.
+"""Score the kernel models on the open measurements, and write the tables into docs/accuracy.md.
 
-    python benchmarks/accuracy.py ../shared/measured [kind ...] > tables.md
+    python benchmarks/accuracy.py ../shared/measured docs/accuracy.md
 
-Each device is scored three times. Unseen: with the constants of the architectures measured next to it and
+Each device is scored three times. Unseen: with the constants of the devices measured next to it in time and
 nothing of its host. Data sheet: with the constants of its own architecture, which were fitted to these rows
 among others. Calibrated: fitted to 200 random rows on top of the foreign constants, scored on the others.
 """
@@ -16,19 +16,22 @@ from pathlib import Path
 import numpy as np
 from measured_tables import load_tables
 from numpy.typing import NDArray
-from unseen import GENERATIONS, played_as_unseen
+from unseen import neighbours, played_as_unseen
 
+from steelyard.hw.device import Device
 from steelyard.hw.kernels.calibration import calibrate_case
 from steelyard.hw.kernels.fit import Case
 from steelyard.hw.kernels.intervals import analytic_spread
 from steelyard.hw.kernels.ladder import Ladder
-from steelyard.hw.kernels.model import Coefficients, KernelModel
+from steelyard.hw.kernels.model import Coefficients, Counts, Estimate, KernelModel
 from steelyard.hw.kernels.models import MODELS
-from steelyard.hw.kernels.query import Floats, KernelKind, Queries
+from steelyard.hw.kernels.query import Column, Floats, KernelKind, Queries
 from steelyard.hw.kernels.roofline_rows import peak_roofline_s
 from steelyard.hw.quantity import Source
+from steelyard.hw.work import DType, ExecutionContext
 
 CALIBRATION_ROWS = 200
+BEGIN, END = "<!-- written by benchmarks/accuracy.py -->", "<!-- end -->"
 SOURCE = Source(title="benchmarks/accuracy.py", date=date.min)
 
 
@@ -58,29 +61,37 @@ class _Foreign:
     """A model whose family is another architecture, as for a device of a new one."""
 
     model: KernelModel
-    architecture: str
 
     @property
     def kind(self) -> KernelKind:
         return self.model.kind
 
-    def coefficients(self, device, dtype) -> Coefficients:
-        return self.model.coefficients(replace(device, architecture=self.architecture), dtype)
+    def coefficients(self, device: Device, dtype: DType) -> Coefficients:
+        return self.model.coefficients(neighbours(device, dtype)[0], dtype)
 
-    def __getattr__(self, name: str):
-        return getattr(self.model, name)
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+        return self.model.counts(dtype, dims)
+
+    def estimate(
+        self,
+        device: Device,
+        dtype: DType,
+        context: ExecutionContext,
+        dims: Mapping[str, Column],
+        coefficients: Coefficients,
+    ) -> Estimate:
+        return self.model.estimate(device, dtype, context, dims, coefficients)
 
 
 def lines(source: str, kind: KernelKind, case: Case) -> Iterator[str]:
     """Yield the line of one device."""
     model = MODELS[kind]
     queries = Queries(kind, case.dtype, case.dims)
-    unseen = dict(played_as_unseen(model, case))
-    unseen.pop(case.device.architecture)
+    _, *unseen = played_as_unseen(model, case)
     sheet = Ladder(replace(case.device, fitted={}), case.context).price(queries)
     error, inside = _calibrated(model, case)
-    foreign = " / ".join(f"{_error(times, case.measured_s):.1f} ({name})" for name, times in unseen.items())
-    covered = np.mean([_coverage(kind, case, times) for times in unseen.values()])
+    foreign = " / ".join(f"{_error(times, case.measured_s):.1f} ({name})" for name, times in unseen)
+    covered = np.mean([_coverage(kind, case, times) for _, times in unseen])
     yield (
         f"| {source} | {case.device.name} | {len(case.measured_s):,} "
         f"| {_error(peak_roofline_s(case.device, queries), case.measured_s):.1f} "
@@ -92,12 +103,9 @@ def lines(source: str, kind: KernelKind, case: Case) -> Iterator[str]:
 
 def _calibrated(model: KernelModel, case: Case) -> tuple[float, float]:
     """Return error and coverage in percent of rows that a calibration has not seen."""
-    names = GENERATIONS[case.dtype]
-    own = names.index(case.device.architecture)
-    foreign = _Foreign(model, names[own - 1] if own else names[1])
     rows = np.random.default_rng(0).permutation(len(case.measured_s))
     most = min(CALIBRATION_ROWS, len(rows) // 2)
-    fit = calibrate_case(foreign, case.take(rows[:most]), SOURCE)
+    fit = calibrate_case(_Foreign(model), case.take(rows[:most]), SOURCE)
     rest = case.take(rows[most:])
     fitted = {model.kind: {case.dtype: {case.context.mode: fit}}}
     prices = Ladder(replace(case.device, fitted=fitted), case.context).price(
@@ -124,26 +132,32 @@ def _bias(predicted_s: Floats, measured_s: Floats) -> float:
     return 100 * float((predicted_s / measured_s - 1).mean())
 
 
-def main() -> None:
-    wanted = sys.argv[2:]
+def tables(root: Path) -> Iterator[str]:
+    """Yield the lines of all tables."""
     found: dict[tuple[KernelKind, str], list[str]] = {}
-    for source, table in load_tables(Path(sys.argv[1])).items():
+    for source, table in load_tables(root).items():
         for kind, case in table.cases():
-            if not wanted or kind in wanted:
-                found.setdefault((kind, case.dtype), []).extend(lines(source.split("_")[0], kind, case))
+            found.setdefault((kind, case.dtype), []).extend(lines(source.split("_")[0], kind, case))
     for (kind, dtype), each in found.items():
         target = TARGETS[kind, dtype]
-        print(f"\n### {kind}, {dtype}\n")
-        print(
-            f"Mean absolute error in percent. Target (and others): unseen {target.unseen}, "
-            f"calibrated {target.calibrated}.\n"
-        )
-        print(
+        yield f"### {kind}, {dtype}\n"
+        yield f"Target (and what others reach): unseen {target.unseen}, calibrated {target.calibrated}.\n"
+        yield (
             "| rows of | device | rows | roofline | unseen (constants of) | in 90% | data sheet | bias "
             "| calibrated | in 90% |"
         )
-        print("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
-        print("\n".join(each))
+        yield "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+        yield from each
+        yield ""
+
+
+def main() -> None:
+    root, page = map(Path, sys.argv[1:])
+    text = page.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    written = "\n".join(tables(root))
+    page.write_text(f"{before}{BEGIN}\n\n{written}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
     python benchmarks/fit_intervals.py ../shared/measured
 
-An unseen device gets the constants of its architecture where a sibling was measured, else those of another
-architecture. Both are played through on each measured device, with equal weight: its own architecture's
-constants, and those of the architectures measured next to it in time. What was measured of its host is left
-out each time. Prints the coverage of each device's rows by the intervals from all other devices.
+A sibling of a measured device gets the constants of its compute capability, a stranger those of another. Both
+are played through on each measured device: its own constants, and those of the devices measured next to it in
+time; what was measured of its host is left out each time. Prints the coverage of each device's rows by the
+intervals from all other devices.
 """
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from measured_tables import load_tables
 from unseen import played_as_unseen
 
 import steelyard.hw.kernels
+from steelyard.hw.device import Device
 from steelyard.hw.kernels.fit import Case
 from steelyard.hw.kernels.model import KernelModel
 from steelyard.hw.kernels.models import MODELS
@@ -28,35 +30,44 @@ from steelyard.hw.work import DType
 ROWS = 1000
 """Of each device, so that all count alike."""
 
+LEAST_SYMMETRY = 0.5
+
 
 @dataclass(frozen=True)
 class Played:
     """What is said of a device as if it had not been seen, a row each."""
 
-    device: str
+    device: Device
+    sibling: bool
     predicted_s: Floats
     measured_s: Floats
 
 
 def played(model: KernelModel, case: Case) -> Iterator[Played]:
-    """Yield the sibling and the foreign predictions of a device, as many of one as of the other."""
+    """Yield the predictions of a device as a sibling and as a stranger."""
     rows = np.random.default_rng(0).permutation(len(case.measured_s))[:ROWS]
     part = case.take(rows)
-    predictions = list(played_as_unseen(model, part))
-    for architecture, predicted_s in predictions:
-        copies = len(predictions) - 1 if architecture == case.device.architecture else 1
-        yield Played(case.device.name, np.tile(predicted_s, copies), np.tile(part.measured_s, copies))
+    for index, (_, predicted_s) in enumerate(played_as_unseen(model, part)):
+        yield Played(case.device, index == 0, predicted_s, part.measured_s)
 
 
 def spread_of(parts: list[Played]) -> Spread:
-    """Return the spread of all parts together, widened since a new device is a draw of its own.
+    """Return the spread of all parts together, made fit for a device that is none of them.
 
-    In logs by sqrt(1 + 1 / devices), the factor between the spread of a sample and that of a new observation.
+    It is widened in logs by sqrt(1 + 1 / devices), the factor between the spread of a sample and that of a
+    new observation. And since two to five devices may all happen to err to one side, no end is nearer than
+    half as far as the other, in logs.
     """
     spread = conformal_spread(*_joined(parts))
-    wider = np.sqrt(1 + 1 / len({part.device for part in parts}))
-    low, high = (tuple(float(f"{end**wider:.4g}") for end in ends) for ends in (spread.low, spread.high))
-    return replace(spread, low=low, high=high)
+    wider = float(np.sqrt(1 + 1 / len({part.device.name for part in parts})))
+    ends = [(low**wider, high**wider) for low, high in zip(spread.low, spread.high, strict=True)]
+    lows = (min(low, high**-LEAST_SYMMETRY) for low, high in ends)
+    highs = (max(high, low**-LEAST_SYMMETRY) for low, high in ends)
+    return replace(spread, low=tuple(map(_rounded, lows)), high=tuple(map(_rounded, highs)))
+
+
+def _rounded(end: float) -> float:
+    return float(f"{end:.4g}")
 
 
 def coverage(spread: Spread, parts: list[Played]) -> float:
@@ -73,21 +84,31 @@ def _joined(parts: list[Played]) -> tuple[Floats, Floats]:
     )
 
 
-def _lines(kind: KernelKind, dtype: str, spread: Spread, devices: set[str]) -> list[str]:
-    return [
-        "",
-        f"# {', '.join(sorted(devices))}",
-        f"[analytic.{kind}.{dtype}]",
-        f"up_to_s = {list(spread.up_to_s)}",
-        f"low = {list(spread.low)}",
-        f"high = {list(spread.high)}",
-    ]
+def _lines(kind: KernelKind, dtype: str, parts: list[Played]) -> Iterator[str]:
+    devices = {part.device.name: part.device.compute_capability or "" for part in parts}
+    yield f"\n# {', '.join(sorted(devices))}"
+    yield f"[analytic.{kind}.{dtype}]"
+    yield f"measured = [{', '.join(json.dumps(name) for name in sorted(set(devices.values())))}]"
+    for name, sibling in (("sibling", True), ("stranger", False)):
+        spread = spread_of([part for part in parts if part.sibling == sibling])
+        yield f"\n[analytic.{kind}.{dtype}.{name}]"
+        yield f"up_to_s = {list(spread.up_to_s)}"
+        yield f"low = {list(spread.low)}"
+        yield f"high = {list(spread.high)}"
+
+
+def _report(kind: KernelKind, dtype: DType, parts: list[Played]) -> None:
+    for sibling in (True, False):
+        alike = [part for part in parts if part.sibling == sibling]
+        for device in sorted({part.device.name for part in alike}):
+            own = [part for part in alike if part.device.name == device]
+            covered = coverage(spread_of([part for part in alike if part.device.name != device]), own)
+            print(f"{kind:18}{dtype:5}{'sibling' if sibling else 'stranger':9}{device:18}{covered:7.1%}")
 
 
 def main() -> None:
-    tables = load_tables(Path(sys.argv[1]))
     found: dict[KernelKind, dict[DType, list[Played]]] = {}
-    for name, table in tables.items():
+    for name, table in load_tables(Path(sys.argv[1])).items():
         if name.startswith("deepbench"):  # kept to check what came out
             continue
         for kind, case in table.cases():
@@ -101,14 +122,9 @@ def main() -> None:
     ]
     for kind, types in found.items():
         for dtype, parts in types.items():
-            devices = {part.device for part in parts}
-            lines += _lines(kind, dtype, spread_of(parts), devices)
-            for device in sorted(devices):
-                own = [part for part in parts if part.device == device]
-                others = [part for part in parts if part.device != device]
-                print(f"{kind:18}{dtype:5}{device:18}{coverage(spread_of(others), own):7.1%}")
-        every = [part for parts in types.values() for part in parts]
-        lines += _lines(kind, "any", spread_of(every), {part.device for part in every})
+            _report(kind, dtype, parts)
+            lines += _lines(kind, dtype, parts)
+        lines += _lines(kind, "any", [part for parts in types.values() for part in parts])
     path = Path(steelyard.hw.kernels.__file__).parent / "intervals.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -3,35 +3,43 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from steelyard.hw.device import Device
+from steelyard.hw.device import Device, MemoryKind
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.fit import Case, modelled_s
 from steelyard.hw.kernels.model import KernelModel
 from steelyard.hw.kernels.query import Floats
 from steelyard.hw.work import DType
 
-GENERATIONS: Mapping[DType, tuple[str, ...]] = {
-    "f32": ("pascal", "volta", "turing", "ampere"),
-    "bf16": ("ampere", "hopper"),
+GENERATIONS: Mapping[tuple[DType, MemoryKind], tuple[tuple[str, str], ...]] = {
+    ("f32", "hbm"): (("pascal", "6.0"), ("volta", "7.0"), ("ampere", "8.0")),
+    ("f32", "gddr"): (("pascal", "6.1"), ("turing", "7.5")),
+    ("bf16", "hbm"): (("ampere", "8.0"), ("hopper", "9.0")),
 }
-"""The measured architectures of a type in the order of their years."""
+"""The measured architectures of a type and a sort of memory, by compute capability, in the order of their
+years. Boards with HBM and with GDDR are different machines, of several hundred and of 70 to 75 W here."""
 
 
 def played_as_unseen(model: KernelModel, case: Case) -> Iterator[tuple[str, Floats]]:
-    """Yield an architecture and the times that its constants give a device, in seconds.
+    """Yield a compute capability and the times that its constants give a device, in seconds.
 
     The first is the device's own, as where a sibling was measured; the others are those next to it in time.
     """
     unseen = _without_host(case.device)
-    names = GENERATIONS[case.dtype]
-    own = names.index(case.device.architecture)
-    beside = [names[index] for index in (own - 1, own + 1) if 0 <= index < len(names)]
-    for architecture in (names[own], *beside):
+    for stand_in in (unseen, *neighbours(unseen, case.dtype)):
         try:
-            constants = model.coefficients(replace(unseen, architecture=architecture), case.dtype)
+            constants = model.coefficients(stand_in, case.dtype)
         except DeviceError:
             continue
-        yield architecture, modelled_s(model, replace(case, device=unseen), constants)
+        times = modelled_s(model, replace(case, device=unseen), constants)
+        yield f"sm_{(stand_in.compute_capability or '').replace('.', '')}", times
+
+
+def neighbours(device: Device, dtype: DType) -> list[Device]:
+    """Return the device under the names of the measured architectures before and after its own."""
+    names = GENERATIONS[dtype, device.memory_kind]
+    own = names.index((device.architecture, device.compute_capability or ""))
+    beside = [names[index] for index in (own - 1, own + 1) if 0 <= index < len(names)]
+    return [replace(device, architecture=name, compute_capability=version) for name, version in beside]
 
 
 def _without_host(device: Device) -> Device:

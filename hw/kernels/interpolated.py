@@ -39,7 +39,8 @@ def fitted_prices(device: Device, context: ExecutionContext, queries: Queries) -
     estimate = _estimate(device, context, queries, other.coefficients)
     value_s = np.maximum(estimate.seconds, estimate.floor_s)
     # How the host and the launch differ between contexts was not measured on this device.
-    low_s, high_s = analytic_spread(queries.kind, queries.dtype).around(value_s, estimate.floor_s)
+    spread = analytic_spread(queries.kind, queries.dtype, device.compute_capability)
+    low_s, high_s = spread.around(value_s, estimate.floor_s)
     return Prices(value_s, low_s, high_s, estimate.limiter, np.full(len(value_s), "fitted"))
 
 

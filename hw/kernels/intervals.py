@@ -16,17 +16,24 @@ _UNKNOWN = Spread(low=(1 / SPREAD_ANALYTIC,), high=(SPREAD_ANALYTIC,))
 
 
 @cache
-def analytic_spread(kind: KernelKind, dtype: DType) -> Spread:
+def analytic_spread(kind: KernelKind, dtype: DType, compute_capability: str | None = None) -> Spread:
     """Return how far off a model is on a device that its constants were not fitted on.
 
-    `hw/kernels/intervals.toml` holds it by kind, and by type where that was measured; other types take
-    the kind's widest, and kinds that nobody measured the spread of a roofline.
+    `hw/kernels/intervals.toml` holds it by kind, and by type where that was measured; other types take that
+    of all types together, and kinds that nobody measured the spread of a roofline.
+
+    Args:
+        kind: The kind of the kernels.
+        dtype: Their type.
+        compute_capability: That of the device. Where the constants were fitted on another device of it the
+            spread is that of siblings, else that of strangers.
     """
     by_type = _table().get(kind, {})
     entry = by_type.get(dtype) or by_type.get("any")
     if entry is None:
         return _UNKNOWN
-    return Spread(up_to_s=tuple(entry["up_to_s"]), low=tuple(entry["low"]), high=tuple(entry["high"]))
+    spread = entry["sibling" if compute_capability in entry["measured"] else "stranger"]
+    return Spread(up_to_s=tuple(spread["up_to_s"]), low=tuple(spread["low"]), high=tuple(spread["high"]))
 
 
 def combine(

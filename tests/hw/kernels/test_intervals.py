@@ -21,5 +21,12 @@ def test_kinds_have_spreads_of_their_own_narrower_than_a_roofline():
     assert max(gemm.high) < SPREAD_ANALYTIC
 
 
+def test_a_sibling_of_a_measured_device_is_surer_than_a_stranger():
+    sibling, stranger = (analytic_spread("gemm", "bf16", version) for version in ("9.0", "10.0"))
+    assert max(sibling.high) < max(stranger.high)
+    assert min(sibling.low) > min(stranger.low)
+    assert analytic_spread("gemm", "bf16") == stranger
+
+
 def test_a_type_that_nobody_measured_takes_those_of_all():
     assert analytic_spread("softmax", "f16") == analytic_spread("softmax", "bf16")
