@@ -3,7 +3,7 @@
 python benchmarks/memory_events.py gpt2 vit --train
 
 Allocations of at least a thousandth of the peak are aligned by size; shown is how many of them both have, and
-how far the live bytes are apart after each. Of what a convolution takes for itself only the peak is predicted,
+how far the live bytes are apart after each. Of what a convolution takes itself only the peak is predicted,
 so that its own events have no counterpart.
 """
 
