@@ -107,5 +107,6 @@ def _explained(spec: str) -> Iterator[None]:
             what=f"{spec}: the model cannot run a step",
             where=find_raising_line(error),
             why=f"{type(error).__name__}: {error}",
-            fix="check the shapes and the configuration; the same step fails in eager PyTorch too",
+            fix="check the shapes and the configuration; sparse and nested tensors and subclasses of tensors "
+            "cannot be captured",
         ) from error
