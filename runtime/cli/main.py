@@ -18,6 +18,7 @@ from steelyard.runtime.cli.fits import fits, max_batch
 from steelyard.runtime.cli.predict import predict
 from steelyard.runtime.cli.profile import profile
 from steelyard.runtime.cli.run import run
+from steelyard.runtime.cli.transfer import transfer
 from steelyard.runtime.cli.verify import verify
 
 USAGE, INTERNAL, INTERRUPTED = 2, 70, 130
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (annotate, check, verify, fits, max_batch, predict, profile, calibrate, run):
+for verb in (annotate, check, verify, fits, max_batch, predict, profile, transfer, calibrate, run):
     app.command()(verb)
 app.add_typer(devices, name="devices")
 
