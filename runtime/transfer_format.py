@@ -35,7 +35,7 @@ def _json(found: Transfer) -> str:
                     "scaled_ms": row.scaled.seconds * 1e3,
                     "predicted_ms": None if row.predicted_s is None else row.predicted_s * 1e3,
                     "memory_exponent": row.scaled.memory_exponent,
-                    "limiter": row.scaled.limiter,
+                    "method": row.scaled.method,
                 }
                 for row in found.rows
             ],
@@ -52,7 +52,7 @@ def _table(found: Transfer) -> str:
     totals = [_time(each) for each in (found.measured_s, found.scaled_s, found.predicted_s)]
     lines.append(_line(str(count), totals, "", "all"))
     lines.append(
-        f"{found.trace.model}: measured on {found.trace.device}, scaled to {found.destination} by waves, "
+        f"{found.trace.model}: measured on {found.trace.device}, scaled to {found.destination}, "
         "and predicted there from its data sheet"
     )
     if found.trace.unmeasured:
@@ -64,7 +64,9 @@ def _row(row: Row) -> str:
     name = row.traced.name
     short = name if len(name) <= _WIDEST_NAME else f"{name[: _WIDEST_NAME - 3]}..."
     times = [_time(each) for each in (row.traced.op.measured_s, row.scaled.seconds, row.predicted_s)]
-    return _line(str(row.traced.count), times, f"{row.scaled.memory_exponent:.2f}", short)
+    exponent = row.scaled.memory_exponent
+    gamma = row.scaled.method if exponent is None else f"{exponent:.2f}"
+    return _line(str(row.traced.count), times, gamma, short)
 
 
 def _line(count: str, times: Sequence[str], gamma: str, name: str) -> str:

@@ -3,18 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Literal
+
+import numpy as np
 
 from steelyard.hw.arithmetic import contraction_unit, pointwise_unit
 from steelyard.hw.defaults import DISPATCH_OVERHEAD_S, MEMORY_FRACTION
 from steelyard.hw.device import Device
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.analytic import MODELLED
+from steelyard.hw.kernels.ladder import Ladder
 from steelyard.hw.kernels.memory_system import MemorySystem, memory_coefficients
 from steelyard.hw.kernels.overhead import call_coefficients
-from steelyard.hw.kernels.query import KernelKind
+from steelyard.hw.kernels.query import KernelKind, Queries
 from steelyard.hw.kernels.thread_blocks import Grid, blocks_per_wave, thread_blocks
 from steelyard.hw.power import sustained_fraction
-from steelyard.hw.work import KernelWork
+from steelyard.hw.work import DType, ExecutionContext, KernelWork
+
+KERNEL_VARYING: tuple[KernelKind, ...] = ("gemm", "bmm", "conv2d")
+"""Kinds for which a library has other kernels on other devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +47,15 @@ class Scaling:
 
     Attributes:
         seconds: What it takes on the destination.
-        memory_exponent: Habitat's gamma: 1 where memory alone decides, 0 where arithmetic does.
-        limiter: Which of the two weighs more; `host` where the overhead is most of the time.
+        method: `waves`; `models` where the devices run different kernels for the op; `copied` where all of it
+            is overhead.
+        memory_exponent: Habitat's gamma: 1 where memory alone decides, 0 where arithmetic does; None where
+            waves were not scaled.
     """
 
     seconds: float
-    memory_exponent: float
-    limiter: str
+    method: Literal["waves", "models", "copied"]
+    memory_exponent: float | None = None
 
 
 def transfer(op: MeasuredOp, origin: Device, destination: Device, overhead_s: float | None = None) -> Scaling:
@@ -63,6 +72,10 @@ def transfer(op: MeasuredOp, origin: Device, destination: Device, overhead_s: fl
     clock that the power limit holds down. A grid is small where it is less than a wave on both devices. A CPU
     has no waves. The overhead of the call is not scaled.
 
+    Libraries have other kernels for products and convolutions on each device, so that waves say little. As in
+    Habitat (section 3.4) these are T_d = T_o M_d / M_o with a model M of both devices, there a neural
+    network, here the kernel models.
+
     Args:
         op: The op as it was measured.
         origin: Where that was.
@@ -77,15 +90,18 @@ def transfer(op: MeasuredOp, origin: Device, destination: Device, overhead_s: fl
     busy_s = op.measured_s - fixed_s
     work = op.work
     if busy_s <= 0:
-        return Scaling(op.measured_s, 1.0, "host")
+        return Scaling(op.measured_s, "copied")
+    dtype = work.dtype if work else None
+    if op.kind in KERNEL_VARYING and dtype and {origin.kind, destination.kind} <= {*MODELLED}:
+        ratio = _modelled_s(op, dtype, destination) / _modelled_s(op, dtype, origin)
+        return Scaling(fixed_s + busy_s * ratio, "models")
     bandwidth_ratio = _bytes_per_s(origin, work) / _bytes_per_s(destination, work)
     exponent = 1.0 if work is None else memory_exponent(work, destination)
     compute_ratio = 1.0
     if work is not None and exponent < 1:
         compute_ratio = _compute_ratio(work, thread_blocks(work, op.kind, op.dims), origin, destination)
     scaled_s = busy_s * bandwidth_ratio**exponent * compute_ratio ** (1 - exponent)
-    limiter = "host" if fixed_s > scaled_s else "memory" if exponent >= 0.5 else "compute"
-    return Scaling(fixed_s + scaled_s, exponent, limiter)
+    return Scaling(fixed_s + scaled_s, "waves", exponent)
 
 
 def memory_exponent(work: KernelWork, destination: Device) -> float:
@@ -104,6 +120,13 @@ def memory_exponent(work: KernelWork, destination: Device) -> float:
     balance = _flops_per_s(destination, work) / _bytes_per_s(destination, work)
     intensity = flops / moved_bytes
     return 1 - 0.5 * intensity / balance if intensity <= balance else 0.5 * balance / intensity
+
+
+def _modelled_s(op: MeasuredOp, dtype: DType, device: Device) -> float:
+    assert op.kind is not None
+    columns = {dim: np.array([size]) for dim, size in op.dims.items()}
+    ladder = Ladder(device, ExecutionContext(host_overhead=False), measured=False)
+    return float(ladder.price(Queries(op.kind, dtype, columns)).value_s[0])
 
 
 def _compute_ratio(work: KernelWork, grid: Grid, origin: Device, destination: Device) -> float:
