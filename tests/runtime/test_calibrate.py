@@ -49,7 +49,7 @@ def device(told: list[tuple[int, int]]) -> Device:
 @pytest.mark.parametrize("probe", MOVES.values(), ids=lambda probe: probe.work.kind)
 def test_the_roofline_gives_back_what_a_move_took(device: Device, probe: Probe) -> None:
     latency = Roofline(device, ExecutionContext(threads=1)).latency(probe.work)
-    assert latency.value_s == pytest.approx(TIME_S, rel=1e-3)
+    assert latency.value_s == pytest.approx(TIME_S, rel=1e-2)
     assert latency.source == "interpolated"
 
 
