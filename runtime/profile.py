@@ -174,9 +174,9 @@ def _distinct(
 
 def _measurement(op: DistinctOp, device: str, threads: int, times_s: list[float]) -> Measurement:
     ordered, count = sorted(times_s), len(times_s)
-    tail = (1 - COVERAGE) / 2
-    low = max(1, floor((count + 1) * tail))
-    high = min(count, ceil((count + 1) * (1 - tail)))
+    left_out = round((count + 1) * (1 - COVERAGE) / 2, 6)  # 0.1 has no exact binary form
+    low = max(1, floor(left_out))
+    high = min(count, ceil(count + 1 - left_out))
     return Measurement(
         device=device,
         context=_CONTEXT,

@@ -76,7 +76,9 @@ def test_the_verbs_are_these(steelyard):
         "fits",
         "max-batch",
         "predict",
+        "profile",
         "run",
+        "transfer",
         "verify",
     }
 
