@@ -53,7 +53,7 @@ def _table(found: Transfer) -> str:
     lines.append(_line(str(count), totals, "", "all"))
     lines.append(
         f"{found.trace.model}: measured on {found.trace.device}, scaled to {found.destination}, "
-        "and predicted there from its data sheet"
+        "and predicted there by the models"
     )
     if found.trace.unmeasured:
         lines.append(f"{found.trace.unmeasured} distinct ops of the trace were not measured")

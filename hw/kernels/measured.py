@@ -20,7 +20,8 @@ from steelyard.hw.work import DType, ExecutionContext
 Modelled = Callable[[Queries], Prices]
 
 REACH_OCTAVES = 1.0
-"""How far from the nearest measured kernel one may lie: half or twice as large in one dim. See ADR 4."""
+"""How far from the nearest measured kernel one may lie: half or twice as large in one dim. See
+docs/adr/0005-local-profile.md."""
 
 NEIGHBOURS = 8
 FEWEST_POINTS = 8
