@@ -34,13 +34,13 @@ class Sustained:
             curve runs over the bytes allocated. None where fresh memory costs no more than other memory.
         memory_efficiency: The part of the streaming rate that a kind of kernel reaches; a curve runs over
             the bytes that it touches.
-        operand_bandwidth_bytes_per_s: Rate at which the library kernels of a kind bring operands into the
-            layout that they compute on, and results back, which comes on top of the arithmetic; a curve runs
-            over the bytes that one kernel touches.
+        operand_bandwidth_bytes_per_s: Rate at which library kernels bring operands into the layout that they
+            compute on, and results back, which comes on top of the arithmetic; by kind, or by the name of an
+            operation where it is apart. A curve runs over the bytes that one kernel touches.
         op_bandwidth_bytes_per_s: Rate of one operation on f32 by its name ("aten.tanh"), its arithmetic
             included; a curve runs over the bytes that it touches.
         launch_overhead_s: Time that a kernel takes on the device besides its work.
-        kernel_overhead_s: The same for the kernels of one kind.
+        kernel_overhead_s: The same for library kernels, by kind or operation as their operands' bandwidth.
         dispatch_overhead_s: Time that the host takes for one eager operation among many.
         call_overhead_s: Time of one eager call by itself, from its start to the end of a kernel that does
             nothing, as it is measured around a single call.
@@ -54,10 +54,10 @@ class Sustained:
     memory_bandwidth_bytes_per_s: Rate | None = None
     allocation_bandwidth_bytes_per_s: Rate | None = None
     memory_efficiency: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
-    operand_bandwidth_bytes_per_s: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
+    operand_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     op_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     launch_overhead_s: Quantity | None = None
-    kernel_overhead_s: Mapping[WorkKind, Quantity] = field(default_factory=dict[WorkKind, Quantity])
+    kernel_overhead_s: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
     dispatch_overhead_s: Quantity | None = None
     call_overhead_s: Quantity | None = None
     view_overhead_s: Quantity | None = None

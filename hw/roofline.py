@@ -64,7 +64,7 @@ class Roofline:
         self._device = device
         self._tf32 = context.tf32
         self._sustained = sustained = device.sustained_with(context.threads)
-        self._engines: dict[tuple[WorkKind, DType], _Engine] = {}
+        self._engines: dict[tuple[WorkKind, DType, str], _Engine] = {}
 
         streaming = sustained.memory_bandwidth_bytes_per_s
         self._bandwidth = _bandwidth(device, streaming)
@@ -98,7 +98,7 @@ class Roofline:
         """
         if work.kind == "view":
             return self._view
-        engine = self._engines.get((work.kind, work.dtype)) or self._new_engine(work.kind, work.dtype)
+        engine = self._engine(work)
         op_bandwidth = self._op_bandwidths.get(work.op)
         if op_bandwidth and work.dtype == "f32":
             return self._of_op(work, op_bandwidth)
@@ -119,7 +119,7 @@ class Roofline:
     def _of_op(self, work: KernelWork, bandwidth: Callable[[float], float]) -> Latency:
         touched_bytes = work.bytes_read + work.bytes_written
         floor_s = max(0.0, touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
-        busy_s = max(touched_bytes / bandwidth(touched_bytes) + self._page_faults_s(work), floor_s)
+        busy_s = max(touched_bytes / bandwidth(touched_bytes) + self.page_faults_s(work), floor_s)
         return self._with_overheads(busy_s, floor_s, "memory", "interpolated")
 
     def _with_overheads(
@@ -174,10 +174,10 @@ class Roofline:
         else:
             efficiency = engine.memory_efficiency(touched_bytes) if engine.memory_efficiency else 1.0
             time_s = touched_bytes / (self._bandwidth(touched_bytes) * efficiency)
-        time_s += self._page_faults_s(work)
+        time_s += self.page_faults_s(work)
         return time_s, max(0.0, touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
 
-    def _page_faults_s(self, work: KernelWork) -> float:
+    def page_faults_s(self, work: KernelWork) -> float:
         """Return what writing fresh memory takes longer than writing other memory."""
         fresh_bytes = min(work.allocated_bytes, work.bytes_written)
         if not self._fresh_bandwidth or not fresh_bytes:
@@ -185,7 +185,14 @@ class Roofline:
         other_s = fresh_bytes / self._bandwidth(work.bytes_read + work.bytes_written)
         return max(0.0, fresh_bytes / self._fresh_bandwidth(fresh_bytes) - other_s)
 
-    def _new_engine(self, kind: WorkKind, dtype: DType) -> _Engine:
+    def _engine(self, work: KernelWork) -> _Engine:
+        apart = work.op if work.op in self._sustained.operand_bandwidth_bytes_per_s else ""
+        key = work.kind, work.dtype, apart
+        if key not in self._engines:
+            self._engines[key] = self._new_engine(*key)
+        return self._engines[key]
+
+    def _new_engine(self, kind: WorkKind, dtype: DType, op: str) -> _Engine:
         if kind == "collective":
             raise DeviceError(
                 what="a collective has no roofline on one device",
@@ -193,9 +200,9 @@ class Roofline:
                 fix="ask the model of collectives",
             )
         efficiency = self._sustained.memory_efficiency.get(kind)
-        operands = self._sustained.operand_bandwidth_bytes_per_s.get(kind)
-        overhead = self._sustained.kernel_overhead_s.get(kind)
-        self._engines[kind, dtype] = engine = _Engine(
+        operands = self._sustained.operand_bandwidth_bytes_per_s.get(op or kind)
+        overhead = self._sustained.kernel_overhead_s.get(op or kind)
+        return _Engine(
             contraction=contraction_unit(self._device, self._sustained, kind, dtype, self._tf32),
             pointwise=pointwise_unit(self._device, self._sustained, dtype),
             transcendental=transcendental_unit(self._device, self._sustained, dtype),
@@ -203,7 +210,6 @@ class Roofline:
             operand_bandwidth=operands.evaluator() if operands else None,
             overhead_s=overhead.value if overhead else 0.0,
         )
-        return engine
 
     def _view_latency(self, overhead: Quantity | None) -> Latency:
         """Return the latency of a view: the host's time alone, which hides behind the kernels of a GPU."""

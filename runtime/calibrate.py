@@ -1,194 +1,165 @@
 """Measuring the local CPU under torch, so that predictions for it rest on what it does."""
 
-from collections.abc import Callable, Iterable
+# pyright: standard
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from math import log2
-from statistics import geometric_mean
+from statistics import median
 
 import torch
 
-from steelyard.hw.device import Device, PeakDType, RateKind, Sustained
-from steelyard.hw.quantity import Point, Quantity, Rate, Source
+from steelyard.hw.device import Device, Sustained
+from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.roofline import Roofline
-from steelyard.hw.work import ExecutionContext, WorkKind
+from steelyard.hw.work import ExecutionContext, KernelWork
 from steelyard.runtime.host_cpu import cpu_model, host_device, usable_cpus
-from steelyard.runtime.microbench import threads_set_to, typical_s
-from steelyard.runtime.probes import TORCH_DTYPES, Probe, memory_probes, rate_probes
+from steelyard.runtime.host_time import HostTime, host_time
+from steelyard.runtime.kernel_rates import (
+    KernelTime,
+    busy_time,
+    curve_of,
+    kind_efficiencies,
+    op_rates,
+    with_library_kernels,
+)
+from steelyard.runtime.microbench import threads_set_to
+from steelyard.runtime.other_load import OtherLoad
+from steelyard.runtime.probe import Probe, work_of_probe
+from steelyard.runtime.probes import all_probes
+from steelyard.runtime.rounds import ROUNDS, Timing, time_in_rounds
+from steelyard.runtime.streams import pointwise_flops_per_s, streams, transcendental_flops_per_s
 
 Progress = Callable[[int, int, str], None]
 """Told before every measurement, and after the last: how many are done, how many there are, which is next."""
 
-_aten = torch.ops.aten
-_TINY = (8, 8)
-_STREAM_ELEMENTS = tuple(4**power for power in range(6, 14))
-_IN_CACHE_ELEMENTS = 2**17
-_OVERHEAD_CALLS = 500
-_HARDSWISH_FLOPS = 5
-_LEAST_BUSY = 0.1
-"""The part of a measured time that is always taken to be work, however the overheads came out."""
+STEADY_SPREAD = 1.3
+"""Quartiles of the times of one probe are at most so far apart, for most probes, on an idle machine;
+1.09 to 1.21 was seen on a virtual machine with two cores."""
+IDLE_CPUS = 0.1
+"""CPUs that others keep busy on an idle machine, at most; 0.02 was seen there."""
 
 
 def calibrate(
-    threads: tuple[int, ...] | None = None, progress: Progress | None = None, name: str = "local-cpu"
+    threads: tuple[int, ...] | None = None,
+    progress: Progress | None = None,
+    name: str = "local-cpu",
+    warn: Callable[[str], None] | None = None,
 ) -> Device:
     """Return the local CPU as a device, measured with each number of threads; write it with `write_device`.
 
-    Overheads and bandwidths are measured first. The rates of arithmetic and the part of the bandwidth that
-    each kind of kernel reaches are then those with which the roofline gives back what the probes took.
+    The host's time, bandwidths and rates in cache are measured first, then kernels of real models in rounds:
+    products, convolutions and attention give the constants of a law, other operations their own rates.
 
     Args:
         threads: Numbers of threads to measure with; None for all CPUs.
         progress: Told what is being measured.
         name: The name of the device.
+        warn: Told if the machine was too busy for what was measured to be trusted.
     """
     counts = threads or (usable_cpus(),)
     source = Source(title=f"calibrate on {cpu_model()}, torch {torch.__version__}", date=date.today())
     device = host_device(name, source)
-    rates, moves = rate_probes(), list(memory_probes())
-    steps = _Steps(len(counts) * (1 + len(moves) + sum(map(len, rates.values()))), progress)
+    steps = _Steps(len(counts) * (1 + ROUNDS), progress)
+    with torch.no_grad():
+        probes = list(all_probes())
+        works = [work_of_probe(probe) for probe in probes]
     measured: list[Sustained] = []
     for count in counts:
         with threads_set_to(count):
-            steps.next(f"{count} threads: overheads, bandwidth and pointwise arithmetic")
-            base = _basics(count, source)
-            bare = Roofline(
-                replace(device, sustained=(base,)), ExecutionContext(threads=count, host_overhead=False)
+            steps.reach(
+                len(measured) * (1 + ROUNDS), f"{count} threads: host, bandwidth, arithmetic in cache"
             )
-            overhead_s = base.dispatch_overhead_s.value if base.dispatch_overhead_s else 0.0
-            bench = _Bench(bare, overhead_s, steps, source)
-            measured.append(
-                replace(
-                    base,
-                    flops_per_s={**base.flops_per_s, **bench.flops_per_s(rates)},
-                    memory_efficiency=bench.memory_efficiency(moves),
-                )
-            )
-    steps.next("done")
+            host = host_time()
+            base = _basics(count, host, source)
+            times = _timed(probes, lambda: steps.next(f"{count} threads: kernels of models"), warn)  # noqa: B023
+            measured.append(_with_kernels(device, base, works, times, host, source))
+    steps.reach(steps.total, "done")
     return replace(device, sustained=tuple(measured))
 
 
+@dataclass(slots=True)
 class _Steps:
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._done = 0
-        self._total = total
-        self._progress = progress
+    total: int
+    progress: Progress | None
+    done: int = 0
 
     def next(self, label: str) -> None:
-        if self._progress:
-            self._progress(self._done, self._total, label)
-        self._done += 1
+        self.reach(self.done + 1, label)
+
+    def reach(self, done: int, label: str) -> None:
+        """Rounds may be left out, so that the count jumps."""
+        self.done = done
+        if self.progress:
+            self.progress(done, self.total, label)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bench:
-    """Times probes and divides out what is known already.
+def _timed(
+    probes: Sequence[Probe], tell: Callable[[], None], warn: Callable[[str], None] | None
+) -> list[Timing]:
+    load = OtherLoad()
+    times = time_in_rounds(probes, tell)
+    complaint = busy_machine(load.cpus(), median(each.spread for each in times))
+    if warn and complaint:
+        warn(complaint)
+    return times
 
-    Attributes:
-        bare: The roofline of the overheads, bandwidths and pointwise rates alone, without the host's time.
-        overhead_s: Host time of one operation.
-        steps: Told of every probe.
-        source: Of the numbers.
+
+def busy_machine(others_cpus: float | None, spread: float) -> str | None:
+    """Say why times cannot be trusted, None where they can.
+
+    Args:
+        others_cpus: CPUs that other processes kept busy meanwhile, where that is known.
+        spread: The ratio of the quartiles of the times of one probe.
     """
-
-    bare: Roofline
-    overhead_s: float
-    steps: _Steps
-    source: Source
-
-    def flops_per_s(
-        self, probes: dict[tuple[RateKind, PeakDType], list[Probe]]
-    ) -> dict[RateKind, dict[PeakDType, Rate]]:
-        rates: dict[RateKind, dict[PeakDType, Rate]] = {}
-        for (kind, dtype), group in probes.items():
-            points: list[Point] = []
-            for probe in group:
-                work = probe.work
-                others = replace(work, contraction_flops=0, bytes_read=0, bytes_written=0, allocated_bytes=0)
-                busy_s = self._busy_s(probe, self.bare.latency(others).value_s)
-                points.append((work.contraction_flops, work.contraction_flops / busy_s))
-            rates.setdefault(kind, {})[dtype] = _rate(points, self.source)
-        return rates
-
-    def memory_efficiency(self, probes: Iterable[Probe]) -> dict[WorkKind, Rate]:
-        points: dict[WorkKind, list[Point]] = {}
-        for probe in probes:
-            work = probe.work
-            efficiency = self.bare.latency(work).value_s / self._busy_s(probe)
-            points.setdefault(work.kind, []).append((work.bytes_read + work.bytes_written, efficiency))
-        return {kind: _rate(each, self.source) for kind, each in points.items()}
-
-    def _busy_s(self, probe: Probe, others_s: float = 0.0) -> float:
-        self.steps.next(probe.name)
-        time_s = typical_s(probe.prepare(), kept_bytes=probe.work.allocated_bytes)
-        return max(time_s - self.overhead_s - others_s, _LEAST_BUSY * time_s)
+    advice = "what was measured is too slow; calibrate again when nothing else runs"
+    if others_cpus is not None and others_cpus > IDLE_CPUS:
+        return f"other processes kept {others_cpus:.2f} CPUs busy, where {IDLE_CPUS} is the most; {advice}"
+    if spread > STEADY_SPREAD:
+        return f"times varied by a factor of {spread:.2f}, where {STEADY_SPREAD} is the most; {advice}"
+    return None
 
 
-def _basics(threads: int, source: Source) -> Sustained:
+def _with_kernels(
+    device: Device,
+    base: Sustained,
+    works: Sequence[KernelWork],
+    timings: Sequence[Timing],
+    host: HostTime,
+    source: Source,
+) -> Sustained:
+    """Add what the times of the probes show; the cost of fresh memory is known already."""
+    context = ExecutionContext(threads=base.threads, host_overhead=False)
+    bare = Roofline(replace(device, sustained=(base,)), context)
+    times: list[KernelTime] = []
+    for work, timing in zip(works, timings, strict=True):
+        faults_s = bare.page_faults_s(work)
+        times.append(busy_time(work, timing.typical_s, host.repeated_s + faults_s))
+    return replace(
+        with_library_kernels(base, times, source),
+        op_bandwidth_bytes_per_s=op_rates(times, source),
+        memory_efficiency=kind_efficiencies(times, bare, source),
+    )
+
+
+def _basics(threads: int, host: HostTime, source: Source) -> Sustained:
     """Return overheads, bandwidths and the rates of pointwise arithmetic."""
-    tiny = torch.rand(_TINY)
-    dispatch_s = _repeated_s(lambda: _aten.add.Tensor(tiny, tiny))
-    streams: list[Point] = []
-    fresh: list[Point] = []
-    for elements in _STREAM_ELEMENTS:
-        left, right, out = (torch.ones(elements) for _ in range(3))
-        touched_bytes, result_bytes = 12 * elements, 4 * elements
-        warm_s = typical_s(lambda: _aten.add.out(left, right, out=out))  # noqa: B023
-        warm_s = max(warm_s - dispatch_s, _LEAST_BUSY * warm_s)
-        streams.append((touched_bytes, touched_bytes / warm_s))
-        cold_s = typical_s(lambda: _aten.add.Tensor(left, right), kept_bytes=result_bytes)  # noqa: B023
-        # The result takes a third of the traffic, and what is new is never faster than what is not.
-        result_s = max(cold_s - dispatch_s - warm_s * 2 / 3, warm_s / 3)
-        fresh.append((result_bytes, result_bytes / result_s))
+
+    def told(value: float) -> Quantity:
+        return Quantity(value=value, kind="measured", source=source)
+
+    def rate(value: float) -> Rate:
+        return Rate(value=value, kind="measured", source=source)
+
+    found = streams(host.repeated_s)
     return Sustained(
         threads=threads,
         flops_per_s={
-            "pointwise": {"f32": _pointwise("f32", source), "f64": _pointwise("f64", source)},
-            "transcendental": {"f32": _transcendental("f32", source), "f64": _transcendental("f64", source)},
+            "pointwise": {dtype: rate(pointwise_flops_per_s(dtype)) for dtype in ("f32", "f64")},
+            "transcendental": {dtype: rate(transcendental_flops_per_s(dtype)) for dtype in ("f32", "f64")},
         },
-        memory_bandwidth_bytes_per_s=_rate(streams, source),
-        allocation_bandwidth_bytes_per_s=_rate(fresh, source),
-        dispatch_overhead_s=Quantity(value=dispatch_s, kind="measured", source=source),
-        view_overhead_s=Quantity(
-            value=_repeated_s(lambda: _aten.view.default(tiny, [64])), kind="measured", source=source
-        ),
+        memory_bandwidth_bytes_per_s=curve_of(found.touched, source),
+        allocation_bandwidth_bytes_per_s=curve_of(found.allocated, source),
+        dispatch_overhead_s=told(host.kernel_s),
+        view_overhead_s=told(host.view_s),
     )
-
-
-def _pointwise(dtype: PeakDType, source: Source) -> Rate:
-    """Return the rate of hardswish in cache: an addition, two comparisons, a product, a division."""
-    x = torch.rand(_IN_CACHE_ELEMENTS, dtype=TORCH_DTYPES[dtype])
-    out = torch.empty_like(x)
-    time_s = typical_s(lambda: _aten.hardswish.out(x, out=out))
-    return Rate(value=_HARDSWISH_FLOPS * _IN_CACHE_ELEMENTS / time_s, kind="measured", source=source)
-
-
-def _transcendental(dtype: PeakDType, source: Source) -> Rate:
-    """Return the mean rate of some functions in cache, in results per second."""
-    x = torch.rand(_IN_CACHE_ELEMENTS, dtype=TORCH_DTYPES[dtype])
-    out = torch.empty_like(x)
-    functions = (_aten.exp.out, _aten.tanh.out, _aten.erf.out, _aten.log.out)
-    times_s = [typical_s(lambda: function(x, out=out)) for function in functions]  # noqa: B023
-    return Rate(value=_IN_CACHE_ELEMENTS / geometric_mean(times_s), kind="measured", source=source)
-
-
-def _repeated_s(run: Callable[[], object]) -> float:
-    """Return the seconds of one call of what is too short to be timed alone."""
-
-    def many() -> None:
-        for _ in range(_OVERHEAD_CALLS):
-            run()
-
-    return typical_s(many) / _OVERHEAD_CALLS
-
-
-def _rate(points: Iterable[Point], source: Source) -> Rate:
-    """Return the curve through the geometric means of the points within each power of two."""
-    octaves: dict[int, list[Point]] = {}
-    for amount, rate in points:
-        octaves.setdefault(round(log2(amount)), []).append((amount, rate))
-    curve = tuple(
-        (round(geometric_mean([amount for amount, _ in each])), geometric_mean([rate for _, rate in each]))
-        for _, each in sorted(octaves.items())
-    )
-    return Rate(curve=curve, kind="measured", source=source)

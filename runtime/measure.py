@@ -20,6 +20,27 @@ def measure_time_s(step: Callable[[], Any], repeats: int = 3) -> float:
     return median(times)
 
 
+def measure_steady_time_s(step: Callable[[], Any], least_s: float = 3.0, least_repeats: int = 5) -> float:
+    """The median time of a step in seconds once steps take alike.
+
+    The first steps find their memory and their kernels; short steps are repeated for longer, since other
+    processes disturb them more. For one process only: how often a step is run depends on the clock.
+
+    Args:
+        step: What to time.
+        least_s: How long to repeat, after two steps that warm up.
+        least_repeats: How often to repeat, at least.
+    """
+    step()
+    step()
+    times = list[float]()
+    while len(times) < least_repeats or sum(times) < least_s:
+        start = perf_counter()
+        step()
+        times.append(perf_counter() - start)
+    return median(times)
+
+
 def measure_peak_bytes(step: Callable[[], Any], resident: Iterable[torch.Tensor]) -> int:
     """Peak bytes of tensor storage while a step runs, from the CPU allocator's own events.
 

@@ -1,4 +1,4 @@
-"""Timing one operation on the CPU as a training step runs it: with its results kept."""
+"""Timing one thing on the CPU, by itself."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,41 +7,45 @@ from time import perf_counter
 
 import torch
 
-from steelyard.hw.units import MIB
-
-WINDOW_BYTES = 128 * MIB
-"""How much of an operation's results is kept before all of it is freed. The allocator hands a buffer that was
-just freed straight back, still in cache; the activations of a step come from memory that was not touched for
-long, or is new."""
-_MIN_CALLS = 4
+_LEAST_CALLS = 4
+_HELD = 4
+"""Results that a program holds at a time, of each size."""
 
 
-def typical_s(run: Callable[[], object], *, kept_bytes: int = 0, budget_s: float = 0.12) -> float:
-    """Return the lowest decile of the seconds of single calls, since another process can only add to them.
+def typical_s(run: Callable[[], object], budget_s: float = 0.12) -> float:
+    """Return the median seconds of single calls; what they return is freed at once.
 
     Args:
-        run: What to time; what it returns is kept until `WINDOW_BYTES` are, then all of it is freed.
-        kept_bytes: Bytes that one call allocates and returns.
+        run: What to time, after one call that is not.
         budget_s: How long to repeat; at least four calls are timed.
     """
-    window = max(1, WINDOW_BYTES // kept_bytes) if kept_bytes else 1
     run()
     calls_s: list[float] = []
-    frees_s: list[float] = []
     end_s = perf_counter() + budget_s
-    while len(calls_s) < _MIN_CALLS or perf_counter() < end_s:
-        kept: list[object] = []
-        for _ in range(window):
-            start_s = perf_counter()
-            kept.append(run())
-            calls_s.append(perf_counter() - start_s)
-            if len(calls_s) >= _MIN_CALLS and perf_counter() >= end_s:
-                break
-        # Freeing is part of the cost: it is where the allocator returns pages.
-        count, start_s = len(kept), perf_counter()
-        kept.clear()
-        frees_s.append((perf_counter() - start_s) / count)
-    return quantiles(calls_s, n=10, method="inclusive")[0] + median(frees_s)
+    while len(calls_s) < _LEAST_CALLS or perf_counter() < end_s:
+        start_s = perf_counter()
+        result = run()
+        calls_s.append(perf_counter() - start_s)
+        del result
+    return median(calls_s)
+
+
+def held_s(run: Callable[[], object], budget_s: float = 0.12) -> float:
+    """Return the seconds of one call where four results are held, then freed, on and on: the allocator's too.
+
+    Where memory goes back to the operating system when it is freed, writing the next result faults on every
+    page; malloc does so with what is large, or at the end of a heap that grew by much.
+    """
+    groups_s: list[float] = []
+    end_s = perf_counter() + budget_s
+    while len(groups_s) < _LEAST_CALLS or perf_counter() < end_s:
+        held: list[object] = []
+        start_s = perf_counter()
+        held.extend(run() for _ in range(_HELD))
+        held.clear()
+        groups_s.append((perf_counter() - start_s) / _HELD)
+    # Where the operating system must find pages first, that comes once.
+    return quantiles(groups_s, n=4, method="inclusive")[0]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from steelyard.compiler.frontend.training_step import build_real, run_step
 from steelyard.passes.totals import read_totals
 from steelyard.runtime.comparison import Comparison
 from steelyard.runtime.execute import bind, compile_program, order_arguments
-from steelyard.runtime.measure import measure_peak_bytes, measure_time_s
+from steelyard.runtime.measure import measure_peak_bytes, measure_steady_time_s
 from steelyard.runtime.pipeline import Target, annotate_program
 
 
@@ -75,9 +75,16 @@ class Verification:
 
 
 def verify(
-    model: LoadedModel, options: CaptureOptions, device: str, tolerance: float = 0.25, repeats: int = 3
+    model: LoadedModel, options: CaptureOptions, device: str, tolerance: float = 0.25, least_s: float = 3.0
 ) -> Verification:
     """Weighs one step of a model, runs it with random weights on this machine, and compares.
+
+    Args:
+        model: What to weigh.
+        options: Of the step.
+        device: This machine, by name or file.
+        tolerance: Relative deviation that is accepted.
+        least_s: How long steps are timed, at least.
 
     Raises:
         SteelyardError: the model cannot be captured, the device is unknown, or the program cannot run.
@@ -98,7 +105,7 @@ def verify(
     def step() -> None:
         run_step(eager, eager_optimizer, options)
 
-    time_ms = measure_time_s(step, repeats) * 1e3
+    time_ms = measure_steady_time_s(step, least_s) * 1e3
     peak = measure_peak_bytes(step, bind(eager, eager_optimizer).values())
     time = predicted["latency"]
     return Verification(

@@ -47,7 +47,11 @@ def calibrate(
     else:
         from steelyard.runtime.calibrate import calibrate as measure
 
-        found = measure(tuple(threads) if threads else None, show_progress)
+        found = measure(
+            tuple(threads) if threads else None,
+            show_progress,
+            warn=lambda text: typer.echo(f"\nwarning: {text}", err=True),
+        )
     write_device(output, found)
     typer.echo(f"wrote {output}; use it with --device {output}", err=True)
 

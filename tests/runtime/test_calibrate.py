@@ -1,7 +1,5 @@
-"""Calibration inverts the roofline: what a probe took is what is predicted for it."""
+"""Calibration inverts the model: what probes took is what is predicted for them."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,23 +9,64 @@ from steelyard.hw.device import Device
 from steelyard.hw.device_file import write_device
 from steelyard.hw.registry import load_device
 from steelyard.hw.roofline import Roofline
-from steelyard.hw.work import ExecutionContext
-from steelyard.runtime.calibrate import calibrate
-from steelyard.runtime.microbench import threads_set_to, typical_s
-from steelyard.runtime.probes import Probe, attention, convolution, matmul, memory_probes, rate_probes
+from steelyard.hw.work import ExecutionContext, KernelWork
+from steelyard.runtime.calibrate import busy_machine, calibrate
+from steelyard.runtime.host_time import HostTime
+from steelyard.runtime.microbench import held_s, threads_set_to
+from steelyard.runtime.probe import Probe, work_of_probe
+from steelyard.runtime.probes import all_probes
+from steelyard.runtime.probes_convolutions import convolution
+from steelyard.runtime.probes_products import attention, matmul
+from steelyard.runtime.rounds import ROUNDS, Timing
+from steelyard.runtime.streams import Streams
 
-TIME_S = 1e-3
-RATES = {
-    ("contraction", "f32"): [matmul(64, 64, 64)],
-    ("attention", "f32"): [attention(1, 2, 64, 32)],
-    ("convolution", "f32"): [convolution(1, 8, 8, 14, 3)],
-}
-# The first of a kind is the smallest.
-MOVES = {probe.work.kind: probe for probe in reversed(list(memory_probes()))}
+HOST = HostTime(repeated_s=1e-6, kernel_s=4e-6, view_s=2e-6)
+FLOP_S, BYTE_S, OVERHEAD_S = 1e-11, 1e-10, 2e-5
+MOVE_BYTE_S = 3e-11
+
+aten = torch.ops.aten
 
 
-def _took(run: Callable[[], object], *, kept_bytes: int = 0, budget_s: float = 0.0) -> float:
-    return TIME_S
+def _library(work: KernelWork) -> bool:
+    return work.kind in ("contraction", "convolution", "depthwise_convolution", "attention")
+
+
+def _seconds(work: KernelWork) -> float:
+    """A CPU that keeps the law exactly."""
+    touched_bytes = work.bytes_read + work.bytes_written
+    if _library(work):
+        return HOST.repeated_s + OVERHEAD_S + work.contraction_flops * FLOP_S + touched_bytes * BYTE_S
+    return HOST.repeated_s + touched_bytes * MOVE_BYTE_S
+
+
+def _timed(probes: list[Probe], tell: object, *_: object) -> list[Timing]:
+    assert callable(tell)
+    for _ in range(ROUNDS):
+        tell()
+    return [Timing(_seconds(work_of_probe(probe)), 1.0) for probe in probes]
+
+
+@pytest.fixture(scope="module")
+def probes() -> list[Probe]:
+    """Those that are quick to run, and products and convolutions of enough sizes to tell the terms apart."""
+    products = [
+        matmul(m, k, n) for m, k, n in ((1, 512, 512), (64, 64, 64), (128, 128, 512), (256, 256, 256))
+    ]
+    products.append(matmul(64, 64, 64, dtype="bf16"))
+    images = [
+        convolution(1, 8 * scale, 16, 14 * scale, 3, groups=groups, backward=backward)
+        for scale in (1, 2)
+        for groups in (1, 8 * scale)
+        for backward in (False, True)
+        if groups == 1 or scale == 2
+    ]
+    heads = [
+        attention(1, 2, 32 * scale, 32, backward=backward) for scale in (1, 4) for backward in (False, True)
+    ]
+    moves = [
+        probe for probe in all_probes() if probe.op in (aten.tanh.default, aten.native_layer_norm.default)
+    ]
+    return [*products, *images, *heads, *moves]
 
 
 @pytest.fixture(scope="module")
@@ -37,28 +76,39 @@ def told() -> list[tuple[int, int]]:
 
 
 @pytest.fixture(scope="module")
-def device(told: list[tuple[int, int]]) -> Device:
-    """A device on which everything takes `TIME_S`, with one and with two threads."""
+def device(probes: list[Probe], told: list[tuple[int, int]]) -> Device:
+    """A device on which everything takes what the law says, with one and with two threads."""
+    points = ((1e4, 1e11), (1e8, 1e11))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("steelyard.runtime.calibrate.typical_s", _took)
-        patch.setattr("steelyard.runtime.calibrate.rate_probes", lambda: RATES)
-        patch.setattr("steelyard.runtime.calibrate.memory_probes", lambda: list(MOVES.values()))
+        patch.setattr("steelyard.runtime.calibrate.time_in_rounds", _timed)
+        patch.setattr("steelyard.runtime.calibrate.all_probes", lambda: probes)
+        patch.setattr("steelyard.runtime.calibrate.host_time", lambda: HOST)
+        patch.setattr("steelyard.runtime.calibrate.streams", lambda _: Streams(points, points))
+        patch.setattr("steelyard.runtime.calibrate.pointwise_flops_per_s", lambda _: 1e11)
+        patch.setattr("steelyard.runtime.calibrate.transcendental_flops_per_s", lambda _: 1e9)
         return calibrate((1, 2), lambda done, total, _: told.append((done, total)))
 
 
-@pytest.mark.parametrize("probe", MOVES.values(), ids=lambda probe: probe.work.kind)
-def test_the_roofline_gives_back_what_a_move_took(device: Device, probe: Probe) -> None:
-    latency = Roofline(device, ExecutionContext(threads=1)).latency(probe.work)
-    assert latency.value_s == pytest.approx(TIME_S, rel=1e-2)
-    assert latency.source == "interpolated"
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_model_gives_back_what_every_probe_took(
+    device: Device, probes: list[Probe], threads: int
+) -> None:
+    roofline = Roofline(device, ExecutionContext(threads=threads))
+    for probe in probes:
+        work = work_of_probe(probe)
+        predicted_s = roofline.latency(work).value_s - HOST.kernel_s + HOST.repeated_s
+        assert predicted_s == pytest.approx(_seconds(work), rel=0.1), probe.name
 
 
-@pytest.mark.parametrize("probe", [group[0] for group in RATES.values()], ids=lambda probe: probe.work.kind)
-def test_the_roofline_gives_back_what_arithmetic_took(device: Device, probe: Probe) -> None:
-    work = replace(probe.work, bytes_read=0, bytes_written=0, allocated_bytes=0)
-    latency = Roofline(device, ExecutionContext(threads=2)).latency(work)
-    assert latency.value_s == pytest.approx(TIME_S, rel=1e-3)
-    assert latency.limiter == "compute"
+def test_an_operation_without_a_probe_is_priced_by_its_kind(device: Device) -> None:
+    roofline = Roofline(device, ExecutionContext())
+    norm = KernelWork(kind="normalization", dtype="f32", bytes_read=10**6, bytes_written=10**6)
+    busy_s = roofline.latency(norm).value_s - HOST.kernel_s
+    assert busy_s == pytest.approx(2e6 * MOVE_BYTE_S, rel=0.05)
+    product = KernelWork(kind="contraction", dtype="f32", contraction_flops=10**8, bytes_read=10**6)
+    assert roofline.latency(product).value_s == pytest.approx(
+        HOST.kernel_s + OVERHEAD_S + 1e8 * FLOP_S + 1e6 * BYTE_S, rel=0.05
+    )
 
 
 def test_every_number_is_measured_and_survives_the_file(device: Device, tmp_path: Path) -> None:
@@ -71,25 +121,63 @@ def test_every_number_is_measured_and_survives_the_file(device: Device, tmp_path
 
 @pytest.mark.usefixtures("device")
 def test_progress_counts_to_the_end(told: list[tuple[int, int]]) -> None:
-    total = 2 * (1 + len(RATES) + len(MOVES))
+    total = 2 * (1 + ROUNDS)
     assert told == [(done, total) for done in range(total + 1)]
 
 
-def test_every_probe_runs_and_allocates_what_it_says() -> None:
-    small = [probe for group in rate_probes().values() for probe in group]
-    small += list(memory_probes())
-    small = [probe for probe in small if probe.work.bytes_read + probe.work.bytes_written < 2e6]
-    assert {"contraction", "attention", "softmax", "copy", "random"} <= {probe.work.kind for probe in small}
-    for probe in small:
-        result = probe.prepare()()
-        tensors = result if isinstance(result, tuple) else (result,)
-        made_bytes = sum(each.nbytes for each in tensors if isinstance(each, torch.Tensor))
-        expected_bytes = probe.work.allocated_bytes
-        if expected_bytes:  # statistics and the like come on top
-            assert expected_bytes <= made_bytes <= 1.05 * expected_bytes + 8192, probe.name
+def test_a_probe_has_the_work_of_a_program() -> None:
+    product = work_of_probe(matmul(4, 8, 16, transposed="b"))
+    assert product == KernelWork(
+        kind="contraction",
+        dtype="f32",
+        contraction_flops=2 * 4 * 8 * 16,
+        bytes_read=4 * (4 * 8 + 8 * 16),
+        bytes_written=4 * 4 * 16,
+        allocated_bytes=4 * 4 * 16,
+        op="aten.mm",
+    )
+    thin = work_of_probe(convolution(1, 8, 8, 14, 3, groups=8))
+    assert (thin.kind, thin.contraction_flops) == ("depthwise_convolution", 2 * 9 * 8 * 14**2)
 
 
-def test_results_are_kept_while_timing() -> None:
+def test_a_batch_norm_that_takes_statistics_is_apart() -> None:
+    vectors = [torch.ones(4) for _ in range(4)]
+    names = set[str]()
+    for training in (False, True):
+        operands = (torch.rand(1, 4, 3, 3), *vectors, training, 0.1, 1e-5)
+        names.add(work_of_probe(Probe("", aten.native_batch_norm.default, lambda: operands)).op)  # noqa: B023
+    assert names == {"aten.native_batch_norm", "aten.native_batch_norm training"}
+
+
+def test_a_probe_without_a_rule_is_an_error() -> None:
+    probe = Probe("a norm", aten.renorm.default, lambda: (torch.ones(1, 1), 2, 0, 1.0))
+    with pytest.raises(ValueError, match="the work of a norm is not known"):
+        work_of_probe(probe)
+
+
+def test_probes_are_named_once_and_cover_every_kind() -> None:
+    names = [probe.name for probe in all_probes()]
+    assert len(set(names)) == len(names)
+    assert len(names) > 150
+
+
+@pytest.mark.parametrize(
+    ("others", "spread", "said"),
+    [
+        (0.02, 1.1, None),
+        (None, 1.1, None),
+        (0.83, 1.1, "other processes kept 0.83 CPUs busy, where 0.1 is the most"),
+        (None, 2.0, "times varied by a factor of 2.00, where 1.3 is the most"),
+    ],
+)
+def test_a_busy_machine_is_told_with_both_numbers(
+    others: float | None, spread: float, said: str | None
+) -> None:
+    complaint = busy_machine(others, spread)
+    assert complaint is None if said is None else complaint and complaint.startswith(said)
+
+
+def test_four_results_are_held_while_timing() -> None:
     alive, most = 0, 0
 
     class Result:
@@ -102,8 +190,8 @@ def test_results_are_kept_while_timing() -> None:
             nonlocal alive
             alive -= 1
 
-    typical_s(Result, kept_bytes=64 * 2**20, budget_s=0.0)
-    assert (alive, most) == (0, 2)
+    held_s(Result, budget_s=0.0)
+    assert (alive, most) == (0, 4)
 
 
 def test_threads_are_restored_after_an_error() -> None:

@@ -29,7 +29,7 @@ IMAGE_MODELS = {
 @pytest.mark.parametrize("name", TEXT_MODELS)
 def test_text_models_run_bit_equal_in_the_memory_predicted(name: str, train: bool):
     options = CaptureOptions(train=train, batch=2, sequence=16)
-    found = verify(load_spec(TEXT_MODELS[name], options), options, "cpu", repeats=1)
+    found = verify(load_spec(TEXT_MODELS[name], options), options, "cpu", least_s=0.0)
     assert found.different == ()
     assert found.num_unknown == 0
     assert found.peak_memory_bytes.ratio == pytest.approx(1, abs=0.01)
@@ -39,7 +39,7 @@ def test_text_models_run_bit_equal_in_the_memory_predicted(name: str, train: boo
 @pytest.mark.parametrize("name", IMAGE_MODELS)
 def test_image_models_run_bit_equal(name: str, train: bool):
     options = CaptureOptions(train=train, batch=2, image_size=32 if name == "resnet" else None)
-    found = verify(load_spec(IMAGE_MODELS[name], options), options, "cpu", repeats=1)
+    found = verify(load_spec(IMAGE_MODELS[name], options), options, "cpu", least_s=0.0)
     assert found.different == ()
     assert found.num_unknown == 0
     assert found.peak_memory_bytes.ratio < 1.05  # scratch per thread is not modelled

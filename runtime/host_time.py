@@ -1,0 +1,70 @@
+"""How long the host takes for one operation of a model, besides its kernel."""
+
+# pyright: standard
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import cycle
+from statistics import geometric_mean, median
+from time import perf_counter
+
+import torch
+
+_TINY = (8, 8)
+_CALLS = 100
+_LAYER = (128, 768, 3072)
+_WEIGHTS = 8
+"""Weights of so many layers do not stay in the caches."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostTime:
+    """Seconds of the host for one operation.
+
+    Attributes:
+        repeated_s: Of an operation that ran just before.
+        kernel_s: Of a module with one kernel, in a model.
+        view_s: Of a view, in a model.
+    """
+
+    repeated_s: float
+    kernel_s: float
+    view_s: float
+
+
+def host_time() -> HostTime:
+    """Measure it with operands so small that nothing else shows.
+
+    In a model, what the host needs is in the caches of the core after a kernel that streams, and is not after
+    a product; the mean of both stands for the model.
+    """
+    tiny = torch.rand(_TINY)
+    module = torch.nn.ReLU()
+    before = tuple(_kernels_before())
+
+    def in_model_s(run: Callable[[], object]) -> float:
+        return geometric_mean([_median_s(run, each) for each in before])
+
+    return HostTime(
+        repeated_s=_median_s(lambda: torch.relu(tiny), lambda: None),
+        kernel_s=in_model_s(lambda: module(tiny)),
+        view_s=in_model_s(lambda: tiny.view(64)),
+    )
+
+
+def _kernels_before() -> Iterator[Callable[[], object]]:
+    rows, width, wide = _LAYER
+    x, activation = torch.rand(rows, width), torch.rand(rows, wide)
+    weights = cycle([torch.rand(wide, width).t() for _ in range(_WEIGHTS)])
+    yield lambda: torch.mm(x, next(weights))
+    yield lambda: activation.mul_(1.0)
+
+
+def _median_s(run: Callable[[], object], before: Callable[[], object]) -> float:
+    times_s: list[float] = []
+    for _ in range(_CALLS):
+        before()
+        start_s = perf_counter()
+        run()
+        times_s.append(perf_counter() - start_s)
+    return median(times_s)

@@ -1,0 +1,127 @@
+"""From the times of probes to the rates that a device file holds."""
+
+# pyright: standard
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import log2
+from statistics import geometric_mean
+
+from steelyard.hw.device import PeakDType, RateKind, Sustained
+from steelyard.hw.quantity import Point, Quantity, Rate, Source
+from steelyard.hw.roofline import Roofline
+from steelyard.hw.work import KernelWork, WorkKind
+from steelyard.runtime.cost_law import CostLaw, fit_law
+
+LIBRARY_KINDS: tuple[RateKind, ...] = (
+    "contraction",
+    "convolution",
+    "depthwise_convolution",
+    "attention",
+)
+"""Kinds of kernels that bring their operands into form, then do arithmetic, whatever the operation."""
+_LEAST_BUSY = 0.1
+"""The part of a measured time that is always taken to be work, however the overheads came out."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTime:
+    """What a probe does, and the seconds that it took, those of the host taken off."""
+
+    work: KernelWork
+    busy_s: float
+
+
+def busy_time(work: KernelWork, time_s: float, others_s: float) -> KernelTime:
+    """Take off what is no part of the kernel."""
+    return KernelTime(work, max(time_s - others_s, _LEAST_BUSY * time_s))
+
+
+def with_library_kernels(base: Sustained, times: Sequence[KernelTime], source: Source) -> Sustained:
+    """Add the rates of products, convolutions and attention.
+
+    Types other than f32 are taken to share its overheads, and to move bytes at its rates.
+    """
+    rates: dict[RateKind, Mapping[PeakDType, Rate]] = dict(base.flops_per_s)
+    overheads: dict[str, Quantity] = {}
+    operands: dict[str, Rate] = {}
+    for kind in LIBRARY_KINDS:
+        of_kind = [each for each in times if each.work.kind == kind]
+        in_f32 = [each for each in of_kind if each.work.dtype == "f32"]
+        works, seconds = [each.work for each in in_f32], [each.busy_s for each in in_f32]
+        law = fit_law([_group(work) for work in works], works, seconds)
+        for group, each in law.operands.items():
+            overheads[group] = Quantity(value=each.overhead_s, kind="measured", source=source)
+            operands[group] = Rate(curve=each.curve, kind="measured", source=source, note=_error(law))
+        flops_per_s: dict[PeakDType, float] = {"f32": law.flops_per_s}
+        for dtype in ("f64", "bf16"):
+            others = [each for each in of_kind if each.work.dtype == dtype]
+            if others:
+                flops_per_s[dtype] = geometric_mean(
+                    _flops_per_s(each, overheads[kind].value, operands[kind]) for each in others
+                )
+        rates[kind] = {
+            dtype: Rate(value=value, kind="measured", source=source) for dtype, value in flops_per_s.items()
+        }
+    return replace(
+        base,
+        flops_per_s=rates,
+        operand_bandwidth_bytes_per_s=operands,
+        kernel_overhead_s=overheads,
+    )
+
+
+def op_rates(times: Iterable[KernelTime], source: Source) -> dict[str, Rate]:
+    """Return the bytes per second of every operation that is no library kernel, over the bytes it touches."""
+    points: dict[str, list[Point]] = {}
+    for each in times:
+        if each.work.kind in LIBRARY_KINDS:
+            continue
+        touched_bytes = each.work.bytes_read + each.work.bytes_written
+        points.setdefault(each.work.op, []).append((touched_bytes, touched_bytes / each.busy_s))
+    return {op: curve_of(found, source) for op, found in points.items()}
+
+
+def kind_efficiencies(times: Iterable[KernelTime], bare: Roofline, source: Source) -> dict[WorkKind, Rate]:
+    """Return the part of the streaming rate that kernels of a kind reach, for operations without a probe.
+
+    Pointwise arithmetic has rates of its own.
+    """
+    points: dict[WorkKind, list[Point]] = {}
+    for each in times:
+        if each.work.kind in LIBRARY_KINDS or each.work.kind == "pointwise":
+            continue
+        efficiency = bare.latency(each.work).value_s / each.busy_s
+        touched_bytes = each.work.bytes_read + each.work.bytes_written
+        points.setdefault(each.work.kind, []).append((touched_bytes, efficiency))
+    return {kind: curve_of(found, source) for kind, found in points.items()}
+
+
+def curve_of(points: Iterable[Point], source: Source) -> Rate:
+    """Return the curve through the geometric means of the points within each power of two."""
+    octaves: dict[int, list[Point]] = {}
+    for amount, rate in points:
+        octaves.setdefault(round(log2(amount)), []).append((amount, rate))
+    curve = tuple(
+        (round(geometric_mean([amount for amount, _ in each])), geometric_mean([rate for _, rate in each]))
+        for _, each in sorted(octaves.items())
+    )
+    return Rate(curve=curve, kind="measured", source=source)
+
+
+def _group(work: KernelWork) -> str:
+    """Return what kernels share overhead and operands with: those of their kind.
+
+    The gradients of a convolution are apart, since one operation then runs a kernel for each.
+    """
+    return work.op if work.op == "aten.convolution_backward" else work.kind
+
+
+def _flops_per_s(time: KernelTime, overhead_s: float, operands: Rate) -> float:
+    touched_bytes = time.work.bytes_read + time.work.bytes_written
+    others_s = overhead_s + touched_bytes / operands.at(touched_bytes)
+    return time.work.contraction_flops / busy_time(time.work, time.busy_s, others_s).busy_s
+
+
+def _error(law: CostLaw) -> str:
+    return f"the law is {law.error:.0%} off on average where it was fitted"

@@ -1,0 +1,69 @@
+"""How fast a CPU streams, writes fresh memory, and does arithmetic in cache: what all kernels share."""
+
+# pyright: standard
+
+from dataclasses import dataclass
+from statistics import geometric_mean
+
+import torch
+
+from steelyard.hw.device import PeakDType
+from steelyard.hw.quantity import Point
+from steelyard.runtime.microbench import held_s, typical_s
+from steelyard.runtime.probe import TORCH_DTYPES
+
+_aten = torch.ops.aten
+_ELEMENTS = tuple(4**power for power in range(6, 14))
+_MOST_HELD_BYTES = 2**26
+"""Beyond that a page fault costs the same, and more memory would be asked for than a small machine has."""
+_IN_CACHE_ELEMENTS = 2**17
+_HARDSWISH_FLOPS = 5
+_LEAST_BUSY = 0.1
+"""The part of a measured time that is always taken to be work, however the overheads came out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Bytes per second over the bytes that a kernel touches, and over those that it allocates."""
+
+    touched: tuple[Point, ...]
+    allocated: tuple[Point, ...]
+
+
+def streams(dispatch_s: float) -> Streams:
+    """Measure a sum of two vectors into a third, and into a new one.
+
+    Args:
+        dispatch_s: Host time of one operation, which is taken off.
+    """
+    touched: list[Point] = []
+    allocated: list[Point] = []
+    for elements in _ELEMENTS:
+        left, right, out = (torch.ones(elements) for _ in range(3))
+        result_bytes = 4 * elements
+        warm_s = typical_s(lambda: _aten.add.out(left, right, out=out))  # noqa: B023
+        warm_s = max(warm_s - dispatch_s, _LEAST_BUSY * warm_s)
+        touched.append((3 * result_bytes, 3 * result_bytes / warm_s))
+        if result_bytes > _MOST_HELD_BYTES:
+            continue
+        cold_s = held_s(lambda: _aten.add.Tensor(left, right))  # noqa: B023
+        # The result takes a third of the traffic, and what is new is never faster than what is not.
+        result_s = max(cold_s - dispatch_s - warm_s * 2 / 3, warm_s / 3)
+        allocated.append((result_bytes, result_bytes / result_s))
+    return Streams(tuple(touched), tuple(allocated))
+
+
+def pointwise_flops_per_s(dtype: PeakDType) -> float:
+    """Measure hardswish in cache: an addition, two comparisons, a product, a division."""
+    x = torch.rand(_IN_CACHE_ELEMENTS, dtype=TORCH_DTYPES[dtype])
+    out = torch.empty_like(x)
+    return _HARDSWISH_FLOPS * _IN_CACHE_ELEMENTS / typical_s(lambda: _aten.hardswish.out(x, out=out))
+
+
+def transcendental_flops_per_s(dtype: PeakDType) -> float:
+    """Measure the mean rate of some functions in cache, in results per second."""
+    x = torch.rand(_IN_CACHE_ELEMENTS, dtype=TORCH_DTYPES[dtype])
+    out = torch.empty_like(x)
+    functions = (_aten.exp.out, _aten.tanh.out, _aten.erf.out, _aten.log.out)
+    times_s = [typical_s(lambda: function(x, out=out)) for function in functions]  # noqa: B023
+    return _IN_CACHE_ELEMENTS / geometric_mean(times_s)

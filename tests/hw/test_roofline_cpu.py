@@ -1,0 +1,84 @@
+"""Hand arithmetic of a calibrated CPU: packing, rates of single operations, page faults."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from steelyard.hw.device import Device, Sustained
+from steelyard.hw.quantity import Quantity, Rate, Source
+from steelyard.hw.roofline import roofline_latency
+from steelyard.hw.work import ExecutionContext, KernelWork
+
+SOURCE = Source(title="a test", date=date(2026, 1, 1))
+GRAPH = ExecutionContext(mode="graph")
+
+
+def measured(value: float) -> Quantity:
+    return Quantity(value=value, kind="measured", source=SOURCE)
+
+
+def rate(value: float) -> Rate:
+    return Rate(value=value, kind="measured", source=SOURCE)
+
+
+CPU = Device(
+    name="toy-cpu",
+    title="A toy",
+    vendor="generic",
+    kind="cpu",
+    architecture="one",
+    memory_kind="ddr",
+    compute_units=measured(2),
+    memory_capacity_bytes=measured(2**30),
+    sustained=(
+        Sustained(
+            flops_per_s={"convolution": {"f32": rate(2e11)}, "transcendental": {"f32": rate(1e9)}},
+            memory_bandwidth_bytes_per_s=rate(40e9),
+            allocation_bandwidth_bytes_per_s=rate(2e9),
+            memory_efficiency={"softmax": rate(0.5)},
+            operand_bandwidth_bytes_per_s={
+                "convolution": rate(20e9),
+                "aten.convolution_backward": rate(10e9),
+            },
+            kernel_overhead_s={"convolution": measured(1e-4), "aten.convolution_backward": measured(2e-4)},
+            op_bandwidth_bytes_per_s={
+                "aten.tanh": Rate(curve=((1e5, 4e9), (1e7, 8e9)), kind="measured", source=SOURCE)
+            },
+        ),
+    ),
+)
+COPY = KernelWork(kind="copy", dtype="f32", bytes_read=10**8, bytes_written=10**8)
+
+
+def test_packing_comes_on_top_of_arithmetic():
+    work = KernelWork(
+        kind="convolution", dtype="f32", contraction_flops=10**9, pointwise_flops=10**9, bytes_read=10**8
+    )
+    forward = roofline_latency(CPU, work, GRAPH)
+    assert forward.value_s == pytest.approx(1e-4 + 1e9 / 2e11 + 1e8 / 20e9)
+    assert forward.source == "fitted"
+    backward = roofline_latency(CPU, replace(work, op="aten.convolution_backward"), GRAPH)
+    assert backward.value_s == pytest.approx(2e-4 + 1e9 / 2e11 + 1e8 / 10e9)
+
+
+def test_an_operation_with_a_rate_of_its_own_needs_no_other():
+    tanh = KernelWork(
+        kind="pointwise", dtype="f32", transcendental_flops=10**9, bytes_read=10**7, op="aten.tanh"
+    )
+    latency = roofline_latency(CPU, tanh, GRAPH)
+    assert latency.value_s == pytest.approx(1e7 / 8e9)
+    assert latency.source == "interpolated"
+    in_half = roofline_latency(CPU, replace(tanh, dtype="bf16"), GRAPH)
+    assert in_half.value_s == pytest.approx(1e9 / 1e9)
+
+
+def test_page_faults_cost_the_same_whatever_kernel_meets_them():
+    fresh = replace(COPY, allocated_bytes=10**8)
+    faults = [
+        roofline_latency(CPU, replace(fresh, kind=kind), GRAPH).value_s
+        - roofline_latency(CPU, replace(COPY, kind=kind), GRAPH).value_s
+        for kind in ("copy", "softmax")
+    ]
+    assert faults[0] == pytest.approx(1e8 / 2e9 - 1e8 / 40e9)
+    assert faults[1] == pytest.approx(faults[0])
