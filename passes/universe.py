@@ -42,6 +42,12 @@ def _fuse() -> type[ModulePass]:
     return FusePass
 
 
+def _retarget() -> type[ModulePass]:
+    from steelyard.passes.retarget import RetargetPass
+
+    return RetargetPass
+
+
 def _shard() -> type[ModulePass]:
     from steelyard.passes.shard import ShardPass
 
@@ -55,6 +61,7 @@ PASSES = {
     "fuse": _fuse,
     "outline": _outline,
     "inline": _inline,
+    "retarget": _retarget,
     "shard": _shard,
 }
 """The passes by name; nothing is imported until one is called."""

@@ -16,6 +16,7 @@ from steelyard.hw.registry import load_device
 from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate_latency import AnnotateLatencyPass
 from steelyard.passes.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.retarget import RetargetPass
 from steelyard.passes.totals import read_totals
 
 if TYPE_CHECKING:
@@ -106,12 +107,13 @@ def verify_spec(spec: str, choices: dict[str, Any], device: str, tolerance: floa
 
 
 def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) -> None:
-    """Set `cost.work`, `cost.latency` and `cost.memory` on every op of a program.
+    """Set `cost.work`, `cost.latency` and `cost.memory` on every op of a program, with the device's kernels.
 
     Raises:
         SteelyardError: The device is not known or lacks a rate; with `strict`, an op's work is not known.
     """
     context = make_context()
+    RetargetPass(device=target.device).apply(context, module)
     AnnotateCostPass(strict=strict).apply(context, module)
     AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32).apply(context, module)
     AnnotateMemoryPass(device=target.device, threads=target.threads).apply(context, module)

@@ -26,6 +26,9 @@ TORCH_DTYPES = {
     "i32": torch.int32,
     "i16": torch.int16,
     "i8": torch.int8,
+    "ui64": torch.uint64,
+    "ui32": torch.uint32,
+    "ui16": torch.uint16,
     "ui8": torch.uint8,
     "i1": torch.bool,
 }

@@ -21,6 +21,9 @@ from steelyard.compiler.dialects.schema import Parameter, Schema, UnsupportedSch
 TensorArgument: TypeAlias = "SSAValue | list[SSAValue | None] | None"
 Argument: TypeAlias = "TensorArgument | Literal"
 
+_MAY_BE_UNDEFINED = ("attn_bias",)
+"""Tensors that kernels take undefined, although torch's schemas do not say so."""
+
 LAYOUT = "operand_layout"
 """Property that places the operands where a schema has optional or listed tensors.
 
@@ -109,7 +112,8 @@ class TorchOp(Operation):
             raise VerifyException(f"{self.name} takes {expected} operands, {len(self.operands)} are given")
         given = self.arguments().keys()
         for parameter in schema.parameters:
-            if parameter.kind == "Tensor" and parameter.default is None and parameter.name not in given:
+            is_needed = parameter.kind == "Tensor" and parameter.default is None
+            if is_needed and parameter.name not in (*given, *_MAY_BE_UNDEFINED):
                 raise VerifyException(f"{self.name} needs its argument {parameter.name}")
         for value in (*self.operands, *self.results):
             if not isinstance(value.type, TensorType | NoneType):

@@ -113,19 +113,19 @@ def _make_config(
     attention = options.attention or overrides.get("attn_implementation")
     if attention is not None:
         config._attn_implementation = attention
-    for part in (config, *_parts(config).values()):
-        _settle(part, options)
+    for prefix, part in (("", config), *((f"{name}.", part) for name, part in _parts(config).items())):
+        _settle(part, options, {key.removeprefix(prefix) for key in overrides if key.startswith(prefix)})
     return config
 
 
-def _settle(config: PretrainedConfig, options: CaptureOptions) -> None:
-    """Turn off what makes a step depend on chance or on the steps before it."""
+def _settle(config: PretrainedConfig, options: CaptureOptions, asked: set[str]) -> None:
+    """Turn off what makes a step depend on chance or on the steps before it, unless it was asked for."""
     if hasattr(config, "use_cache"):
         config.use_cache = False
     if options.dropout:
         return
     for key, value in vars(config).items():
-        if key.endswith(_DROPOUT_WORDS) and isinstance(value, float):
+        if key.endswith(_DROPOUT_WORDS) and isinstance(value, float) and key not in asked:
             setattr(config, key, 0.0)
 
 

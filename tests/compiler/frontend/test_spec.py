@@ -127,6 +127,14 @@ def test_dropout_on_request(model_file):
     assert any("dropout" in str(n.target) or "bernoulli" in str(n.target) for n in program.graph.nodes)
 
 
+def test_dropout_of_a_configuration_stays_only_where_it_is_asked_for():
+    options = CaptureOptions(train=True, sequence=8)
+    spec = "hf:gpt2?n_layer=1&n_embd=32&n_head=2&vocab_size=64"
+    for text, masks in ((spec, 0), (f"{spec}&embd_pdrop=0.1", 1)):
+        program = capture(load_spec(text, options), options)
+        assert sum("bernoulli" in str(node.target) for node in program.graph.nodes) == masks
+
+
 def test_data_dependent_branch_names_its_line(model_file):
     with pytest.raises(CaptureError, match="depends on the value") as error:
         capture(load_spec(f"{model_file}:branch", OPTIONS), OPTIONS)
