@@ -37,7 +37,7 @@ class HuggingFaceModel:
     def build(self, *, fake: bool, seed: int = 0) -> BuiltModel:
         """Build the model and random inputs; see `LoadedModel`."""
         torch.manual_seed(seed)
-        cls = self.task.classes[type(self.config)]
+        cls = self.task.model_class(self.config)
         with _quiet(), _without_memory() if fake else nullcontext():
             module = cls._from_config(self.config, dtype=parse_dtype(self.options.dtype))
             module.tie_weights()

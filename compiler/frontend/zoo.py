@@ -20,7 +20,7 @@ class Task:
     """A kind of model: the classes that do it, and its inputs for a configuration.
 
     Attributes:
-        classes: From configuration class to model class.
+        classes: From configuration class to model class, or to several.
         inputs: Makes the keyword arguments of the model; random, of the active fake mode if there is one.
         config: What its configurations get unless the SPEC says otherwise.
     """
@@ -28,6 +28,11 @@ class Task:
     classes: Any
     inputs: Callable[[PretrainedConfig, CaptureOptions], Inputs]
     config: tuple[tuple[str, Any], ...] = ()
+
+    def model_class(self, config: PretrainedConfig) -> Any:
+        """Return the class that does it for a configuration, the plainest of several."""
+        found = self.classes[type(config)]
+        return found[0] if isinstance(found, tuple) else found
 
 
 def find_task(config: PretrainedConfig) -> Task | None:

@@ -111,6 +111,13 @@ def test_resnet_50_is_the_imagenet_classifier():
     assert sum(sizes) == 25_557_032
 
 
+def test_of_several_classes_that_do_a_task_the_first_is_taken():
+    options = CaptureOptions()
+    spec = "hf:deit?num_hidden_layers=1&hidden_size=32&num_attention_heads=2&intermediate_size=64"
+    built = load_spec(spec, options).build(fake=False)
+    assert type(built.module).__name__ == "DeiTForImageClassification"
+
+
 def test_function_in_a_file(model_file):
     options = CaptureOptions(train=True)
     program = capture(load_spec(f"{model_file}:make", options), options)
