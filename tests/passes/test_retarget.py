@@ -82,7 +82,7 @@ def test_the_mask_of_dropout_takes_a_byte_an_element():
     assert [op.arguments()["p"] for op in forward] == [0.25] * 5
     assert [op.arguments()["scale"] for op in backward] == [1 / 0.75] * 5
     before, after = (totals_of(each)["memory"]["peak_bytes"] for each in (parse_program(program), module))
-    # At the peak, in the activation of the second layer, four masks of 32 x 16 x 64 numbers are alive, and the
-    # sums of two attentions, for 32 instead of 16 rows of 32 x 2 heads, each with two numbers of random state.
+    # At the peak, in the activation of the second layer, four masks of 32 x 16 x 64 numbers are alive, and
+    # the sums of two attentions, for 32 instead of 16 rows of 32 x 2 heads, and their two random states.
     masks, sums, random = 4 * 32 * 16 * 64 * (4 - 1), 2 * 32 * 2 * (32 - 16) * 4, 2 * 2 * 8
     assert before - after == masks - sums - random
