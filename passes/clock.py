@@ -23,7 +23,16 @@ from steelyard.passes.kernel_query import KernelQuery, kernel_queries
 from steelyard.passes.measured_clock import MeasuredClock
 
 # Devices have no rates of their own for complex and unsigned numbers.
-_ARITHMETIC = {"c32": "f16", "c64": "f32", "c128": "f64", "ui8": "i8", "ui16": "i16", "ui32": "i32", "ui64": "i64", "none": "f32"}
+_ARITHMETIC = {
+    "c32": "f16",
+    "c64": "f32",
+    "c128": "f64",
+    "ui8": "i8",
+    "ui16": "i16",
+    "ui32": "i32",
+    "ui64": "i64",
+    "none": "f32",
+}
 
 
 class Clock:
