@@ -7,6 +7,7 @@ from typing import Literal, cast
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.fitted import Fit, require_fits_of_kinds
 from steelyard.hw.kernels.kinds import KernelKind
+from steelyard.hw.learned import Learned, LearnedKind, require_features_of_kinds
 from steelyard.hw.quantity import Quantity, Rate
 from steelyard.hw.work import DType, ExecutionMode, WorkKind
 
@@ -95,10 +96,11 @@ class Device:
         price_usd_per_h: What renting one costs.
         sustained: What it reaches in practice, at most once per number of threads.
         fitted: What kernel models were fitted to on it, by kind, type and context.
+        learned: What regressors were learned from kernels that were measured on it, by kind and type.
 
     Raises:
-        ValueError: Two entries of `sustained` are for the same number of threads, or a fit is of another kind
-            than its place says.
+        ValueError: Two entries of `sustained` are for the same number of threads, or a fit or a
+            regressor is of another kind than its place says.
     """
 
     name: str
@@ -127,11 +129,15 @@ class Device:
     fitted: Mapping[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]] = field(
         default_factory=dict[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]]
     )
+    learned: Mapping[LearnedKind, Mapping[DType, Learned]] = field(
+        default_factory=dict[LearnedKind, Mapping[DType, Learned]]
+    )
 
     def __post_init__(self) -> None:
         if len({entry.threads for entry in self.sustained}) < len(self.sustained):
             raise ValueError("sustained: every entry must be for another number of threads")
         require_fits_of_kinds(self.fitted)
+        require_features_of_kinds(self.learned)
 
     def __hash__(self) -> int:
         # Cheap, since latencies are asked for by device tens of thousands of times; equality is exact.

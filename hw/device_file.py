@@ -12,8 +12,11 @@ from typing import cast
 from steelyard.hw.device import Device, Sustained
 from steelyard.hw.fitted import Fit, Residual
 from steelyard.hw.kernels.spread import Spread
+from steelyard.hw.learned import Accuracy, Learned, Regressor
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.units import GIB, MIB
+
+_Part = Fit | Residual | Spread | Learned | Regressor | Accuracy
 
 
 def write_device(path: str | Path, device: Device) -> None:
@@ -42,14 +45,14 @@ def dump_device(device: Device) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _items(node: Device | Sustained | Fit | Residual | Spread) -> Mapping[str, object]:
+def _items(node: Device | Sustained | _Part) -> Mapping[str, object]:
     return {each.name: getattr(node, each.name) for each in fields(node)}
 
 
 def _fit_sources(device: Device) -> list[Source]:
-    return [
-        fit.source for types in device.fitted.values() for fits in types.values() for fit in fits.values()
-    ]
+    fits = [fit for types in device.fitted.values() for modes in types.values() for fit in modes.values()]
+    learned = [found for types in device.learned.values() for found in types.values()]
+    return [each.source for each in (*fits, *learned)]
 
 
 def _table(header: str, items: Mapping[str, object], names: Mapping[Source, str]) -> list[str]:
@@ -69,7 +72,7 @@ def _table(header: str, items: Mapping[str, object], names: Mapping[Source, str]
             # A table that only holds tables needs no line of its own.
             own = ["", f"[{path}]"] if table and table[0] else []
             inner += own + table
-        elif isinstance(value, Fit | Residual | Spread):
+        elif isinstance(value, _Part):
             inner += ["", f"[{path}]", *_table(path, _items(value), names)]
         elif isinstance(value, tuple) and key == "sustained":
             for entry in cast("tuple[Sustained, ...]", value):

@@ -12,6 +12,7 @@ from steelyard.hw.device import Device, Sustained
 from steelyard.hw.errors import DeviceError, UsageError, did_you_mean
 from steelyard.hw.fitted import Fit, Residual
 from steelyard.hw.kernels.spread import Spread
+from steelyard.hw.learned import Accuracy, Learned, Regressor
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.units import parse_bytes
 
@@ -112,6 +113,8 @@ def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
         kinds = (Sustained,)
     elif loc[1] == "fitted":
         kinds = (Fit, Residual, Spread)
+    elif loc[1] == "learned":
+        kinds = (Learned, Regressor, Accuracy, Spread)
     else:
         kinds = (Quantity, Rate)
     return sorted({each.name for kind in kinds for each in fields(kind)})

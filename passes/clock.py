@@ -15,6 +15,7 @@ from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.op_call import CallFacts, CallReader, to_call
 from steelyard.hw.device import Device
 from steelyard.hw.errors import IRError
+from steelyard.hw.kernels.learned import learned_prices
 from steelyard.hw.kernels.op_clock import OpClock, in_turn
 from steelyard.hw.roofline import Roofline
 from steelyard.hw.work import DType, ExecutionContext, KernelWork, Latency, Limiter, WorkKind
@@ -39,7 +40,7 @@ class Clock:
     """Times kernels by their work; what it found for one it knows for all that are like it.
 
     Products, convolutions, attention, softmax and layer norm of a GPU have models of their own; all else is
-    priced as a stream of bytes. Other devices have the roofline.
+    priced as a stream of bytes. Other devices have what was learned on them, else the roofline.
 
     Args:
         device: The device.
@@ -51,6 +52,7 @@ class Clock:
     def __init__(
         self, device: Device, context: ExecutionContext, ranks: int | None = None, *, measured: bool = True
     ) -> None:
+        self._device, self._context = device, context
         self._roofline = Roofline(device, context)
         self._models = OpClock(device, context, measured=measured) if OpClock.knows(device) else None
         self._profile = MeasuredClock.of(device, context) if measured else None
@@ -59,6 +61,7 @@ class Clock:
         self._by_work: dict[tuple[WorkCounts, int, str], LatencyAttr] = {}
         self._by_call: dict[int, tuple[CallFacts, LatencyAttr]] = {}
         self._by_query: dict[tuple[KernelQuery, str], Latency] = {}
+        self._by_learned: dict[tuple[KernelQuery, str], Latency | None] = {}
 
     def time(self, kernel: TorchOp | FusedOp) -> LatencyAttr | None:
         """The latency of a kernel, None where its work is unknown.
@@ -106,6 +109,9 @@ class Clock:
 
     def _time_call(self, op: TorchOp, facts: CallFacts, work: WorkCounts) -> LatencyAttr:
         if self._models is None or facts.work is None:
+            learned = self._learned(op, facts, work_dtype(work)) if self._device.learned else None
+            if learned:
+                return _attribute(learned)
             return self.time_work(work, facts.allocated_bytes, to_call(op).variant)
         dtype = work_dtype(work)
         queries = kernel_queries(to_call(op), facts.work)
@@ -113,6 +119,19 @@ class Clock:
             return self.time_work(work, facts.allocated_bytes)
         parts = [self._time_query(self._models, query, dtype) for query in queries]
         return _attribute(in_turn(parts))
+
+    def _learned(self, op: TorchOp, facts: CallFacts, dtype: DType) -> Latency | None:
+        parts: list[Latency] = []
+        for query in kernel_queries(to_call(op), facts.work) if facts.work else ():
+            key = query, dtype
+            if key not in self._by_learned:
+                found = learned_prices(self._device, self._context, query.rows(dtype))
+                self._by_learned[key] = found[1].only if found and not query.backward else None
+            part = self._by_learned[key]
+            if part is None:
+                return None
+            parts.append(part)
+        return in_turn(parts) if parts else None
 
     def _time_query(self, models: OpClock, query: KernelQuery, dtype: DType) -> Latency:
         key = query, dtype

@@ -1,7 +1,6 @@
 """What the local profile knows of the ops of a program."""
 
 from functools import partial
-from typing import cast
 
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.op_call import CallFacts, CallReader, to_call
@@ -11,7 +10,7 @@ from steelyard.hw.kernels.measured import measured_prices
 from steelyard.hw.kernels.op_clock import OpClock, in_turn
 from steelyard.hw.kernels.profiled import Profile, local_profile
 from steelyard.hw.kernels.roofline_rows import roofline_prices
-from steelyard.hw.work import DType, ExecutionContext, Latency, LatencySource, Limiter
+from steelyard.hw.work import DType, ExecutionContext, Latency, Limiter
 from steelyard.passes.kernel_query import KernelQuery, kernel_queries
 
 
@@ -71,9 +70,4 @@ class MeasuredClock:
 
     def _price(self, query: KernelQuery, dtype: DType) -> Latency | None:
         found = measured_prices(self._device, self._context, query.rows(dtype), self._modelled)
-        if found is None:
-            return None
-        _, prices = found
-        value_s, low_s, high_s = (float(each[0]) for each in (prices.value_s, prices.low_s, prices.high_s))
-        limiter, source = str(prices.limiter[0]), str(prices.source[0])
-        return Latency(value_s, low_s, high_s, cast(Limiter, limiter), cast(LatencySource, source))
+        return found[1].only if found else None

@@ -1,22 +1,18 @@
 """Predictions and scores as tables for people, as JSON, or as CSV."""
 
-import csv
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from io import StringIO
 from math import isfinite, isnan
 from typing import Any, Literal
 
 from steelyard.runtime.predict import Prediction
 from steelyard.runtime.score import Score
+from steelyard.runtime.tables import format_aligned, format_csv
 
 Style = Literal["table", "json", "csv"]
 ADDED = ("predicted_ms", "low_ms", "high_ms", "source", "limiter")
 """The columns that a prediction adds; a table that has them already gets new ones in their place."""
-
-_NUMBER = re.compile(r"[-+]?[0-9]|-?$")
 
 
 def format_prediction(prediction: Prediction, style: Style) -> str:
@@ -25,8 +21,8 @@ def format_prediction(prediction: Prediction, style: Style) -> str:
     if style == "json":
         return json.dumps([_typed(dict(zip(header, record, strict=True))) for record in records], indent=1)
     if style == "csv":
-        return _csv(header, records)
-    return _aligned(header, records)
+        return format_csv(header, records)
+    return format_aligned(header, records)
 
 
 def format_scores(scores: Sequence[Score], style: Style) -> str:
@@ -38,10 +34,12 @@ def format_scores(scores: Sequence[Score], style: Style) -> str:
         ]
         return json.dumps({"scores": known}, indent=1)
     if style == "csv":
-        return _csv([each.name for each in fields(Score)], [list(asdict(row).values()) for row in scores])
+        return format_csv(
+            [each.name for each in fields(Score)], [list(asdict(row).values()) for row in scores]
+        )
     header = ("kind", "device", "rows", "MAPE", "median", "<=10%", "bias", "tau", "in 90%")
     roofline = ("roofline:", "MAPE", "median", "<=10%", "bias", "tau")
-    return _aligned((*header, *roofline), [_cells(row) for row in scores])
+    return format_aligned((*header, *roofline), [_cells(row) for row in scores])
 
 
 def _cells(row: Score) -> list[str]:
@@ -92,24 +90,3 @@ def _number(text: str) -> str | int | float:
             continue
         return number if isfinite(number) else text  # JSON has no infinity
     return text
-
-
-def _csv(header: Sequence[str], records: Sequence[Sequence[object]]) -> str:
-    stream = StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(records)
-    return stream.getvalue().rstrip("\n")
-
-
-def _aligned(header: Sequence[str], records: Sequence[Sequence[str]]) -> str:
-    lines = [header, *records]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    words = [not all(_NUMBER.match(cell) for cell in column) for column in zip(*records, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if word else cell.rjust(width)
-            for cell, width, word in zip(line, widths, words, strict=True)
-        ).rstrip()
-        for line in lines
-    )

@@ -1,7 +1,7 @@
 """The ladder of latencies: the first rung that knows a kernel on a device prices it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from steelyard.hw.device import Device
 from steelyard.hw.kernels.analytic import analytic_prices
 from steelyard.hw.kernels.interpolated import fitted_prices
+from steelyard.hw.kernels.learned import learned_prices
 from steelyard.hw.kernels.measured import measured_prices, take
 from steelyard.hw.kernels.prices import Prices
 from steelyard.hw.kernels.query import Queries
@@ -19,7 +20,7 @@ from steelyard.hw.work import ExecutionContext
 Rung = Callable[[Device, ExecutionContext, Queries], Prices | None]
 """Prices kernels, or returns None where it knows nothing of them."""
 
-# What was measured on this very device and shape comes before all of these.
+# What was measured on this very device and shape, and what was learned there, come before all of these.
 RUNGS: tuple[Rung, ...] = (fitted_prices, analytic_prices)
 
 
@@ -50,12 +51,13 @@ class Ladder:
         if not self.measured:
             return self._modelled(queries)
         known = measured_prices(self.device, self.context, queries, self._modelled)
-        if known is None:
-            return self._modelled(queries)
-        rows, prices = known
-        return prices if rows.all() else _merged(rows, prices, self._modelled(take(queries, ~rows)))
+        return _completed(known, queries, self._modelled)
 
     def _modelled(self, queries: Queries) -> Prices:
+        known = learned_prices(self.device, self.context, queries)
+        return _completed(known, queries, self._by_rungs)
+
+    def _by_rungs(self, queries: Queries) -> Prices:
         for rung in RUNGS:
             prices = rung(self.device, self.context, queries)
             if prices is not None:
@@ -66,8 +68,14 @@ class Ladder:
         return {*self.device.matrix_peak_flops_per_s, *self.device.vector_peak_flops_per_s}
 
 
-def _merged(rows: NDArray[np.bool_], known: Prices, others: Prices) -> Prices:
-    """Return the prices of all rows from those of some and those of the rest."""
+def _completed(
+    known: tuple[NDArray[np.bool_], Prices] | None, queries: Queries, rest: Callable[[Queries], Prices]
+) -> Prices:
+    """Return the prices of all rows: those of some that are known, and what prices the rest."""
+    if known is None:
+        return rest(queries)
+    rows, prices = known
+    if rows.all():
+        return prices
     order = np.argsort(np.concatenate([np.flatnonzero(rows), np.flatnonzero(~rows)]))
-    parts = ((getattr(known, each.name), getattr(others, each.name)) for each in fields(Prices))
-    return Prices(*(np.concatenate(part)[order] for part in parts))
+    return Prices.joined([prices, rest(take(queries, ~rows))], order)

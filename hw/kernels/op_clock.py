@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from steelyard.hw.kernels.overhead import dispatch_s
 from steelyard.hw.kernels.prices import Prices
 from steelyard.hw.kernels.query import KernelKind, Queries
 from steelyard.hw.kernels.streaming import streaming_estimate
-from steelyard.hw.work import DType, ExecutionContext, KernelWork, Latency, LatencySource, Limiter
+from steelyard.hw.work import DType, ExecutionContext, KernelWork, Latency
 
 
 class OpClock:
@@ -85,12 +84,11 @@ class OpClock:
         return _with_spread(estimate, query.kind, query.dtype)
 
     def _with_host(self, prices: Prices) -> Latency:
-        value_s, low_s, high_s = (float(each[0]) for each in (prices.value_s, prices.low_s, prices.high_s))
-        limiter = cast(Limiter, str(prices.limiter[0]))
-        source = cast(LatencySource, str(prices.source[0]))
-        if value_s >= self._dispatch_s:
-            return Latency(value_s, low_s, high_s, limiter, source)
-        return Latency(self._dispatch_s, low_s, max(high_s, self._dispatch_s), "host", source)
+        alone = prices.only
+        if alone.value_s >= self._dispatch_s:
+            return alone
+        high_s = max(alone.high_s, self._dispatch_s)
+        return Latency(self._dispatch_s, alone.low_s, high_s, "host", alone.source)
 
 
 def in_turn(parts: Sequence[Latency]) -> Latency:

@@ -1,7 +1,6 @@
 """Prices of a whole table: its rows in groups, each on its own ladder."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from functools import cache
 from typing import TypeVar
 
@@ -35,11 +34,7 @@ def price_table(rows: Rows, requests: Sequence[Request]) -> Prices:
         rows, requests, lambda device, request: Ladder(device, _context(request)).price(request.queries)
     )
     order = np.argsort(np.concatenate([request.rows for request in requests]))
-    columns = {
-        each.name: np.concatenate([getattr(part, each.name) for part in parts])[order]
-        for each in fields(Prices)
-    }
-    return Prices(**columns)
+    return Prices.joined(parts, order)
 
 
 def peak_roofline_table(rows: Rows, requests: Sequence[Request]) -> Floats:

@@ -1,11 +1,14 @@
 """What the ladder answers: a time, an interval and where they are from, for each of many kernels."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.hw.kernels.query import Floats
+from steelyard.hw.work import Latency, LatencySource, Limiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,19 @@ class Prices:
     high_s: Floats
     limiter: NDArray[np.str_]
     source: NDArray[np.str_]
+
+    @property
+    def only(self) -> Latency:
+        """The first row by itself."""
+        value_s, low_s, high_s = (float(each[0]) for each in (self.value_s, self.low_s, self.high_s))
+        limiter, source = cast(Limiter, str(self.limiter[0])), cast(LatencySource, str(self.source[0]))
+        return Latency(value_s, low_s, high_s, limiter, source)
+
+    @staticmethod
+    def joined(parts: "Sequence[Prices]", order: NDArray[np.int64]) -> "Prices":
+        """Return the prices of several parts one after the other, then brought into an order."""
+        columns = ([getattr(part, each.name) for part in parts] for each in fields(Prices))
+        return Prices(*(np.concatenate(column)[order] for column in columns))
 
     def __len__(self) -> int:
         return len(self.value_s)

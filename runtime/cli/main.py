@@ -15,6 +15,7 @@ from steelyard.runtime.cli.calibrate import calibrate
 from steelyard.runtime.cli.check import check
 from steelyard.runtime.cli.devices import devices
 from steelyard.runtime.cli.fits import fits, max_batch
+from steelyard.runtime.cli.learn import learn
 from steelyard.runtime.cli.predict import predict
 from steelyard.runtime.cli.profile import profile
 from steelyard.runtime.cli.run import run
@@ -31,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (annotate, check, verify, fits, max_batch, predict, profile, transfer, calibrate, run):
+for verb in (annotate, check, verify, fits, max_batch, predict, profile, transfer, calibrate, learn, run):
     app.command()(verb)
 app.add_typer(devices, name="devices")
 

@@ -1,0 +1,48 @@
+"""`steelyard learn`: regressors of kernels, from measurements on this machine, into a device file."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from typer import Option
+
+from steelyard.runtime.cli.progress import show_progress
+
+
+def learn(
+    output: Annotated[Path, Option("-o", help="The device file to write; may be that of --device.")],
+    device: Annotated[str, Option(help="This machine's CPU: cpu, or the file of `calibrate`.")] = "cpu",
+    kinds: Annotated[
+        list[str] | None, Option("--kind", help="Only this kind of kernel; repeatable; all by default.")
+    ] = None,
+    budget: Annotated[float, Option(min=1.0, help="Seconds to measure for.")] = 170.0,
+    style: Annotated[
+        Literal["table", "json", "csv"], Option("--format", help="Of what goes to stdout.")
+    ] = "table",
+) -> None:
+    """Learn how long kernels take on this machine's CPU, and print how good that is on others.
+
+    steelyard learn --device local-cpu.toml -o local-cpu.toml
+    """
+    from steelyard.hw.device_file import write_device
+    from steelyard.hw.errors import UsageError
+    from steelyard.hw.registry import load_device
+    from steelyard.runtime.learn.fit import require_scikit_learn
+    from steelyard.runtime.learn.format import format_learned
+    from steelyard.runtime.learn.groups import GROUPS, group_named
+    from steelyard.runtime.learn.machine import learn_here
+
+    if not output.absolute().parent.is_dir():  # before minutes are spent
+        raise UsageError(what=f"the folder of {output} does not exist", where="-o")
+    require_scikit_learn()
+    groups = [group_named(name) for name in dict.fromkeys(kinds or GROUPS)]
+    learned = {}
+    for group, known, found in learn_here(load_device(device), groups, budget, show_progress, _warn):
+        write_device(output, known)
+        learned[group.name] = found
+    typer.echo(f"\nwrote {output}; use it with --device {output}", err=True)
+    typer.echo(format_learned(learned, style))
+
+
+def _warn(text: str) -> None:
+    typer.echo(f"\nwarning: {text}", err=True)

@@ -1,0 +1,1 @@
+"""Which pairs of ops an executor runs as one kernel, found by timing them (nn-Meter, MobiSys'21)."""

@@ -1,0 +1,76 @@
+"""Drawing kernels near those of models."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from steelyard.hw.errors import UsageError
+from steelyard.runtime.learn.groups import Config, Group
+
+SCALE = (0.4, 1.2)
+"""How far a size is from that of a model, or of a kernel that was predicted badly: nn-Meter's range."""
+
+_BATCHES = (1, 1, 2, 4)
+_ATTEMPTS = 1000
+
+
+@dataclass(slots=True)
+class Sampler:
+    """Draws kernels of a group that it has not drawn before.
+
+    Attributes:
+        group: Whose.
+        shapes: Kernels of models.
+        random: What it draws with.
+        drawn: All that it has drawn.
+    """
+
+    group: Group
+    shapes: Sequence[Config]
+    random: Random
+    drawn: set[Config] = field(default_factory=set[Config])
+
+    def from_models(self) -> Config:
+        """Draw a kernel of a model, every other time with other sizes.
+
+        Raises:
+            UsageError: There are none left.
+        """
+
+        def draw() -> Config:
+            shape = self.random.choice(self.shapes)
+            return shape if self.random.random() < 0.5 else self._other_sizes(shape)
+
+        return self._new(draw)
+
+    def near(self, config: Config) -> Config:
+        """Draw a kernel like this one with other sizes.
+
+        Raises:
+            UsageError: There are none left.
+        """
+        return self._new(lambda: self._other_sizes(config))
+
+    def _new(self, draw: Callable[[], Config]) -> Config:
+        for _ in range(_ATTEMPTS):
+            config = draw()
+            if config not in self.drawn and self.group.is_possible(config):
+                self.drawn.add(config)
+                return config
+        raise UsageError(
+            what=f"there are too few different kernels of {self.group.name} near those of models",
+            why=f"{len(self.drawn)} were found",
+            fix="take a smaller --budget, or more kinds",
+        )
+
+    def _other_sizes(self, config: Config) -> Config:
+        sizes = dict(zip(self.group.sizes, config, strict=True))
+        for names in self.group.scaled:
+            scale = self.random.uniform(*SCALE)
+            # One rounding for all that belong together keeps them equal, or in proportion.
+            smallest = min(sizes[name] for name in names)
+            scaled = max(1, round(smallest * scale))
+            for name in names:
+                sizes[name] = sizes[name] // smallest * scaled
+        sizes[self.group.batch] *= self.random.choice(_BATCHES)
+        return tuple(sizes.values())
