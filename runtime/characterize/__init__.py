@@ -1,1 +1,1 @@
-"""How time grows with one dim of a kernel: the staircase (Tang et al., MLSys'21)."""
+"""How time grows with one size of a kernel: the staircase (Tang et al., MLSys 2021)."""

@@ -7,13 +7,21 @@ from pathlib import Path
 from steelyard.hw.errors import UsageError
 from steelyard.runtime.characterize.sweep import Behaviour
 
+FORMATS = (".png", ".svg", ".pdf")
 
-def require_matplotlib() -> None:
-    """Do nothing.
+
+def require_plot(path: Path) -> None:
+    """Do nothing where a plot can be written.
 
     Raises:
-        UsageError: matplotlib is not installed.
+        UsageError: matplotlib is not installed, or the file is of another type.
     """
+    if path.suffix not in FORMATS:
+        raise UsageError(
+            what=f"no plot can be written as {path.suffix or 'a file without an ending'}",
+            where="--plot",
+            fix=f"end the name in {', '.join(FORMATS)}",
+        )
     try:
         import matplotlib as _  # noqa: F401
     except ImportError as error:
@@ -25,25 +33,22 @@ def require_matplotlib() -> None:
         ) from error
 
 
-def plot_behaviour(behaviour: Behaviour, path: Path) -> None:
-    """Write times over sizes to a file, with a line at each step.
-
-    Raises:
-        UsageError: matplotlib does not know the file's type.
-    """
+def plot_behaviour(behaviour: Behaviour, where: str, path: Path) -> None:
+    """Write times over sizes to a file, with a line where each step ends."""
     from matplotlib.figure import Figure
 
     sweep = behaviour.sweep
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(sweep.sizes, [1e6 * time_s for time_s in behaviour.times_s], ".-", linewidth=0.8)
-    if behaviour.staircase:
-        width = behaviour.staircase.width
-        for size in range(width, sweep.sizes[-1] + 1, width):
+    axes.plot(sweep.sizes, [1e6 * time_s for time_s in behaviour.times_s], ".-", linewidth=0.8, markersize=4)
+    steps = behaviour.staircase
+    if steps:
+        for size in range(steps.width, sweep.sizes[-1] + 1, steps.width):
             axes.axvline(size, color="0.85", linewidth=0.8, zorder=0)
-    fixed = ", ".join(f"{name}={size}" for name, size in sweep.config.items())
-    axes.set(xlabel=sweep.dim, ylabel="time in us", title=f"{sweep.kind.name} ({fixed})", ylim=(0, None))
-    try:
-        figure.savefig(path)
-    except ValueError as error:
-        raise UsageError(what=f"cannot write {path}", where="--plot", why=str(error)) from error
+        axes.set_title(
+            f"steps of {steps.width}; sizes between cost {steps.penalty:+.1%} on average", fontsize="medium"
+        )
+    fixed = " ".join(f"{name}={size}" for name, size in sweep.others.items() if name != "pad")
+    figure.suptitle(f"{sweep.group.name} on {where}\n{fixed}", fontsize="medium")
+    axes.set(xlabel=" = ".join(sweep.dims), ylabel="time in us", ylim=(0, None))
+    figure.savefig(path)

@@ -1,46 +1,43 @@
-"""Kernels that differ in one dim, timed, and the steps in their times."""
+"""Kernels that differ in one size, and the steps in how long they take."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from random import Random
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from steelyard.runtime.kernel_predictor.kinds import Config, KernelKind, kernel_kind
+from steelyard.hw.errors import UsageError, did_you_mean
+from steelyard.runtime.characterize.staircase import Staircase, find_staircase
+from steelyard.runtime.learn.groups import GROUPS, Config, Group
 
-from steelyard.hw.errors import UsageError
-from steelyard.runtime.characterize.staircase import (
-    Penalty,
-    Staircase,
-    find_staircase,
-    off_multiple_penalty,
-)
-
-ROUNDS = 3
-"""How often each kernel is timed, in another order each time; the shortest time counts."""
-
-Measure = Callable[[KernelKind, Config], float]
-Progress = Callable[[int, int, str], None]
+Swept = Literal["channels", "kernel", "batch"]
+SweptKind = Literal["conv2d", "depthwise_conv2d", "gemm"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Kernels that differ in one dim.
+    """Kernels that differ in one size.
 
     Attributes:
-        kind: Their kind.
-        dim: The dim that differs.
-        sizes: Its values.
-        config: The other dims; the one that differs is left out.
+        group: Their kind.
+        dims: The dims that take the size.
+        sizes: Its values, ascending.
+        others: The other dims.
     """
 
-    kind: KernelKind
-    dim: str
+    group: Group
+    dims: tuple[str, ...]
     sizes: tuple[int, ...]
-    config: Mapping[str, int]
+    others: Mapping[str, int]
 
-    def at(self, size: int) -> Config:
-        """Return the kernel of this size."""
-        return tuple(size if name == self.dim else self.config[name] for name in self.kind.dims)
+    @property
+    def configs(self) -> list[Config]:
+        """The kernel of each size. A window is padded by half of it, so that the result is as large."""
+        found: list[Config] = []
+        for size in self.sizes:
+            dims = {**self.others, **dict.fromkeys(self.dims, size)}
+            if self.group.kind == "conv2d":
+                dims["pad"] = dims["r"] // 2
+            found.append(tuple(dims[name] for name in self.group.sizes))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,93 +45,88 @@ class Behaviour:
     """How time grows in a sweep.
 
     Attributes:
-        sweep: What was timed.
+        sweep: What was swept.
         times_s: Seconds of each size.
         staircase: The steps, None where time grows smoothly.
-        penalty: What sizes between the steps cost, None without steps.
     """
 
     sweep: Sweep
     times_s: tuple[float, ...]
     staircase: Staircase | None
-    penalty: Penalty | None
-
-    def to_json(self, machine: Mapping[str, str | int]) -> dict[str, Any]:
-        """Return the report, with what the times depend on."""
-        sweep = self.sweep
-        points = zip(sweep.sizes, self.times_s, strict=True)
-        return {
-            "kind": sweep.kind.name,
-            "machine": dict(machine),
-            "swept": sweep.dim,
-            "fixed": dict(sweep.config),
-            "staircase": asdict(self.staircase) if self.staircase else None,
-            "off_multiple_penalty": asdict(self.penalty) if self.penalty else None,
-            "points": [{sweep.dim: size, "time_us": round(1e6 * time_s, 3)} for size, time_s in points],
-        }
 
     def __str__(self) -> str:
-        if self.staircase is None or self.penalty is None:
-            return f"time grows smoothly with {self.sweep.dim}"
+        steps, name = self.staircase, self.sweep.dims[0]
+        if steps is None:
+            return f"no steps are seen in how time grows with {name}"
         return (
-            f"time grows in steps of {self.staircase.width} {self.sweep.dim} "
-            f"(they explain {self.staircase.explained:.0%} of the deviation from a smooth curve); other sizes "
-            f"cost {self.penalty.mean:+.1%} in the mean, {self.penalty.worst:+.1%} at {self.penalty.worst_size}"
+            f"time grows in steps of {steps.width} {name}, {steps.explained:.0%} of what a smooth curve misses; "
+            f"sizes between cost {steps.penalty:+.1%} on average, "
+            f"{steps.worst_penalty:+.1%} at {steps.worst_size}"
         )
 
 
-def find_sweep(kind: str, swept: str) -> Sweep:
-    """Return the sweep of a kind, "conv2d" or "gemm", by "channels", "kernel" or "batch".
+def find_sweep(kind: SweptKind, swept: Swept, others: Mapping[str, int], largest: int | None) -> Sweep:
+    """Return the sweep of a kind.
+
+    Args:
+        kind: What is swept.
+        swept: Which size of it.
+        others: Dims to take in place of the usual ones.
+        largest: Where the sweep ends, in place of the usual end.
 
     Raises:
-        UsageError: A product of matrices has no kernel size.
+        UsageError: A product of matrices has no kernel size, or a dim is swept or none of the kind.
     """
-    if (kind, swept) in _SWEEPS:
-        return _SWEEPS[kind, swept]
-    raise UsageError(
-        what=f"{kind} cannot be swept by {swept}",
-        where="--sweep",
-        why="a product of matrices has no kernel size",
-        fix="sweep it by channels or batch, or take --kind conv2d",
-    )
+    if (kind, swept) not in _SWEEPS:
+        raise UsageError(
+            what=f"{kind} cannot be swept by {swept}",
+            where="--sweep",
+            why="a product of matrices has no window",
+            fix="sweep it by channels or batch, or take --kind conv2d",
+        )
+    sweep = _SWEEPS[kind, swept]
+    for name in others:
+        if name not in sweep.others:
+            raise UsageError(
+                what=f"{name} cannot be set in a sweep of {' = '.join(sweep.dims)}",
+                where="--at",
+                fix=did_you_mean(name, sweep.others),
+            )
+    sizes = sweep.sizes
+    if largest is not None:
+        sizes = tuple(range(1, largest + 1, sizes[1] - sizes[0]))
+    return replace(sweep, others={**sweep.others, **others}, sizes=sizes)
 
 
-def characterize(
-    sweep: Sweep, measure: Measure, progress: Progress = lambda done, total, label: None
-) -> Behaviour:
-    """Time the kernels of a sweep and find the steps in their times."""
-    times_s = _shortest_s(sweep, measure, progress)
-    staircase = find_staircase(sweep.sizes, times_s)
-    penalty = off_multiple_penalty(sweep.sizes, times_s, staircase.width) if staircase else None
-    return Behaviour(sweep, tuple(times_s), staircase, penalty)
+def characterize(sweep: Sweep, time: Callable[[Sequence[Config]], Sequence[float]]) -> Behaviour:
+    """Find the steps in the times of a sweep.
+
+    Args:
+        sweep: The kernels.
+        time: Returns the seconds of each.
+    """
+    times_s = tuple(time(sweep.configs))
+    return Behaviour(sweep, times_s, find_staircase(sweep.sizes, times_s))
 
 
-def _shortest_s(sweep: Sweep, measure: Measure, progress: Progress) -> Sequence[float]:
-    found: dict[int, float] = {}
-    order, done = list(sweep.sizes), 0
-    for _ in range(ROUNDS):
-        Random(done).shuffle(order)
-        for size in order:
-            progress(done, ROUNDS * len(order), f"{sweep.dim}={size}")
-            time_s = measure(sweep.kind, sweep.at(size))
-            found[size] = min(time_s, found.get(size, time_s))
-            done += 1
-    progress(done, done, "done")
-    return [found[size] for size in sweep.sizes]
+_CONV2D, _DEPTHWISE, _GEMM = GROUPS["conv2d"], GROUPS["depthwise_conv2d"], GROUPS["gemm"]
+_LAYER = {"n": 1, "c": 64, "h": 28, "w": 28, "o": 64, "r": 3, "s": 3, "stride": 1, "groups": 1}
+_CHANNELWISE = {**_LAYER, "groups": 64}
+_PRODUCT = {"b": 1, "m": 128, "n": 256, "k": 256}
 
 
-_CONV2D, _LINEAR = kernel_kind("conv2d"), kernel_kind("linear")
-# A residual block's convolution, and a transformer's product at a width where one vector more can be seen.
-_SWEEPS = {
-    ("conv2d", "channels"): Sweep(
-        _CONV2D, "o", tuple(range(1, 145)), {"n": 1, "c": 64, "h": 28, "r": 3, "stride": 1}
-    ),
-    ("conv2d", "kernel"): Sweep(
-        _CONV2D, "r", tuple(range(1, 14)), {"n": 1, "c": 64, "h": 28, "o": 64, "stride": 1}
-    ),
-    ("conv2d", "batch"): Sweep(
-        _CONV2D, "n", tuple(range(1, 33)), {"c": 64, "h": 14, "o": 64, "r": 3, "stride": 1}
-    ),
-    ("gemm", "channels"): Sweep(_LINEAR, "n", tuple(range(1, 257)), {"m": 128, "k": 256}),
-    ("gemm", "batch"): Sweep(_LINEAR, "m", tuple(range(1, 129)), {"k": 256, "n": 256}),
+def _sweep(group: Group, dims: tuple[str, ...], sizes: range, others: Mapping[str, int]) -> Sweep:
+    return Sweep(group, dims, tuple(sizes), {k: size for k, size in others.items() if k not in dims})
+
+
+_SWEEPS: Mapping[tuple[SweptKind, Swept], Sweep] = {
+    ("conv2d", "channels"): _sweep(_CONV2D, ("o",), range(1, 145), _LAYER),
+    ("conv2d", "kernel"): _sweep(_CONV2D, ("r", "s"), range(1, 14, 2), _LAYER),
+    ("conv2d", "batch"): _sweep(_CONV2D, ("n",), range(1, 33), _LAYER),
+    ("depthwise_conv2d", "channels"): _sweep(_DEPTHWISE, ("c", "o", "groups"), range(2, 146), _CHANNELWISE),
+    ("depthwise_conv2d", "kernel"): _sweep(_DEPTHWISE, ("r", "s"), range(1, 14, 2), _CHANNELWISE),
+    ("depthwise_conv2d", "batch"): _sweep(_DEPTHWISE, ("n",), range(1, 33), _CHANNELWISE),
+    ("gemm", "channels"): _sweep(_GEMM, ("n",), range(1, 257), _PRODUCT),
+    ("gemm", "batch"): _sweep(_GEMM, ("m",), range(1, 129), _PRODUCT),
 }
+"""A 3x3 convolution of a residual network, and a product of a small transformer."""

@@ -1,6 +1,5 @@
-"""`steelyard characterize`: how time grows with one dim of a kernel."""
+"""`steelyard characterize`: how time grows with one size of a kernel."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,37 +10,58 @@ from steelyard.runtime.cli.progress import show_progress
 
 
 def characterize(
-    kind: Annotated[Literal["conv2d", "gemm"], Option(help="The kernel.")] = "conv2d",
+    kind: Annotated[Literal["conv2d", "depthwise_conv2d", "gemm"], Option(help="The kernel.")] = "conv2d",
     sweep: Annotated[Literal["channels", "kernel", "batch"], Option(help="What of it varies.")] = "channels",
-    output: Annotated[
-        Path | None, Option("-o", help="The report to write, as JSON; stdout by default.")
+    at: Annotated[
+        list[str] | None, Option(help="Another dim, as in n=32; repeatable; a small layer by default.")
     ] = None,
-    plot: Annotated[Path | None, Option(help="A plot to write, as .png, .svg or .pdf.")] = None,
+    largest: Annotated[int | None, Option(min=4, help="The size with which the sweep ends.")] = None,
+    device: Annotated[
+        str | None, Option(help="Predict it for this device; this machine's CPU is measured by default.")
+    ] = None,
+    budget: Annotated[float, Option(min=1.0, help="Seconds to measure for.")] = 60.0,
+    plot: Annotated[Path | None, Option(help="Write a plot to this .png, .svg or .pdf.")] = None,
+    style: Annotated[
+        Literal["table", "json", "csv"], Option("--format", help="Of what goes to stdout.")
+    ] = "table",
 ) -> None:
-    """Time a kernel on this machine's CPU over a range of sizes, and find the steps in its time.
+    """Time a kernel over a range of sizes, and find the steps in its time.
 
-    steelyard characterize --kind conv2d --sweep channels -o report.json --plot plot.png
+    steelyard characterize --kind conv2d --sweep channels --plot steps.png
     """
-    from steelyard.runtime.kernel_predictor.measure import measure_kernel_s
-    from steelyard.runtime.machine import this_machine
-
     from steelyard.hw.errors import UsageError
-    from steelyard.runtime.characterize.plot import plot_behaviour, require_matplotlib
+    from steelyard.hw.registry import load_device
+    from steelyard.runtime.characterize.format import format_behaviour
+    from steelyard.runtime.characterize.plot import plot_behaviour, require_plot
     from steelyard.runtime.characterize.sweep import characterize, find_sweep
+    from steelyard.runtime.characterize.times import measured_s, predicted_s
+    from steelyard.runtime.host_cpu import cpu_model
 
-    for option, path in (("-o", output), ("--plot", plot)):
-        if path is not None and not path.absolute().parent.is_dir():  # before a minute is spent
-            raise UsageError(what=f"the folder of {path} does not exist", where=option)
     if plot is not None:
-        require_matplotlib()
-    behaviour = characterize(find_sweep(kind, sweep), measure_kernel_s, show_progress)
-    typer.echo(str(behaviour), err=True)
-    text = json.dumps(behaviour.to_json(this_machine()), indent=1)
-    if output is None:
-        typer.echo(text)
+        if not plot.absolute().parent.is_dir():  # before a minute is spent
+            raise UsageError(what=f"the folder of {plot} does not exist", where="--plot")
+        require_plot(plot)
+    found = find_sweep(kind, sweep, _sizes(at or ()), largest)
+    if device is None:
+        where = cpu_model()
+        behaviour = characterize(found, lambda them: measured_s(found.group, them, budget, show_progress))
     else:
-        output.write_text(text + "\n", encoding="utf-8")
-        typer.echo(f"wrote {output}", err=True)
+        hardware = load_device(device)
+        where = hardware.name
+        behaviour = characterize(found, lambda them: predicted_s(hardware, found.group, them))
     if plot is not None:
-        plot_behaviour(behaviour, plot)
+        plot_behaviour(behaviour, where, plot)
         typer.echo(f"wrote {plot}", err=True)
+    typer.echo(format_behaviour(behaviour, where, style))
+
+
+def _sizes(given: list[str] | tuple[str, ...]) -> dict[str, int]:
+    from steelyard.hw.errors import UsageError
+
+    sizes: dict[str, int] = {}
+    for text in given:
+        name, _, size = text.partition("=")
+        if not size.isdecimal() or int(size) < 1:
+            raise UsageError(what=f"{text!r} is no size of a dim", where="--at", fix="write it as in n=32")
+        sizes[name] = int(size)
+    return sizes

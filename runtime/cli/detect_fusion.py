@@ -10,36 +10,39 @@ from steelyard.runtime.cli.progress import show_progress
 
 
 def detect_fusion(
-    output: Annotated[Path | None, Option("-o", help="The rules to write; stdout by default.")] = None,
+    output: Annotated[Path | None, Option("-o", help="The rules file to write, as TOML.")] = None,
     executor: Annotated[Literal["eager", "inductor"], Option(help="What runs the ops.")] = "inductor",
-    kinds: Annotated[
-        list[str] | None, Option("--kind", help="Only pairs of these kinds; repeatable; all by default.")
+    ops: Annotated[
+        list[str] | None, Option("--op", help="Only pairs of such ops; repeatable; all by default.")
     ] = None,
+    budget: Annotated[float, Option(min=1.0, help="Seconds to take.")] = 170.0,
+    style: Annotated[
+        Literal["table", "json", "csv"], Option("--format", help="Of what goes to stdout.")
+    ] = "table",
 ) -> None:
-    """Time pairs of ops on this machine's CPU and write down which of them run as one kernel.
+    """Time pairs of ops on this machine's CPU, and say which of them run as one kernel.
 
-    steelyard detect-fusion --kind conv2d --kind relu -o rules.toml
+    steelyard detect-fusion --op aten.relu --op aten.add.Tensor -o rules.toml
     """
-    from steelyard.runtime.machine import this_machine
-
+    from steelyard.compiler.text import write_atomically
     from steelyard.hw.errors import UsageError
-    from steelyard.runtime.detect_fusion.executors import PairTimer
+    from steelyard.runtime.detect_fusion.format import format_verdicts
     from steelyard.runtime.detect_fusion.kinds import all_pairs
-    from steelyard.runtime.detect_fusion.rules import detect_fusion
+    from steelyard.runtime.detect_fusion.machine import detect_here, this_machine
     from steelyard.runtime.detect_fusion.rules_file import format_rules
 
-    if output is not None and not output.absolute().parent.is_dir():  # before minutes are spent
+    if output and not output.absolute().parent.is_dir():  # before minutes are spent
         raise UsageError(what=f"the folder of {output} does not exist", where="-o")
-    rules = detect_fusion(list(all_pairs(kinds or ())), PairTimer(executor), show_progress)
-    text = format_rules(rules, executor, this_machine())
-    fused = [rule for rule in rules if rule.fuses]
-    typer.echo(f"{len(fused)} of {len(rules)} pairs run as one kernel", err=True)
-    if unstable := sum(not rule.stable for rule in rules):
-        typer.echo(
-            f"warning: {unstable} could not be decided; is the CPU busy with something else?", err=True
-        )
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    output.write_text(text, encoding="utf-8")
-    typer.echo(f"wrote {output}", err=True)
+    verdicts = detect_here(all_pairs(ops or ()), executor, budget, show_progress, _warn)
+    measured = this_machine(executor)
+    if output:
+        write_atomically(output, format_rules(verdicts, measured))
+        typer.echo(f"wrote {output}", err=True)
+    fused = sum(each.fused is True for each in verdicts)
+    open_ = sum(each.fused is None for each in verdicts)
+    typer.echo(f"{fused} of {len(verdicts)} pairs run as one kernel, {open_} could not be told", err=True)
+    typer.echo(format_verdicts(verdicts, measured, style))
+
+
+def _warn(text: str) -> None:
+    typer.echo(f"\nwarning: {text}", err=True)

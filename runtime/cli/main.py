@@ -12,7 +12,9 @@ import typer
 from steelyard.hw.errors import SteelyardError
 from steelyard.runtime.cli.annotate import annotate
 from steelyard.runtime.cli.calibrate import calibrate
+from steelyard.runtime.cli.characterize import characterize
 from steelyard.runtime.cli.check import check
+from steelyard.runtime.cli.detect_fusion import detect_fusion
 from steelyard.runtime.cli.devices import devices
 from steelyard.runtime.cli.fits import fits, max_batch
 from steelyard.runtime.cli.learn import learn
@@ -24,6 +26,9 @@ from steelyard.runtime.cli.verify import verify
 
 USAGE, INTERNAL, INTERRUPTED = 2, 70, 130
 
+MODELS = (annotate, check, verify, fits, max_batch, run)
+MACHINES = (predict, profile, transfer, calibrate, learn, detect_fusion, characterize)
+
 app = typer.Typer(
     name="steelyard",
     help="Weigh a deep-learning model before anyone pays for the hardware.",
@@ -32,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (annotate, check, verify, fits, max_batch, predict, profile, transfer, calibrate, learn, run):
+for verb in (*MODELS, *MACHINES):
     app.command()(verb)
 app.add_typer(devices, name="devices")
 

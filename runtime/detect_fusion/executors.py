@@ -1,30 +1,33 @@
-"""Running parts of a pair, eagerly or compiled by TorchInductor, on this machine's CPU."""
+"""Runs the parts of a pair, op by op or compiled by TorchInductor, on this machine's CPU."""
 
 # pyright: standard
 
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from operator import getitem
+from statistics import median
+from time import perf_counter
+from typing import Literal
 
 import torch
-from steelyard.runtime.allocator import keep_freed_memory
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx import Graph, GraphModule
 
 from steelyard.hw.errors import ExecutionError
-from steelyard.runtime.detect_fusion.kinds import INPUT_SHAPES, OP_KINDS, Shape, Stage, shared_input
-from steelyard.runtime.detect_fusion.rules import Pair, Part
-from steelyard.runtime.fused import has_compiler
-from steelyard.runtime.microbench import typical_s
+from steelyard.hw.units import MIB
+from steelyard.runtime.detect_fusion.kinds import INPUT_SHAPES, OP_KINDS, Shape, shared_input
+from steelyard.runtime.detect_fusion.pair_test import PARTS, Pair, Part
+from steelyard.runtime.fused import FusedKernel, has_compiler
 
 Executor = Literal["eager", "inductor"]
-Outputs = tuple[Tensor, ...]
-_Key = tuple[Shape, tuple[str, ...], int]
+_Program = tuple[Shape, tuple[str, ...]]
 
-_BUDGET_S = 0.02
+_CALLS = 15
+_LARGEST_KEPT_BYTES = 31 * MIB
+"""A little less than the largest threshold above which glibc maps memory anew for each block (mallopt(3))."""
 
 
 class PairTimer:
-    """Times parts of pairs, each compiled once.
+    """Times parts of pairs; each program is made, and compiled, once.
 
     Raises:
         ExecutionError: Inductor finds no C++ compiler.
@@ -37,67 +40,76 @@ class PairTimer:
                 fix="install g++ or set CXX, or use --executor eager",
             )
         self._executor = executor
-        self._calls: dict[_Key, Callable[[], object]] = {}
+        self._calls: dict[_Program, Callable[[], object]] = {}
+        # At first glibc maps larger blocks anew each time, and every page faults; the threshold rises to the
+        # size of what is freed.
+        torch.empty(_LARGEST_KEPT_BYTES, dtype=torch.uint8)
+
+    def prepare(self, pair: Pair) -> None:
+        """Make the programs of a pair, and run each once."""
+        for part in PARTS:
+            self._call(*_program(pair, part))
 
     def __call__(self, pair: Pair, part: Part) -> float:
-        """Return the seconds of a part, without those of a program that returns its input."""
-        given = shared_input(pair.producer, pair.consumer)
-        assert given is not None, "such a pair is not tested"
-        shape = INPUT_SHAPES[given]
-        if part == "consumer":
-            shape = _output_shape(pair.producer, shape)
-        names = {"producer": (pair.producer,), "consumer": (pair.consumer,)}.get(
-            part, (pair.producer, pair.consumer)
-        )
-        readers = 1 if part == "producer" else pair.readers
-        keep_freed_memory()
+        """Return the median seconds of some calls of a part, without those of one that returns its input."""
+        shape, names = _program(pair, part)
         with torch.no_grad():
-            return self._time_s(shape, names, readers) - self._time_s(shape, (), 1)
+            return _median_s(self._call(shape, names)) - _median_s(self._call(shape, ()))
 
-    def _time_s(self, shape: Shape, names: tuple[str, ...], readers: int) -> float:
-        key = shape, names, readers
+    def _call(self, shape: Shape, names: tuple[str, ...]) -> Callable[[], object]:
+        key = shape, names
         if key not in self._calls:
-            self._calls[key] = self._prepare(*key)
-        return typical_s(self._calls[key], budget_s=_BUDGET_S)
-
-    def _prepare(self, shape: Shape, names: tuple[str, ...], readers: int) -> Callable[[], object]:
-        program, inputs = _program(shape, names, readers)
-        if self._executor == "eager":
-            return lambda: program(*inputs)
-        compiled = cast(
-            "Callable[..., Any]", torch._inductor.compile(make_fx(program)(*inputs), list(inputs))
-        )
-        return lambda: compiled(*inputs)
+            graph_module, inputs = _build(shape, names)
+            run = FusedKernel(graph_module) if self._executor == "inductor" else graph_module.forward
+            self._calls[key] = lambda: run(*inputs)
+            with torch.no_grad():
+                run(*inputs)
+        return self._calls[key]
 
 
-def _program(shape: Shape, names: tuple[str, ...], readers: int) -> tuple[Callable[..., Outputs], Outputs]:
-    """Return a function that runs ops one after the other, and its inputs.
+def _program(pair: Pair, part: Part) -> _Program:
+    given = shared_input(pair)
+    assert given is not None, "such a pair is not tested"
+    shape = INPUT_SHAPES[given]
+    match part:
+        case "first":
+            return shape, (pair.first,)
+        case "second":
+            return _result_shape(shape, pair.first), (pair.second,)
+        case "both":
+            return shape, (pair.first, pair.second)
 
-    With two readers, what the last op reads goes into an addition as well.
-    """
-    start = torch.rand(shape)
-    stages: list[Stage] = []
-    made = start
-    read = start
+
+def _build(shape: Shape, names: tuple[str, ...]) -> tuple[GraphModule, list[Tensor]]:
+    """Return a graph that runs ops one after the other, and its inputs."""
+    graph, inputs, shapes = Graph(), [torch.rand(shape)], [shape]
     for name in names:
-        read = made
-        stage = OP_KINDS[name].make(tuple(read.shape))
-        made = stage.run(read, *stage.operands)
-        stages.append(stage)
-    others = tuple(torch.rand_like(read) for _ in range(readers - 1))
-    counts = [len(stage.operands) for stage in stages]
-
-    def run(x: Tensor, *operands: Tensor) -> Outputs:
-        rest = operands
-        before = x
-        for stage, count in zip(stages, counts, strict=True):
-            before, x = x, stage.run(x, *rest[:count])
-            rest = rest[count:]
-        return (x, *(before + other for other in rest))
-
-    return run, (start, *(operand for stage in stages for operand in stage.operands), *others)
+        shapes.append(_result_shape(shapes[-1], name))
+        inputs += OP_KINDS[name].operands(shapes[-2])
+    value, *placeholders = [graph.placeholder(f"x{index}") for index in range(len(inputs))]
+    for name, given in zip(names, shapes, strict=False):
+        kind = OP_KINDS[name]
+        count = len(kind.operands(given))
+        own, placeholders = placeholders[:count], placeholders[count:]
+        value = graph.call_function(kind.op, kind.arguments(given, value, *own))
+        if kind.several:
+            value = graph.call_function(getitem, (value, 0))
+    graph.output((value,))
+    return GraphModule(torch.nn.Module(), graph), inputs
 
 
-def _output_shape(name: str, shape: Shape) -> Shape:
-    stage = OP_KINDS[name].make(shape)
-    return tuple(stage.run(torch.empty(shape), *stage.operands).shape)
+def _result_shape(shape: Shape, name: str) -> Shape:
+    kind = OP_KINDS[name]
+    with torch.device("meta"):
+        result = kind.op(*kind.arguments(shape, torch.empty(shape), *kind.operands(shape)))
+    return tuple((result[0] if kind.several else result).shape)
+
+
+def _median_s(call: Callable[[], object]) -> float:
+    times_s: list[float] = []
+    for _ in range(_CALLS):
+        start_s = perf_counter()
+        result = call()
+        times_s.append(perf_counter() - start_s)
+        del result
+    return median(times_s)

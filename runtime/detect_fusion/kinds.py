@@ -1,120 +1,120 @@
-"""The kinds of ops that are paired, at sizes where a kernel takes longer than its call."""
+"""The ops that are paired, at sizes where a kernel takes longer than its call."""
 
 # pyright: standard
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from steelyard.hw.errors import UsageError, did_you_mean
-from steelyard.runtime.detect_fusion.rules import Pair
+from steelyard.runtime.detect_fusion.pair_test import Pair
 
+aten = torch.ops.aten
 Shape = tuple[int, ...]
 Input = Literal["image", "rows"]
 
-INPUT_SHAPES: dict[Input, Shape] = {"image": (32, 16, 28, 28), "rows": (2048, 192)}
-"""nn-Meter's image of 16 channels and 28 pixels a side, at a batch where its 401,408 elements take a
-pointwise kernel tens of microseconds; about as many in rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """An op with its operands.
-
-    Attributes:
-        run: A function of its input and its operands.
-        operands: Weights, or the other summand; inputs of a program, since a compiler may fold constants.
-    """
-
-    run: Callable[..., Tensor]
-    operands: tuple[Tensor, ...] = ()
+_ROW = 32
+INPUT_SHAPES: dict[Input, Shape] = {"image": (32, 16, 28, 28), "rows": (12544, _ROW)}
+"""nn-Meter's image of 16 channels and 28 pixels a side, at a batch where its 401,408 elements keep a
+pointwise kernel busy for many times its call; as many in rows. Both are narrow, and the convolution is one of
+single points, so that no op takes so much longer than another that its noise hides what fusing saves."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpKind:
-    """A kind of op.
+    """An op, and how one is made that reads a tensor.
 
     Attributes:
-        inputs: What it reads.
-        make: Makes one for an input of a shape.
+        op: The operation.
+        inputs: What it may read.
+        operands: Its other tensors for an input of a shape; inputs too, since a compiler may fold constants.
+        arguments: All arguments from the shape of the input, the input and the other tensors.
+        several: Whether it returns several results, of which the first is read.
     """
 
+    op: Any
     inputs: tuple[Input, ...]
-    make: Callable[[Shape], Stage]
+    operands: Callable[[Shape], tuple[Tensor, ...]] = lambda shape: ()
+    arguments: Callable[..., tuple[Any, ...]] = lambda shape, *tensors: tensors
+    several: bool = False
 
 
-def all_pairs(names: Sequence[str]) -> Iterator[Pair]:
-    """Yield every ordered pair of the kinds, or of all kinds where none is named, whose inputs agree.
+def all_pairs(names: Sequence[str] = ()) -> list[Pair]:
+    """Return every ordered pair of the ops, or of all ops where none is named, that read the same input.
 
     Raises:
-        UsageError: A name is none of a kind.
+        UsageError: A name is none of an op that is tested.
     """
     for name in names:
         if name not in OP_KINDS:
-            raise UsageError(what=f"no kind of op is named {name!r}", fix=did_you_mean(name, OP_KINDS))
+            raise UsageError(what=f"{name!r} is not tested", where="--op", fix=did_you_mean(name, OP_KINDS))
     chosen = [name for name in OP_KINDS if not names or name in names]
-    for producer in chosen:
-        for consumer in chosen:
-            if shared_input(producer, consumer):
-                yield Pair(producer, consumer)
+    return list(_pairs(chosen))
 
 
-def shared_input(producer: str, consumer: str) -> Input | None:
-    """Return what both kinds read, None if there is nothing."""
-    shared: list[Input] = [each for each in OP_KINDS[producer].inputs if each in OP_KINDS[consumer].inputs]
-    return shared[0] if shared else None
+def _pairs(names: Sequence[str]) -> Iterator[Pair]:
+    for first in names:
+        for second in names:
+            if shared_input(Pair(first, second)):
+                yield Pair(first, second)
 
 
-def _conv2d(shape: Shape) -> Stage:
-    weight = torch.rand(shape[1], shape[1], 3, 3)
-    return Stage(lambda x, weight: functional.conv2d(x, weight, padding=1), (weight,))
+def shared_input(pair: Pair) -> Input | None:
+    """Return what both ops of a pair can read, None if there is nothing."""
+    first, second = OP_KINDS[pair.first].inputs, OP_KINDS[pair.second].inputs
+    return next((each for each in first if each in second), None)
 
 
-def _depthwise(shape: Shape) -> Stage:
-    weight = torch.rand(shape[1], 1, 3, 3)
-    return Stage(lambda x, weight: functional.conv2d(x, weight, padding=1, groups=len(weight)), (weight,))
+def _like(shape: Shape) -> tuple[Tensor, ...]:
+    return (torch.rand(shape),)
 
 
-def _batch_norm(shape: Shape) -> Stage:
-    mean, variance, scale, shift = (torch.rand(shape[1]) for _ in range(4))
-    return Stage(functional.batch_norm, (mean, variance, scale, shift))
+def _vectors(count: int, dim: int) -> Callable[[Shape], tuple[Tensor, ...]]:
+    return lambda shape: tuple(torch.rand(shape[dim]) for _ in range(count))
 
 
-def _layer_norm(shape: Shape) -> Stage:
-    width = shape[-1:]
-    return Stage(lambda x, *affine: functional.layer_norm(x, width, *affine), (torch.rand(width),) * 2)
+_BOTH: tuple[Input, ...] = ("image", "rows")
 
-
-def _linear(shape: Shape) -> Stage:
-    return Stage(functional.linear, (torch.rand(shape[-1], shape[-1]), torch.rand(shape[-1])))
-
-
-def _unary(function: Callable[[Tensor], Tensor]) -> Callable[[Shape], Stage]:
-    return lambda shape: Stage(function)
-
-
-def _with_other(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Shape], Stage]:
-    return lambda shape: Stage(function, (torch.rand(shape),))
-
-
-OP_KINDS = {
-    "conv2d": OpKind(("image",), _conv2d),
-    "dwconv2d": OpKind(("image",), _depthwise),
-    "max_pool2d": OpKind(("image",), _unary(lambda x: functional.max_pool2d(x, 3, 1, 1))),
-    "avg_pool2d": OpKind(("image",), _unary(lambda x: functional.avg_pool2d(x, 3, 1, 1))),
-    "batch_norm": OpKind(("image",), _batch_norm),
-    "linear": OpKind(("rows",), _linear),
-    "layer_norm": OpKind(("rows",), _layer_norm),
-    "softmax": OpKind(("rows",), _unary(lambda x: functional.softmax(x, -1))),
-    "relu": OpKind(("image", "rows"), _unary(torch.relu)),
-    "gelu": OpKind(("image", "rows"), _unary(functional.gelu)),
-    "sigmoid": OpKind(("image", "rows"), _unary(torch.sigmoid)),
-    "hardswish": OpKind(("image", "rows"), _unary(functional.hardswish)),
-    "add": OpKind(("image", "rows"), _with_other(torch.add)),
-    "mul": OpKind(("image", "rows"), _with_other(torch.mul)),
-    "concat": OpKind(("image", "rows"), _with_other(lambda x, other: torch.cat([x, other], 1))),
+OP_KINDS: dict[str, OpKind] = {
+    "aten.convolution": OpKind(
+        aten.convolution.default,
+        ("image",),
+        lambda shape: (torch.rand(shape[1], shape[1], 1, 1),),
+        lambda shape, x, weight: (x, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1),
+    ),
+    "aten.max_pool2d_with_indices": OpKind(
+        aten.max_pool2d_with_indices.default,
+        ("image",),
+        arguments=lambda shape, x: (x, [3, 3], [1, 1], [1, 1]),
+        several=True,
+    ),
+    "aten.native_batch_norm": OpKind(
+        aten.native_batch_norm.default,
+        ("image",),
+        _vectors(4, 1),
+        lambda shape, x, *vectors: (x, *vectors, False, 0.1, 1e-5),
+        several=True,
+    ),
+    "aten.addmm": OpKind(
+        aten.addmm.default,
+        ("rows",),
+        lambda shape: (torch.rand(_ROW), torch.rand(shape[1], _ROW)),
+        lambda shape, x, bias, weight: (bias, x, weight),
+    ),
+    "aten.native_layer_norm": OpKind(
+        aten.native_layer_norm.default,
+        ("rows",),
+        _vectors(2, 1),
+        lambda shape, x, scale, shift: (x, [shape[1]], scale, shift, 1e-5),
+        several=True,
+    ),
+    "aten._softmax": OpKind(aten._softmax.default, ("rows",), arguments=lambda shape, x: (x, -1, False)),
+    "aten.relu": OpKind(aten.relu.default, _BOTH),
+    "aten.gelu": OpKind(aten.gelu.default, _BOTH),
+    "aten.add.Tensor": OpKind(aten.add.Tensor, _BOTH, _like),
+    "aten.cat": OpKind(aten.cat.default, _BOTH, _like, lambda shape, x, other: ([x, other], 1)),
 }
+"""By the name that the op has in the IR."""

@@ -1,49 +1,77 @@
-"""Fusion rules as TOML: the verdicts, and the times as evidence."""
+"""Fusion rules as TOML: the verdict on each pair, and the times as evidence."""
 
+import json
+import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from steelyard.runtime.detect_fusion.rules import ALPHA, FusionRule
+from steelyard.hw.errors import UsageError
+from steelyard.runtime.detect_fusion.pair_test import ALPHA, PARTS, Verdict
+
+_HEAD = """# Two ops run as one kernel where first + second - both > alpha * min(first, second).
+# Where the rounds of timing disagree, nothing is said of the pair."""
 
 
-def format_rules(rules: Sequence[FusionRule], executor: str, machine: Mapping[str, str | int]) -> str:
-    """Return the text of a rules file; the same rules give the same text.
+@dataclass(frozen=True, slots=True)
+class FusionRules:
+    """What a rules file says: the pairs of ops by name that run as one kernel, and those that do not."""
+
+    fused: frozenset[tuple[str, str]]
+    apart: frozenset[tuple[str, str]]
+
+
+def format_rules(verdicts: Sequence[Verdict], measured: Mapping[str, str | int]) -> str:
+    """Return the text of a rules file.
 
     Args:
-        rules: In the order of the file.
-        executor: What ran the programs.
-        machine: What the times depend on.
+        verdicts: In the order of the file.
+        measured: What the times depend on: the executor, the machine, the day.
     """
-    head = {"executor": executor, **machine, "alpha": ALPHA}
-    lines = [
-        "# Ops run as one kernel where producer + consumer - both > alpha * min(producer, consumer).",
-        "# readers = 2: an addition reads the producer's result too, and belongs to the consumer.",
-        "",
-        "[measured]",
-        *(f"{key} = {_value(value)}" for key, value in head.items()),
-    ]
-    for rule in rules:
-        lines += ["", "[[rule]]", *(f"{key} = {_value(value)}" for key, value in _fields(rule).items())]
+    head = {**measured, "alpha": ALPHA}
+    lines = [_HEAD, "", "[measured]", *(f"{key} = {json.dumps(value)}" for key, value in head.items())]
+    for verdict in verdicts:
+        lines += ["", "[[pair]]"]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in record(verdict).items()]
     return "\n".join(lines) + "\n"
 
 
-def _fields(rule: FusionRule) -> dict[str, str | int | float | bool]:
-    return {
-        "producer": rule.pair.producer,
-        "consumer": rule.pair.consumer,
-        "readers": rule.pair.readers,
-        "fuses": rule.fuses,
-        "saved_share": round(rule.saved_share, 3),
-        "producer_us": round(1e6 * rule.producer_s, 3),
-        "consumer_us": round(1e6 * rule.consumer_s, 3),
-        "both_us": round(1e6 * rule.both_s, 3),
-        "rounds": rule.rounds,
-        "stable": rule.stable,
+def record(verdict: Verdict) -> dict[str, str | float | bool]:
+    """Return what there is to say of a pair; times are in microseconds, a spread is the quartiles' ratio."""
+    found: dict[str, str | float | bool] = {"first": verdict.pair.first, "second": verdict.pair.second}
+    if verdict.fused is not None:
+        found["fused"] = verdict.fused
+    found |= {
+        "saved_share": round(verdict.saved_share, 3),
+        "agreement": round(verdict.agreement, 3),
+        "rounds": verdict.rounds,
     }
+    for part in PARTS:
+        found[f"{part}_us"] = round(verdict.times_s[part] * 1e6, 3)
+        found[f"{part}_spread"] = round(verdict.spreads[part], 3)
+    return found
 
 
-def _value(value: str | int | float | bool) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return str(value)
+def read_rules(path: Path) -> FusionRules:
+    """Read the verdicts of a rules file.
+
+    Raises:
+        UsageError: There is no such file, or it holds no rules.
+    """
+    try:
+        pairs: Any = tomllib.loads(path.read_text(encoding="utf-8"))["pair"]
+        verdicts = {(str(each["first"]), str(each["second"])): each.get("fused") for each in pairs}
+    except OSError as error:
+        raise UsageError(what="the file cannot be read", where=str(path), why=str(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            what="this is no file of fusion rules",
+            where=str(path),
+            why=f"it has no {error}" if isinstance(error, KeyError) else str(error),
+            fix="write one with: steelyard detect-fusion -o rules.toml",
+        ) from error
+    return FusionRules(
+        fused=frozenset(pair for pair, fused in verdicts.items() if fused is True),
+        apart=frozenset(pair for pair, fused in verdicts.items() if fused is False),
+    )

@@ -23,7 +23,7 @@ Config = tuple[int, ...]
 """The sizes of one kernel, in the order of `size_names` of its kind."""
 
 _LARGEST_FLOPS = 4e9
-_LARGEST_BYTES = 2**28
+_LARGEST_BYTES = 2**27
 """A kernel is measured on two sets of operands, a few dozen kernels at a time."""
 
 

@@ -30,7 +30,7 @@ _FOLDS = 3
 _LARGE_ERROR = 0.10
 _ROUNDS = 4
 """How often a regressor is fitted to find where more kernels are needed."""
-_BATCH = 24
+_BATCH = 48
 """Kernels that are measured among each other; more would hold too much memory."""
 
 

@@ -43,7 +43,8 @@ def _timed(probes: list[Probe], tell: object, *_: object) -> list[Timing]:
     assert callable(tell)
     for _ in range(ROUNDS):
         tell()
-    return [Timing(_seconds(work_of_probe(probe)), 1.0) for probe in probes]
+    times_s = [_seconds(work_of_probe(probe)) for probe in probes]
+    return [Timing(time_s, 1.0, time_s) for time_s in times_s]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,48 @@
+"""How long the kernels of a sweep take: measured on this machine's CPU, or predicted of a device."""
+
+# pyright: standard
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from steelyard.hw.device import Device
+from steelyard.hw.kernels.ladder import Ladder
+from steelyard.hw.work import ExecutionContext
+from steelyard.runtime.learn.groups import Config, Group
+from steelyard.runtime.microbench import threads_set_to
+from steelyard.runtime.rounds import ROUNDS, time_in_rounds
+
+Progress = Callable[[int, int, str], None]
+
+
+def measured_s(group: Group, configs: Sequence[Config], budget_s: float, progress: Progress) -> list[float]:
+    """Return the lower quartile of the seconds of each kernel, timed in rounds among the others.
+
+    Args:
+        group: Their kind.
+        configs: Their sizes.
+        budget_s: When no further round is begun, after the first five.
+        progress: Told before each round, and at the end.
+    """
+    done = 0
+
+    def tell() -> None:
+        nonlocal done
+        progress(done, ROUNDS, f"timing {len(configs)} kernels")
+        done += 1
+
+    with threads_set_to(torch.get_num_threads()):
+        found = time_in_rounds([group.probe_of(config) for config in configs], tell, budget_s)
+    progress(ROUNDS, ROUNDS, "done")
+    return [timing.low_s for timing in found]
+
+
+def predicted_s(device: Device, group: Group, configs: Sequence[Config]) -> list[float]:
+    """Return what the ladder says of each kernel, eager, without the host.
+
+    Raises:
+        DeviceError: The device lacks what the work needs.
+    """
+    ladder = Ladder(device, ExecutionContext(host_overhead=False))
+    return ladder.price(group.queries(configs)).value_s.tolist()
