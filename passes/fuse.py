@@ -50,6 +50,10 @@ class FusePass(ModulePass):
 
     name = "fuse"
 
+    apart: tuple[str, ...] = ()
+    """Pairs such as "aten.gelu+aten.cat" that stay apart, the second reading the first: what runs the program
+    was seen not to fuse them (`steelyard detect-fusion`)."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Fuse in every function of a module."""
         totals = read_totals(op)
@@ -64,7 +68,7 @@ class FusePass(ModulePass):
         clock = annotate_latency.clock()
         graph, live, reader = call_graph(op), liveness(op), CallReader()
         for storages in find_storages(graph).values():
-            _Fusion(FusionScope(storages, live, reader), clock).run()
+            _Fusion(FusionScope(storages, live, reader), clock, frozenset(self.apart)).run()
         AnnotateCostPass().apply(ctx, op)
         annotate_latency.apply(ctx, op)
         if isinstance(memory := totals.get("memory"), dict):
@@ -75,9 +79,10 @@ class FusePass(ModulePass):
 class _Fusion:
     """Grows groups in one function and replaces them."""
 
-    def __init__(self, scope: FusionScope, clock: Clock) -> None:
+    def __init__(self, scope: FusionScope, clock: Clock, apart: frozenset[str]) -> None:
         self._scope = scope
         self._clock = clock
+        self._apart = apart
         self._group_of: dict[int, Group] = {}
 
     def run(self) -> None:
@@ -93,7 +98,7 @@ class _Fusion:
         made = [self._group_of[each] for each in self._scope.producers(index) if each in self._group_of]
         for other in dict.fromkeys(made):
             union = tuple(sorted((*group, *other)))
-            obstacle = self._scope.obstacle(union)
+            obstacle = self._scope.obstacle(union) or self._known_apart(other, index)
             gain_us = self._gain_us(union) - self._gain_us(group) - self._gain_us(other)
             if not obstacle and gain_us > 0:
                 group = union
@@ -101,6 +106,15 @@ class _Fusion:
             self._remark("missed", (other[-1], index), obstacle or "one kernel takes no less", gain_us)
         for each in group:
             self._group_of[each] = group
+
+    def _known_apart(self, group: Group, index: int) -> str | None:
+        """Why an op cannot join a group whose results it reads, by what was measured."""
+        read = tuple(each for each in self._scope.producers(index) if each in group)
+        (reader,) = self._scope.members((index,))
+        for op in self._scope.members(read):
+            if f"{operator_name(op)}+{operator_name(reader)}" in self._apart:
+                return f"{operator_name(op)} and {operator_name(reader)} were measured to run apart"
+        return None
 
     def _fuse(self, group: Group) -> None:
         scope, gain_us = self._scope, self._gain_us(group)

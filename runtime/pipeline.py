@@ -1,7 +1,7 @@
 """From a SPEC to an annotated program."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from steelyard.hw.registry import load_device
 from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate_latency import AnnotateLatencyPass
 from steelyard.passes.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.fuse import FusePass
 from steelyard.passes.retarget import RetargetPass
 from steelyard.passes.totals import read_totals
 
@@ -117,6 +118,16 @@ def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) 
     AnnotateCostPass(strict=strict).apply(context, module)
     AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32).apply(context, module)
     AnnotateMemoryPass(device=target.device, threads=target.threads).apply(context, module)
+
+
+def fuse_program(module: ModuleOp, apart: Iterable[tuple[str, str]]) -> None:
+    """Fuse what one kernel does faster in an annotated program, and annotate it anew.
+
+    Args:
+        module: What `annotate_program` has seen.
+        apart: Pairs of ops by name that stay apart.
+    """
+    FusePass(apart=tuple("+".join(pair) for pair in sorted(apart))).apply(make_context(), module)
 
 
 def _load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, CaptureOptions]":

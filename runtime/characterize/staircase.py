@@ -18,11 +18,15 @@ _LEAST_WIDTH = 3
 _LEAST_POINTS = 12
 _LEAST_EXPLAINED = 0.5
 """The part of the deviation from a smooth curve that steps must take away, to be steps and not noise."""
-_LEAST_ERROR = 0.005
-"""A mean relative error below this is as good as none."""
+_SMOOTH_ERROR = 0.005
+"""A mean relative error of a smooth curve below this is as good as none."""
+_LEAST_ERROR = 0.001
+"""Among steps, one below this is."""
 _SMOOTH_DEGREE = 5
 """Of the polynomial that stands for all smooth curves."""
 _ITERATIONS = 10
+_RIDGE = 1e-13
+"""Makes terms that say the same solvable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,12 @@ def find_staircase(sizes: Sequence[int], times_s: Sequence[float]) -> Staircase 
         return None
     size, time_s = np.array(sizes, dtype=np.float64), np.array(times_s, dtype=np.float64)
     smooth = _fit_error((size / size[-1])[:, None] ** np.arange(_SMOOTH_DEGREE + 1), time_s)
-    if smooth.error <= _LEAST_ERROR:
+    if smooth.error <= _SMOOTH_ERROR:
         return None
     range_ = int(size[-1] - size[0])
     widths = range(max(_LEAST_WIDTH, range_ // _MOST_STEPS), range_ // _LEAST_STEPS + 1)
     fits = {width: _fit_error(_steps(size, width), time_s) for width in widths}
-    width = min(fits, key=lambda each: fits[each].criterion)
+    width = min(fits, key=lambda each: (fits[each].criterion, fits[each].error))
     explained = 1 - fits[width].error / smooth.error
     if fits[width].criterion >= smooth.criterion or explained < _LEAST_EXPLAINED:
         return None
@@ -111,7 +115,10 @@ def _fit_error(columns: Floats, time_s: Floats) -> _Fit:
     weight = np.ones_like(time_s)
     residual = weight
     for _ in range(_ITERATIONS):
-        found = np.linalg.lstsq(relative * weight[:, None], weight, rcond=None)[0]
+        weighted = relative * weight[:, None]
+        gram = weighted.T @ weighted
+        gram += _RIDGE * np.trace(gram) * np.eye(len(gram))
+        found = np.linalg.solve(gram, weighted.T @ weight)
         residual = np.abs(relative @ found - 1)
         weight = 1 / np.sqrt(np.maximum(residual, 1e-4))
     error, (rows, terms) = float(residual.mean()), columns.shape

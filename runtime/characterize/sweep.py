@@ -59,7 +59,7 @@ class Behaviour:
         if steps is None:
             return f"no steps are seen in how time grows with {name}"
         return (
-            f"time grows in steps of {steps.width} {name}, {steps.explained:.0%} of what a smooth curve misses; "
+            f"time grows in steps of {steps.width} {name}, {steps.explained:.0%} of what a curve leaves; "
             f"sizes between cost {steps.penalty:+.1%} on average, "
             f"{steps.worst_penalty:+.1%} at {steps.worst_size}"
         )

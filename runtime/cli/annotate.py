@@ -26,6 +26,9 @@ def annotate(
     ] = "table",
     output: Annotated[Path | None, Option("-o", help="Write the annotated IR to this file.")] = None,
     strict: Annotated[bool, Option("--strict", help="An op of unknown work is an error.")] = False,
+    fusion_rules: Annotated[
+        Path | None, Option(help="Fuse, but not what this file of `detect-fusion` saw to run apart.")
+    ] = None,
 ) -> None:
     """Weigh a model: FLOPs, bytes, time and live memory, without running it.
 
@@ -33,14 +36,18 @@ def annotate(
     """
     from steelyard.compiler.text import format_program, write_atomically
     from steelyard.hw.registry import load_device
-    from steelyard.runtime.pipeline import Target, annotate_program, load_program
+    from steelyard.runtime.detect_fusion.rules_file import read_rules
+    from steelyard.runtime.pipeline import Target, annotate_program, fuse_program, load_program
     from steelyard.runtime.report import make_report
     from steelyard.runtime.report_format import FORMATTERS
 
     start_s = time.perf_counter()
+    rules = read_rules(fusion_rules) if fusion_rules else None
     hardware = load_device(device)
     module = load_program(spec, choices)
     annotate_program(module, Target(device=device, context=context, tf32=tf32), strict=strict)
+    if rules:
+        fuse_program(module, rules.apart)
     report = make_report(module, hardware.name)
     for name, count in report.unknown.items():
         typer.echo(

@@ -128,3 +128,27 @@ def test_fusing_never_raises_the_peak_or_the_time(made: list[tuple[str, int, int
     after: Any = read_totals(module)
     assert after["memory"]["peak_bytes"] <= before["memory"]["peak_bytes"]
     assert after["latency"]["value_us"] <= before["latency"]["value_us"]
+
+
+def test_what_was_seen_apart_stays_apart() -> None:
+    def chain() -> ModuleOp:
+        return annotate(
+            program(
+                f"%1 = aten.exp(%a) : {VECTOR}",
+                f"%2 = aten.mul.Tensor(%1, %b) : {VECTOR}",
+                f"%3 = aten.tanh(%2) : {VECTOR}",
+                result="%3",
+            )
+        )
+
+    module = chain()
+    with collecting() as remarks:
+        FusePass(apart=("aten.exp+aten.mul.Tensor", "aten.tanh+aten.mul.Tensor")).apply(
+            make_context(), module
+        )
+    (kernel,) = kernels(module)
+    assert [op.name for op in kernel.body.block.ops] == ["aten.mul.Tensor", "aten.tanh", "kernel.yield"]
+    assert any("aten.exp and aten.mul.Tensor were measured to run apart" in each.message for each in remarks)
+    whole = chain()
+    fuse(whole)
+    assert len(list(kernels(whole)[0].body.block.ops)) == 4

@@ -71,9 +71,12 @@ def test_the_verbs_are_these(steelyard):
     assert {line.split()[0] for line in verbs.splitlines() if line.startswith("  ") and line[2] != " "} == {
         "annotate",
         "calibrate",
+        "characterize",
         "check",
+        "detect-fusion",
         "devices",
         "fits",
+        "learn",
         "max-batch",
         "predict",
         "profile",
