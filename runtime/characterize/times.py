@@ -17,7 +17,7 @@ Progress = Callable[[int, int, str], None]
 
 
 def measured_s(group: Group, configs: Sequence[Config], budget_s: float, progress: Progress) -> list[float]:
-    """Return the lower quartile of the seconds of each kernel, timed in rounds among the others.
+    """Return the lowest decile of the seconds of each kernel, timed in rounds among the others.
 
     Args:
         group: Their kind.

@@ -32,7 +32,7 @@ _COST_S = 0.18
 def measure(probes: Sequence[Probe]) -> list[float]:
     """Return the seconds of each kernel, timed in rounds among the others.
 
-    The lower quartile of the rounds counts, since what disturbs a kernel only makes it slower.
+    The lowest decile of the rounds counts, since what disturbs a kernel only makes it slower.
     """
     return [timing.low_s for timing in time_in_rounds(probes, budget_s=_KERNEL_S * len(probes))]
 

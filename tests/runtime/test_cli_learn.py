@@ -70,8 +70,9 @@ def test_what_is_learned_is_what_predict_and_annotate_say(steelyard, tmp_path, m
     wide = PROGRAM.replace("8x8", "2000x200")
     (tmp_path / "wide.mlir").write_text(wide)
     code, out, err = steelyard("annotate wide.mlir --device mine.toml --format json")
-    total = json.loads(out)
-    assert 0 < total["latency_by_source"]["fitted"] < 1
+    by_source_us = json.loads(out)["latency_by_source"]
+    assert by_source_us.pop("fitted") == pytest.approx(5.0, rel=0.05)
+    assert by_source_us  # the other ops are priced below
 
 
 def test_a_second_kind_is_added_to_the_first(steelyard, tmp_path, monkeypatch):
@@ -136,7 +137,7 @@ def test_annotate_fuses_but_not_what_was_seen_apart(steelyard, tmp_path, fused: 
     assert code == 0, err
     text = (tmp_path / "out.mlir").read_text()
     assert text.count('"kernel.fused"') == (fused == "true")
-    assert json.loads(out)["total"]["ops"] == kernels
+    assert text.count("cost.latency = ") == kernels
 
 
 def test_a_sweep_is_predicted_and_plotted(steelyard, tmp_path):
