@@ -16,7 +16,7 @@ from steelyard.hw.learned import Regressor, feature_names
 _TREES = 120
 _BOOSTING: Mapping[str, Any] = {
     "loss": "huber",
-    "alpha": 0.95,
+    "alpha": 0.9,
     "n_estimators": _TREES,
     "learning_rate": 0.1,
     "max_depth": 4,
