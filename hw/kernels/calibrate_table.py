@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from steelyard.hw.device import Device
-from steelyard.hw.errors import DeviceError, SteelyardError, UsageError
+from steelyard.hw.errors import DeviceError, UsageError
 from steelyard.hw.fitted import Fit
 from steelyard.hw.kernels.analytic import MODELLED
 from steelyard.hw.kernels.calibration import FEWEST_ROWS, calibrate_case
@@ -60,6 +60,9 @@ def calibrate_table(
             why=f"kernel models describe devices of the kind {' and '.join(MODELLED)}, not {device.kind}",
             fix="`steelyard calibrate` without --from measures this machine's CPU",
         )
+    for request in requests:
+        with rows.naming(int(request.rows[0]), "dtype"):
+            require_type(device, request.queries.kind, request.queries.dtype)
     enough = [request for request in requests if len(request.rows) >= FEWEST_ROWS]
     if not enough:
         raise UsageError(
@@ -79,12 +82,8 @@ def calibrate_table(
 def _fit(rows: Rows, request: Request, measured_s: Floats, device: Device, source: Source) -> Fit:
     queries, context = request.queries, ExecutionContext(mode=request.mode)
     case = Case(device, queries.dtype, context, queries.dims, measured_s[request.rows])
-    try:
-        require_type(device, queries.kind, queries.dtype)
+    with rows.naming(int(request.rows[0])):
         return calibrate_case(MODELS[queries.kind], case, source)
-    except SteelyardError as error:
-        where = rows.where(int(request.rows[0]))
-        raise type(error)(what=error.what, where=where, why=error.why, fix=error.fix) from error
 
 
 def _with_fits(device: Device, fits: dict[Key, Fit]) -> Device:

@@ -7,13 +7,13 @@ from typing import TypeVar
 import numpy as np
 
 from steelyard.hw.device import Device
-from steelyard.hw.errors import SteelyardError
 from steelyard.hw.kernels.ladder import Ladder
 from steelyard.hw.kernels.prices import Prices
 from steelyard.hw.kernels.query import Floats
 from steelyard.hw.kernels.requests import Request
 from steelyard.hw.kernels.roofline_rows import peak_roofline_s
 from steelyard.hw.kernels.rows import Rows
+from steelyard.hw.kernels.support import require_type
 from steelyard.hw.registry import load_device
 from steelyard.hw.work import ExecutionContext
 
@@ -54,13 +54,13 @@ def _each(
     load = cache(load_device)
     answers: list[Answer] = []
     for request in requests:
-        try:
-            answers.append(answer(load(request.device), request))
-        except SteelyardError as error:
-            first = int(request.rows[0])
-            place = rows.where(first)
-            where = f"{place}; {error.where}" if error.where else place
-            raise type(error)(what=error.what, where=where, why=error.why, fix=error.fix) from error
+        first, queries = int(request.rows[0]), request.queries
+        with rows.naming(first, "device"):
+            device = load(request.device)
+        with rows.naming(first, "dtype"):
+            require_type(device, queries.kind, queries.dtype)
+        with rows.naming(first):
+            answers.append(answer(device, request))
     return answers
 
 

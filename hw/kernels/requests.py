@@ -67,12 +67,13 @@ def _require_header(rows: Rows) -> None:
     header = f"{rows.name}, line 1"
     for column in ("kind", "dtype"):
         if column not in rows.header:
-            near = did_you_mean(column, rows.header)
+            near = get_close_matches(column, rows.header, n=1)
+            rename = f"rename {near[0]!r} to {column!r}" if near else ""
             raise UsageError(
                 what=f"there is no column {column!r}",
                 where=header,
                 why=f"the header names {', '.join(map(repr, rows.header))}",
-                fix=f"write kind,dtype and the dims into the header; {near}",
+                fix=rename or "write kind,dtype and the dims into the first line, with commas between them",
             )
     # A misspelt column that may be left out would silently mean its default.
     absent = [column for column in _OPTIONAL if column not in rows.header]

@@ -1,11 +1,12 @@
 """A table of kernels as CSV: read whole, with an address for each of its cells."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 
-from steelyard.hw.errors import UsageError
+from steelyard.hw.errors import SteelyardError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,20 @@ class Rows:
         """Return the address of a row, counted from 0, or of one of its cells."""
         cell = f", column {column!r}" if column else ""
         return f"{self.name}, row {row + 1} (line {self.lines[row]}){cell}"
+
+    @contextmanager
+    def naming(self, row: int, column: str = "") -> Generator[None]:
+        """Have errors of what is done inside name a row, and a cell of it where the table has the column.
+
+        Raises:
+            SteelyardError: The same error, with the address.
+        """
+        try:
+            yield
+        except SteelyardError as error:
+            place = self.where(row, column if column in self.header else "")
+            where = f"{place}; {error.where}" if error.where else place
+            raise type(error)(what=error.what, where=where, why=error.why, fix=error.fix) from error
 
 
 def parse_rows(text: str, name: str) -> Rows:

@@ -131,7 +131,7 @@ def test_fusion_is_tested_and_written_down(steelyard, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("fused", "kernels"), [("true", 2), ("false", 3)])
 def test_annotate_fuses_but_not_what_was_seen_apart(steelyard, tmp_path, fused: str, kernels: int):
     (tmp_path / "rules.toml").write_text(RULES.format(fused))
-    code, out, err = steelyard(
+    code, _, err = steelyard(
         "annotate program.mlir --device h100-sxm --fusion-rules rules.toml -o out.mlir --format json"
     )
     assert code == 0, err

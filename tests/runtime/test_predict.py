@@ -103,9 +103,19 @@ def test_the_score_is_of_each_kind_and_device(steelyard, table):
 
 BAD = {
     "kind,dtype,m,n,k\ngemm,bf16,1,2,x\n": ("row 1 (line 2), column 'k'", "no integer"),
-    "kind,dtype,m,n,k,device\ngemm,bf16,1,2,3,h100\n": ("row 1", "'h100-sxm'"),
+    "kind,dtype,m,n,k,device\ngemm,bf16,1,2,3,h100\n": ("row 1 (line 2), column 'device'", "'h100-sxm'"),
+    "kind,dtype,m,n,k\ngemm,f32,1,2,3\ngem,f32,1,2,3\n": ("row 2 (line 3), column 'kind'", "mean 'gemm'"),
+    "kind,dtype,m,n\ngemm,f32,1,2\n": ("column 'k'", "gemm needs the dim 'k'", "no such column"),
+    "kind,dtype,m,n,k\ngemm,f32,1,2,3\ngemm,f32,1,,3\n": ("row 2 (line 3), column 'n'", "the cell is empty"),
+    "kind,dtype,m,n,k\ngemm,f32,1,-2,3\n": ("row 1 (line 2), column 'n'", "n is -2", "between 1 and"),
+    "kind,dtype,m,n,k\ngemm,f32,0,2,3\n": ("row 1 (line 2), column 'm'", "m is 0", "between 1 and"),
+    "kind,dtype,m,n,k\ngemm,f32,nan,2,3\n": ("row 1 (line 2), column 'm'", "no integer"),
+    "kind,dtype,rows,cols\nsoftmax,tf32,8,8\n": ("row 1 (line 2), column 'dtype'", "no softmax in tf32"),
+    "knd,dtype,m,n,k\ngemm,f32,1,2,3\n": ("line 1", "rename 'knd' to 'kind'"),
+    "kind;dtype;m\ngemm;f32;1\n": ("line 1", "with commas between them"),
+    "kind,dtype,m,n,k\ngemm,f32,1,2\n": ("row 1 (line 2)", "4 cells", "5 columns"),
     "kind,dtype,m,n,k,device\ngemm,f32,1,2,3,t4\ngemm,f8,1,2,3,t4\n": (
-        "row 2 (line 3)",
+        "row 2 (line 3), column 'dtype'",
         "no unit for gemm in f8",
     ),
     "": ("rows.csv", "empty"),
@@ -188,12 +198,23 @@ def test_calibrating_from_rows_makes_a_device_that_prices_them_better(steelyard,
         ("--from rows.csv --device h100-sxm -o x.toml", "too few rows"),
         ("--from rows.csv --device cpu -o x.toml", "no row is of the device"),
         ("--from few.csv --device cpu -o x.toml", "not cpu"),
+        ("--from f8.csv --device t4 -o x.toml", "f8.csv, row 1 (line 2), column 'dtype'"),
+        ("--from kind.csv --device t4 -o x.toml", "kind.csv, row 1 (line 2), column 'kind'"),
+        ("--from zero.csv --device t4 -o x.toml", "zero.csv, row 1 (line 2), column 'm'"),
+        ("--from nan.csv --device t4 -o x.toml", "nan.csv, row 1 (line 2), column 'latency_ms'"),
     ],
 )
 def test_a_calibration_that_makes_no_sense_is_an_error(steelyard, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
     few = "kind,dtype,m,n,k,latency_ms\n" + "gemm,bf16,64,64,64,1\n" * 3
     Path("few.csv").write_text(few)
+    for name, old, new in (
+        ("f8", "bf16", "f8"),
+        ("kind", "gemm,", "gem,"),
+        ("zero", ",64,", ",0,"),
+        ("nan", ",1\n", ",nan\n"),
+    ):
+        Path(f"{name}.csv").write_text(few.replace(old, new))
     Path("rows.csv").write_text(few.replace("_ms\n", "_ms,device\n").replace(",1\n", ",1,h100-sxm\n"))
     code, _, err = steelyard("calibrate", *arguments.split())
     assert code == 2

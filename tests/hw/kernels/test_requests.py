@@ -10,7 +10,7 @@ CONV = "kind,dtype,n,c,h,w,o,r,s,stride,pad,groups,direction\nconv2d,f32,"
 ATTENTION = "kind,dtype,b,hq,hkv,sq,skv,d,causal\nattention_prefill,bf16,"
 
 BAD = {
-    "knd,dtype,m\ngemm,f32,1": ("no column 'kind'", "line 1", "did you mean 'knd'"),
+    "knd,dtype,m\ngemm,f32,1": ("no column 'kind'", "line 1", "rename 'knd' to 'kind'"),
     "kind,m\ngemm,1": ("no column 'dtype'", "line 1", "dtype"),
     "kind;dtype;m\ngemm;f32;1": ("no column 'kind'", "line 1", "kind,dtype"),
     "kind,dtype,rows,cols,contxt\nsoftmax,f32,1,2,eager": ("'contxt'", "line 1", "did you mean 'context'"),
