@@ -48,6 +48,12 @@ def _retarget() -> type[ModulePass]:
     return RetargetPass
 
 
+def _recompute() -> type[ModulePass]:
+    from steelyard.passes.recompute import RecomputePass
+
+    return RecomputePass
+
+
 def _shard() -> type[ModulePass]:
     from steelyard.passes.shard import ShardPass
 
@@ -62,6 +68,7 @@ PASSES = {
     "outline": _outline,
     "inline": _inline,
     "retarget": _retarget,
+    "recompute": _recompute,
     "shard": _shard,
 }
 """The passes by name; nothing is imported until one is called."""
