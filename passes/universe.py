@@ -48,6 +48,12 @@ def _retarget() -> type[ModulePass]:
     return RetargetPass
 
 
+def _offload() -> type[ModulePass]:
+    from steelyard.passes.offload import OffloadPass
+
+    return OffloadPass
+
+
 def _recompute() -> type[ModulePass]:
     from steelyard.passes.recompute import RecomputePass
 
@@ -68,6 +74,7 @@ PASSES = {
     "outline": _outline,
     "inline": _inline,
     "retarget": _retarget,
+    "offload": _offload,
     "recompute": _recompute,
     "shard": _shard,
 }

@@ -9,6 +9,7 @@ from steelyard.compiler.dialects.cost import LATENCY, MEMORY
 from steelyard.compiler.dialects.program import OP_PATH
 from steelyard.passes.activations.graph import ActivationGraph, Read
 from steelyard.passes.activations.modes import BlockProblem, LocalRead
+from steelyard.passes.activations.moves import Link
 from steelyard.passes.repeats import longest_run
 
 _LEAST_REPEATED = 8
@@ -67,7 +68,11 @@ def passed_on(graph: ActivationGraph, blocks: Sequence[range]) -> frozenset[int]
 
 
 def pose(
-    graph: ActivationGraph, ops: range, borders: frozenset[int], wanted: Mapping[int, Sequence[Read]]
+    graph: ActivationGraph,
+    ops: range,
+    borders: frozenset[int],
+    wanted: Mapping[int, Sequence[Read]],
+    link: Link | None,
 ) -> Block:
     """The problem of a block.
 
@@ -76,6 +81,7 @@ def pose(
         ops: The ops of the block.
         borders: What passes between blocks and stays; see `passed_on`.
         wanted: By op, the values it makes that the backward reads.
+        link: The way to the host, where storages may move.
     """
     numbers: dict[int, int] = {}
 
@@ -101,12 +107,15 @@ def pose(
             if storage in borders:
                 numbers.setdefault(storage, len(numbers))
     storages = tuple(numbers)
+    sizes = [graph.storages[storage].bytes for storage in storages]
+    makers = [graph.storages[storage].born for storage in storages]
     problem = BlockProblem(
         cost_us=tuple(graph.cost_us[index] for index in ops),
         repeatable=tuple(graph.repeatable[index] for index in ops),
         intensive=tuple(graph.kinds[index] in _INTENSIVE for index in ops),
         reads=tuple(reads),
-        sizes=tuple(graph.storages[storage].bytes for storage in storages),
+        sizes=tuple(sizes),
+        makers=tuple(born - ops.start if born in ops else None for born in makers),
         stays=frozenset(
             number
             for storage, number in numbers.items()
@@ -114,6 +123,7 @@ def pose(
         ),
         pinned=frozenset(number for storage, number in numbers.items() if storage in graph.pinned),
         wanted=tuple(asked),
+        copy_us=tuple(map(link.copy_us, sizes)) if link else (),
     )
     return Block(ops, problem, storages)
 

@@ -1,7 +1,7 @@
 """The plans that a pass chooses from; they do not depend on the budget."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isqrt
 
@@ -21,7 +21,7 @@ class Plan:
 
     Attributes:
         name: One of the baselines, or "allocated".
-        choice: What stays.
+        choice: What stays, and what moves.
         cost_us: What the plan takes beside the program.
         peak_bytes: The most that is alive at once.
     """
@@ -47,12 +47,14 @@ def make_plans(player: Player) -> list[Plan]:
 
 
 def cheapest(plans: list[Plan], budget_bytes: int) -> Plan | None:
-    """The fastest plan whose peak is within a budget, the leaner one of two equally fast.
+    """The fastest plan whose peak is within a budget; of equally fast ones the one that moves least.
 
     Because the plans are the same for every budget, more memory never costs more time.
     """
     fitting = [plan for plan in plans if plan.peak_bytes <= budget_bytes]
-    return min(fitting, key=lambda plan: (plan.cost_us, plan.peak_bytes), default=None)
+    return min(
+        fitting, key=lambda plan: (plan.cost_us, len(plan.choice.moved), plan.peak_bytes), default=None
+    )
 
 
 def _candidates(player: Player) -> Iterator[tuple[str, Choice]]:
@@ -63,24 +65,33 @@ def _candidates(player: Player) -> Iterator[tuple[str, Choice]]:
     for _, read in graph.backward_reads:
         if read not in wanted[read.maker]:
             wanted[read.maker].append(read)
-    blocks = [pose(graph, ops, borders, wanted) for ops in ranges]
     activations = frozenset(graph.activations)
     yield "none", Choice(activations)
     yield "full", Choice(borders)
     yield "selective", Choice(activations - _attention_weights(graph))
-    modes: dict[BlockProblem, list[Mode]] = {}
-    for block in blocks:
-        if block.problem not in modes:
-            modes[block.problem] = [*find_modes(block.problem), least_kept(block.problem)]
-    options = [[_option(block, mode) for mode in modes[block.problem]] for block in blocks]
+    blocks = [pose(graph, ops, borders, wanted, None) for ops in ranges]
+    options = _options(blocks)
     yield "min-cut", Choice(frozenset().union(*(each[-1].choice.kept for each in options)))
     yield from (("allocated", choice) for choice in allocate(player, ranges, options))
     for several in range(2, isqrt(len(blocks)) + 2):
         yield "allocated", Choice(passed_on(graph, _joined(ranges, several)))
+    if player.link:
+        blocks = [pose(graph, ops, borders, wanted, player.link) for ops in ranges]
+        yield from (("allocated", choice) for choice in allocate(player, ranges, _options(blocks)))
+
+
+def _options(blocks: Sequence[Block]) -> list[list[Option]]:
+    """The options of each block, the last of them the minimum cut; equal problems are solved once."""
+    modes: dict[BlockProblem, list[Mode]] = {}
+    for block in blocks:
+        if block.problem not in modes:
+            modes[block.problem] = [*find_modes(block.problem), least_kept(block.problem)]
+    return [[_option(block, mode) for mode in modes[block.problem]] for block in blocks]
 
 
 def _option(block: Block, mode: Mode) -> Option:
-    return Option(Choice(frozenset(block.storages[each] for each in mode.kept)), mode.cost_us)
+    kept, moved = (frozenset(block.storages[each] for each in group) for group in (mode.kept, mode.moved))
+    return Option(Choice(kept, moved), mode.cost_us)
 
 
 def _joined(ranges: list[range], several: int) -> list[range]:

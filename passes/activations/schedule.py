@@ -1,6 +1,7 @@
 """A choice played through: which ops run again, where, which copies come and go, and what is then alive."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.passes.activations.graph import ActivationGraph, Read
+from steelyard.passes.activations.moves import Link, Move, plan_moves, waited_us
 
 Again = dict[int, list[int]]
 """By op of the backward, the ops that run again right before it, in order."""
@@ -31,11 +33,13 @@ class Schedule:
 
     Attributes:
         again: The ops that run again.
-        cost_us: What those take.
+        moves: The storages that go to the host and come back.
+        cost_us: What the ops take that run again, and how long kernels wait for copies.
         top_bytes: Live bytes while each op of the program runs, at the most over it and what runs before it.
     """
 
     again: Again
+    moves: Sequence[Move]
     cost_us: float
     top_bytes: list[int]
 
@@ -50,11 +54,17 @@ class Player:
 
     Each op runs again at most once, right before the first op of the backward that needs it. What stays is
     freed where the program frees it, or after the last op run again that reads it; what goes, after its last
-    use in the forward; what is made again, after its last use in the backward.
+    use in the forward or once its copy is on the host; what is made again or comes back, after its last use
+    in the backward.
+
+    Args:
+        graph: The program.
+        link: The way to the host; without it nothing moves.
     """
 
-    def __init__(self, graph: ActivationGraph) -> None:
+    def __init__(self, graph: ActivationGraph, link: Link | None = None) -> None:
         self.graph = graph
+        self.link = link
         self._sizes = [storage.bytes for storage in graph.storages]
         self._resident = sum(storage.bytes for storage in graph.storages if storage.born < 0)
         self._activations = frozenset(graph.activations)
@@ -85,15 +95,20 @@ class Player:
         """A choice with all that cannot be made again: results of random ops, what is changed in place.
 
         Where an op cannot run again, what it made stays; where one can, its operands are looked at in turn.
+        What nothing would read after it came back does not move.
         """
         graph = self.graph
         kept = set(choice.kept)
+        moved = (choice.moved & self._activations) - graph.pinned - choice.kept
         needed = [False] * graph.turn
+        returns = set[int]()
 
         def ask(read: Read) -> None:
             if self._is_there(read, kept):
                 return
-            if read.storage in graph.pinned or not graph.repeatable[read.maker]:
+            if self._comes_back(read, moved):
+                returns.add(read.storage)
+            elif read.storage in graph.pinned or not graph.repeatable[read.maker]:
                 kept.add(read.storage)
             else:
                 needed[read.maker] = True
@@ -104,43 +119,59 @@ class Player:
             if needed[index]:
                 for read in graph.reads[index]:
                     ask(read)
-        return Choice(frozenset(kept))
+        return Choice(frozenset(kept), frozenset(returns - kept))
 
     def play(self, choice: Choice) -> Schedule:
         """Run a choice on paper, which is complete."""
-        again = self._reruns(choice)
-        cost_us = sum(self.graph.cost_us[index] for ops in again.values() for index in ops)
-        return Schedule(again, cost_us, self._top_bytes(choice, again))
+        graph = self.graph
+        again, needed = self._reruns(choice)
+        cost_us = sum(graph.cost_us[index] for ops in again.values() for index in ops)
+        moves: Sequence[Move] = ()
+        if self.link and needed:
+            moves = plan_moves(graph, again, self._early, needed, self.link)
+            cost_us += waited_us(graph, again, moves, self.link)
+        return Schedule(again, moves, cost_us, self._top_bytes(choice, again, moves))
 
     def _is_there(self, read: Read, kept: frozenset[int] | set[int]) -> bool:
         """Whether the backward finds a value of the forward as it was."""
         return read.maker < 0 or read.storage in kept or not self.graph.may_go(read.storage)
 
-    def _reruns(self, choice: Choice) -> Again:
+    def _comes_back(self, read: Read, moved: frozenset[int]) -> bool:
+        """Whether a value is what comes back: the one with which its storage was made, no view of it."""
+        return read.storage in moved and read.maker == self.graph.storages[read.storage].born
+
+    def _reruns(self, choice: Choice) -> tuple[Again, dict[int, int]]:
+        """What runs again where; and where what moves is needed first."""
         graph, done = self.graph, set[int]()
         again: Again = {}
+        needed: dict[int, int] = {}
         for index, read in graph.backward_reads:
-            if read.maker in done or self._is_there(read, choice.kept):
-                continue
-            missing, pending = {read.maker}, [read.maker]
+            missing, pending = set[int](), [read]
             while pending:
-                for each in graph.reads[pending.pop()]:
-                    if each.maker in done or each.maker in missing or self._is_there(each, choice.kept):
-                        continue
-                    missing.add(each.maker)
-                    pending.append(each.maker)
-            done |= missing
-            again[index] = sorted({*again.get(index, ()), *missing})
-        return again
+                each = pending.pop()
+                if each.maker in done or each.maker in missing or self._is_there(each, choice.kept):
+                    continue
+                if self._comes_back(each, choice.moved):
+                    needed.setdefault(each.storage, index)
+                    continue
+                missing.add(each.maker)
+                pending += graph.reads[each.maker]
+            if missing:
+                done |= missing
+                again[index] = sorted({*again.get(index, ()), *missing})
+        return again, needed
 
-    def _top_bytes(self, choice: Choice, again: Again) -> list[int]:
+    def _top_bytes(self, choice: Choice, again: Again, moves: Sequence[Move]) -> list[int]:
         """The most that is alive at each op of the program and those that run again before it."""
         sizes, freed = self._sizes, self._freed.copy()
         for storage in self._activations - choice.kept:
             freed[self.graph.storages[storage].last_use] -= sizes[storage]
             freed[self._early[storage]] += sizes[storage]
+        for move in moves:
+            freed[move.leaves] -= sizes[move.storage]
+            freed[move.gone] += sizes[move.storage]
         between: dict[tuple[int, int], int] = defaultdict(int)
-        for (storage, is_copy), place in self._last_reruns(choice, again).items():
+        for (storage, is_copy), place in self._last_uses(choice, again, moves).items():
             end = self._program_end(storage, is_copy, choice)
             if end < place[0]:
                 between[place] += sizes[storage]
@@ -148,11 +179,18 @@ class Player:
                 freed[end] += sizes[storage]
             elif not is_copy and end < place[0]:
                 freed[end] -= sizes[storage]
-        return self._sum_up(freed, between, again)
+        return self._sum_up(freed, between, again, moves)
 
-    def _last_reruns(self, choice: Choice, again: Again) -> dict[tuple[int, bool], tuple[int, int]]:
-        """By storage, the one made first and the one made again apart, the last op run again that uses it."""
+    def _last_uses(
+        self, choice: Choice, again: Again, moves: Sequence[Move]
+    ) -> dict[tuple[int, bool], tuple[int, int]]:
+        """By storage, the one made first and its copy apart, the last op run again that uses it.
+
+        For a copy that came back and that none of these uses, the place where it came.
+        """
         graph, last = self.graph, dict[tuple[int, bool], tuple[int, int]]()
+        for move in moves:
+            last[move.storage, True] = move.back, -1
         for at, ops in again.items():
             for place, index in enumerate(ops):
                 for read in graph.reads[index]:
@@ -171,13 +209,21 @@ class Player:
         found = self.graph.storages[storage]
         return found.last_use if found.freed_here else len(self.graph.ops)
 
-    def _sum_up(self, freed: NDArray[Any], between: dict[tuple[int, int], int], again: Again) -> list[int]:
+    def _sum_up(
+        self,
+        freed: NDArray[Any],
+        between: dict[tuple[int, int], int],
+        again: Again,
+        moves: Sequence[Move],
+    ) -> list[int]:
         """From what is made and freed where, what is alive."""
         graph, sizes = self.graph, self._sizes
-        before = np.zeros(len(graph.ops), np.int64)  # what the ops run again leave
-        top = np.zeros(len(graph.ops), np.int64)  # the most while they run, above what is alive then
+        before = np.zeros(len(graph.ops), np.int64)  # what copies back and ops run again leave
+        for move in moves:
+            before[move.back] += sizes[move.storage]
+        top = before.copy()  # the most while they run, above what is alive then
         for at, ops in again.items():
-            live = most = 0
+            live = most = int(before[at])
             for place, index in enumerate(ops):
                 live += sum(sizes[storage] for storage in graph.born[index])
                 most = max(most, live + graph.workspace_bytes[index])
