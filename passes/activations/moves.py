@@ -31,53 +31,87 @@ class Move(NamedTuple):
         leaves: The last op of the forward that uses it; the copy starts after it.
         gone: The op after which the copy is done and the device's memory free.
         back: The op of the backward before which the copy back starts.
+        needed: The op of the backward that needs it first, or what runs again for it.
     """
 
     storage: int
     leaves: int
     gone: int
     back: int
+    needed: int
 
 
-def plan_moves(
-    graph: ActivationGraph,
-    again: Mapping[int, Sequence[int]],
-    leaves: Mapping[int, int],
-    needed: Mapping[int, int],
-    link: Link,
-) -> list[Move]:
-    """Each copy out as early as the stream is free, each copy back as late as it is in time.
+class Timetable:
+    """Each copy out as early as its stream is free, each copy back as late as it is in time.
 
     Args:
         graph: The program.
         again: The ops that run again before each op of the backward.
         leaves: By storage that moves, the last op of the forward that uses it.
         needed: By storage that moves, the op of the backward that needs it first, or what runs again for it.
-        link: The way.
+        link: The way to the host.
     """
-    costs_us = [
-        cost_us + sum(graph.cost_us[each] for each in again.get(index, ()))
-        for index, cost_us in enumerate(graph.cost_us)
-    ]
-    ends_us = [*accumulate(costs_us)]
-    starts_us = [end_us - cost_us for end_us, cost_us in zip(ends_us, costs_us, strict=True)]
-    gone: dict[int, int] = {}
-    free_us = 0.0
-    for storage in sorted(needed, key=lambda each: (leaves[each], each)):
-        free_us = max(free_us, ends_us[leaves[storage]]) + link.copy_us(graph.storages[storage].bytes)
-        index = min(bisect_left(ends_us, free_us), needed[storage] - 1)
-        gone[storage] = _running(graph, max(index, leaves[storage]))
-    moves: list[Move] = []
-    begin_us = ends_us[-1]
-    for storage in sorted(needed, key=lambda each: (-needed[each], each)):
-        took_us = link.copy_us(graph.storages[storage].bytes)
-        begin_us = min(begin_us, starts_us[needed[storage]]) - took_us
-        ahead_us = begin_us - (link.ahead - 1) * took_us
-        earliest = max(graph.turn, gone[storage] + 1)
-        index = min(max(bisect_right(starts_us, ahead_us) - 1, earliest), needed[storage])
-        back = max(_running(graph, index), earliest)
-        moves.append(Move(storage, leaves[storage], gone[storage], min(back, needed[storage])))
-    return moves
+
+    def __init__(
+        self,
+        graph: ActivationGraph,
+        again: Mapping[int, Sequence[int]],
+        leaves: Mapping[int, int],
+        needed: Mapping[int, int],
+        link: Link,
+    ) -> None:
+        costs_us = [
+            cost_us + sum(graph.cost_us[each] for each in again.get(index, ()))
+            for index, cost_us in enumerate(graph.cost_us)
+        ]
+        self._graph, self._link, self._needed = graph, link, needed
+        self._ends_us = [*accumulate(costs_us)]
+        self._starts_us = [end_us - cost for end_us, cost in zip(self._ends_us, costs_us, strict=True)]
+        self._leaves = {each: leaves[each] for each in sorted(needed, key=lambda each: (leaves[each], each))}
+        self._took_us = {each: link.copy_us(graph.storages[each].bytes) for each in needed}
+        self._back_us: dict[int, float] = {}
+        begin_us = self._ends_us[-1]
+        for storage in sorted(needed, key=lambda each: (-needed[each], each)):
+            begin_us = min(begin_us, self._starts_us[needed[storage]]) - self._took_us[storage]
+            self._back_us[storage] = begin_us
+
+    def late(self) -> frozenset[int]:
+        """The storages that would have to start back before they are out; better they stay."""
+        free_us, found = 0.0, set[int]()
+        for storage, index in self._leaves.items():
+            done_us = max(free_us, self._ends_us[index]) + self._took_us[storage]
+            if done_us > self._back_us[storage]:
+                found.add(storage)
+            else:
+                free_us = done_us
+        return frozenset(found)
+
+    def moves(self) -> list[Move]:
+        """The places in the program where copies start and end, in the order in which they leave."""
+        free_us, moves = 0.0, list[Move]()
+        for storage, leaves in self._leaves.items():
+            free_us = max(free_us, self._ends_us[leaves]) + self._took_us[storage]
+            last = self._needed[storage]
+            gone = self._running(max(min(bisect_left(self._ends_us, free_us), last - 1), leaves))
+            ahead_us = self._back_us[storage] - (self._link.ahead - 1) * self._took_us[storage]
+            earliest = max(self._graph.turn, gone + 1)
+            back = self._running(min(bisect_right(self._starts_us, ahead_us) - 1, last))
+            moves.append(Move(storage, leaves, gone, min(max(back, earliest), last), last))
+        return moves
+
+    def _running(self, index: int) -> int:
+        """The last op up to an index that runs; ends of references may not stay where they are."""
+        while index > 0 and isinstance(self._graph.ops[index], DropOp):
+            index -= 1
+        return index
+
+
+def by_return(moves: Sequence[Move]) -> dict[int, list[Move]]:
+    """The moves by the op before which their copies back start; the one that is needed first comes first."""
+    found: dict[int, list[Move]] = {}
+    for move in sorted(moves, key=lambda move: (move.needed, move.storage)):
+        found.setdefault(move.back, []).append(move)
+    return found
 
 
 def waited_us(
@@ -86,11 +120,10 @@ def waited_us(
     """How long kernels wait for copies."""
     after: defaultdict[int, list[Move]] = defaultdict(list)
     gone: defaultdict[int, list[Move]] = defaultdict(list)
-    before: defaultdict[int, list[Move]] = defaultdict(list)
     for move in moves:
         after[move.leaves].append(move)
         gone[move.gone].append(move)
-        before[move.back].append(move)
+    before = by_return(moves)
     streams = HostStreams()
     back = set[int]()
 
@@ -99,7 +132,7 @@ def waited_us(
         streams.run(graph.cost_us[index], reads)
 
     for index in range(len(graph.ops)):
-        for move in before[index]:
+        for move in before.get(index, ()):
             took_us = link.copy_us(graph.storages[move.storage].bytes)
             streams.fetch(("back", move.storage), move.storage, took_us)
             back.add(move.storage)
@@ -111,10 +144,3 @@ def waited_us(
         for move in gone[index]:
             streams.wait(move.storage)
     return streams.waited_us
-
-
-def _running(graph: ActivationGraph, index: int) -> int:
-    """The last op up to an index that runs; ends of references may not stay where they are."""
-    while index > 0 and isinstance(graph.ops[index], DropOp):
-        index -= 1
-    return index

@@ -1,14 +1,12 @@
 """A choice put into the program."""
 
-from collections import defaultdict
-
 from xdsl.dialects.builtin import StringAttr
 from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.dialects.host import FetchOp, OffloadOp
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, DropOp
 from steelyard.passes.activations.graph import ActivationGraph
-from steelyard.passes.activations.moves import Move
+from steelyard.passes.activations.moves import Move, by_return
 from steelyard.passes.activations.rerun import run_again
 from steelyard.passes.activations.schedule import Choice, Schedule
 
@@ -24,12 +22,12 @@ def rewrite(graph: ActivationGraph, choice: Choice, schedule: Schedule) -> None:
         if isinstance(op, DropOp) and graph.ended[index] in released:
             op.detach()
             op.erase()
-    fetches: defaultdict[int, list[tuple[SSAValue, FetchOp]]] = defaultdict(list)
-    for move in schedule.moves:
-        fetches[move.back].append(_move(graph, move))
+    # Each goes right after its op, so the last comes first.
+    fetches = {move.storage: _move(graph, move) for move in reversed(schedule.moves)}
+    returns = by_return(schedule.moves)
     found: dict[SSAValue, SSAValue] = {}
     for index, op in enumerate(graph.ops[graph.turn :], graph.turn):
-        for value, fetch in fetches[index]:
+        for value, fetch in (fetches[move.storage] for move in returns.get(index, ())):
             _insert(fetch, before=op)
             found[value] = fetch.value
         for each in schedule.again.get(index, ()):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.passes.activations.graph import ActivationGraph, Read
-from steelyard.passes.activations.moves import Link, Move, plan_moves, waited_us
+from steelyard.passes.activations.moves import Link, Move, Timetable, waited_us
 
 Again = dict[int, list[int]]
 """By op of the backward, the ops that run again right before it, in order."""
@@ -95,8 +95,30 @@ class Player:
         """A choice with all that cannot be made again: results of random ops, what is changed in place.
 
         Where an op cannot run again, what it made stays; where one can, its operands are looked at in turn.
-        What nothing would read after it came back does not move.
+        What nothing would read after it came back does not move, nor what is needed before it is out.
         """
+        found = self._answer(choice)
+        while self.link and found.moved:
+            again, needed = self._reruns(found)
+            late = Timetable(self.graph, again, self._early, needed, self.link).late()
+            if not late:
+                break
+            found = self._answer(Choice(found.kept | late, found.moved - late))
+        return found
+
+    def play(self, choice: Choice) -> Schedule:
+        """Run a choice on paper, which is complete."""
+        graph = self.graph
+        again, needed = self._reruns(choice)
+        cost_us = sum(graph.cost_us[index] for ops in again.values() for index in ops)
+        moves: Sequence[Move] = ()
+        if self.link and needed:
+            moves = Timetable(graph, again, self._early, needed, self.link).moves()
+            cost_us += waited_us(graph, again, moves, self.link)
+        return Schedule(again, moves, cost_us, self._top_bytes(choice, again, moves))
+
+    def _answer(self, choice: Choice) -> Choice:
+        """The choice with which every read of the backward finds its value."""
         graph = self.graph
         kept = set(choice.kept)
         moved = (choice.moved & self._activations) - graph.pinned - choice.kept
@@ -120,17 +142,6 @@ class Player:
                 for read in graph.reads[index]:
                     ask(read)
         return Choice(frozenset(kept), frozenset(returns - kept))
-
-    def play(self, choice: Choice) -> Schedule:
-        """Run a choice on paper, which is complete."""
-        graph = self.graph
-        again, needed = self._reruns(choice)
-        cost_us = sum(graph.cost_us[index] for ops in again.values() for index in ops)
-        moves: Sequence[Move] = ()
-        if self.link and needed:
-            moves = plan_moves(graph, again, self._early, needed, self.link)
-            cost_us += waited_us(graph, again, moves, self.link)
-        return Schedule(again, moves, cost_us, self._top_bytes(choice, again, moves))
 
     def _is_there(self, read: Read, kept: frozenset[int] | set[int]) -> bool:
         """Whether the backward finds a value of the forward as it was."""
