@@ -78,9 +78,9 @@ class Timetable:
     def late(self) -> frozenset[int]:
         """The storages that would have to start back before they are out; better they stay."""
         free_us, found = 0.0, set[int]()
-        for storage, index in self._leaves.items():
-            done_us = max(free_us, self._ends_us[index]) + self._took_us[storage]
-            if done_us > self._back_us[storage]:
+        for storage in self._leaves:
+            done_us = self._done_us(storage, free_us)
+            if self._gone(done_us) >= self._back(storage):
                 found.add(storage)
             else:
                 free_us = done_us
@@ -90,19 +90,30 @@ class Timetable:
         """The places in the program where copies start and end, in the order in which they leave."""
         free_us, moves = 0.0, list[Move]()
         for storage, leaves in self._leaves.items():
-            free_us = max(free_us, self._ends_us[leaves]) + self._took_us[storage]
-            last = self._needed[storage]
-            gone = self._running(max(min(bisect_left(self._ends_us, free_us), last - 1), leaves))
-            ahead_us = self._back_us[storage] - (self._link.ahead - 1) * self._took_us[storage]
-            earliest = max(self._graph.turn, gone + 1)
-            back = self._running(min(bisect_right(self._starts_us, ahead_us) - 1, last))
-            moves.append(Move(storage, leaves, gone, min(max(back, earliest), last), last))
+            free_us = self._done_us(storage, free_us)
+            needed = self._needed[storage]
+            gone = self._running(max(min(self._gone(free_us), needed - 1), leaves), -1)
+            back = self._running(max(self._back(storage), self._graph.turn, gone + 1), 1)
+            moves.append(Move(storage, leaves, gone, back, needed))
         return moves
 
-    def _running(self, index: int) -> int:
-        """The last op up to an index that runs; ends of references may not stay where they are."""
-        while index > 0 and isinstance(self._graph.ops[index], DropOp):
-            index -= 1
+    def _done_us(self, storage: int, free_us: float) -> float:
+        """When a storage is out, if the stream is free from `free_us` on."""
+        return max(free_us, self._ends_us[self._leaves[storage]]) + self._took_us[storage]
+
+    def _gone(self, done_us: float) -> int:
+        """The op at whose end a copy is out."""
+        return bisect_left(self._ends_us, done_us)
+
+    def _back(self, storage: int) -> int:
+        """The op at whose start a copy back must start."""
+        ahead_us = self._back_us[storage] - (self._link.ahead - 1) * self._took_us[storage]
+        return min(bisect_right(self._starts_us, ahead_us) - 1, self._needed[storage])
+
+    def _running(self, index: int, step: int) -> int:
+        """The next op from an index on that runs; ends of references may not stay where they are."""
+        while isinstance(self._graph.ops[index], DropOp):
+            index += step
         return index
 
 
