@@ -80,7 +80,7 @@ class Budget:
         raise UsageError(
             what=f"no plan keeps the peak within {budget} bytes",
             where=self.wanted_by,
-            why=f"the leanest plan peaks at {least} bytes, and {floor} are needed for no activation at all",
+            why=f"the leanest plan peaks at {least} bytes; without any activation it would be {floor}",
             fix=f"give budget-bytes={least} or budget={share:g} at the least",
         )
 
