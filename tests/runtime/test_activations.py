@@ -15,12 +15,14 @@ from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.training_step import build_real
 from steelyard.compiler.text import format_program, parse_program
+from steelyard.passes.annotate_cost import AnnotateCostPass
+from steelyard.passes.annotate_latency import AnnotateLatencyPass
+from steelyard.passes.annotate_memory import AnnotateMemoryPass
 from steelyard.passes.offload import OffloadPass
 from steelyard.passes.recompute import RecomputePass
 from steelyard.passes.totals import read_totals
 from steelyard.runtime.execute import bind, compile_program, order_arguments
 from steelyard.runtime.measure import measure_peak_bytes
-from steelyard.runtime.pipeline import Target, annotate_program
 
 _TEXT = "hidden_size=32&intermediate_size=64&num_hidden_layers=4&num_attention_heads=2&vocab_size=64"
 MODELS = {
@@ -39,7 +41,13 @@ class Case:
         model = load_spec(spec, options)
         program = capture(model, options)
         self.module = import_program(program)
-        annotate_program(self.module, Target(device=device, threads=torch.get_num_threads()))
+        # With the device's prices and the CPU's kernels.
+        for each in (
+            AnnotateCostPass(),
+            AnnotateLatencyPass(device=device),
+            AnnotateMemoryPass(device="cpu", threads=torch.get_num_threads()),
+        ):
+            each.apply(make_context(), self.module)
         self._built, self._optimizer = build_real(model, options)
         self._binding = bind(self._built, self._optimizer, program.constants)
 
