@@ -5,6 +5,7 @@ from xdsl.dialects.builtin import Builtin
 from xdsl.dialects.func import Func
 
 from steelyard.compiler.dialects.cost import get_cost
+from steelyard.compiler.dialects.host import get_host
 from steelyard.compiler.dialects.kernel import get_kernel
 from steelyard.compiler.dialects.program import get_program
 from steelyard.compiler.dialects.torch_dialects import get_aten, get_c10d, get_torch
@@ -16,6 +17,7 @@ DIALECTS = {
     "program": get_program,
     "cost": get_cost,
     "kernel": get_kernel,
+    "host": get_host,
 }
 
 

@@ -8,6 +8,7 @@ from typing import cast
 from xdsl.dialects import builtin
 from xdsl.ir import Attribute, SSAValue
 
+from steelyard.compiler.dialects.host import HostType
 from steelyard.compiler.dialects.program import OP_PATH, SOURCE, text_attribute
 from steelyard.compiler.dialects.schema import Parameter, Schema
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
@@ -107,11 +108,13 @@ def tensor_type(attribute: Attribute) -> TensorType | None:
 
 
 def size_bytes(attribute: Attribute) -> int:
-    """Bytes that the elements of an IR type take, 0 for `none`.
+    """Bytes of the device that the elements of an IR type take, 0 for `none` and for copies on the host.
 
     Raises:
         IRError: see `tensor_type`.
     """
+    if isinstance(attribute, HostType):
+        return 0
     found = tensor_type(attribute)
     return found.bytes if found else 0
 

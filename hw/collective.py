@@ -25,7 +25,9 @@ _PCIE_STEP_S = (1.0e-6, 2.5e-6, 5.7e-6)
 # NCCL, src/graph/topo.h: 20.0, 20.6 and 40.1 of the 25, 25 and 50 GB/s of a link of NVLink 3, 4 and 5; 12 of
 # the 15.75 GB/s of PCIe 3.0 x16.
 _NVLINK_FRACTION = 0.8
-_PCIE_FRACTION = 0.76
+PCIE_FRACTION = 0.76
+"""The part of its rate that a link of PCIe reaches."""
+
 _FASTEST_PCIE_BYTES_PER_S = 64e9
 """PCIe 5.0 x16, one way: what is faster is a link made for the purpose."""
 
@@ -117,7 +119,7 @@ def _rings(device: Device, ranks: int) -> Iterator[Ring]:
             fix="add link_bandwidth_bytes_per_s to a copy of its file",
         )
     is_pcie = link.value <= _FASTEST_PCIE_BYTES_PER_S
-    rate = link.value * (_PCIE_FRACTION if is_pcie else _NVLINK_FRACTION)
+    rate = link.value * (PCIE_FRACTION if is_pcie else _NVLINK_FRACTION)
     steps = _PCIE_STEP_S if is_pcie else _NVLINK_STEP_S
     for (start_s, part), step_s in zip(_NCCL_PROTOCOLS, steps, strict=True):
         yield Ring(ranks=ranks, latency_s=step_s, bandwidth_bytes_per_s=rate * part, start_s=start_s)

@@ -93,6 +93,7 @@ class Device:
         l2_bytes: Size of the last cache before memory.
         tdp_w: Power limit of this device; of a card, its part.
         link_bandwidth_bytes_per_s: One-way rate to its peers.
+        host_bandwidth_bytes_per_s: One-way rate to the memory of its host; None where that is its own.
         price_usd_per_h: What renting one costs.
         sustained: What it reaches in practice, at most once per number of threads.
         fitted: What kernel models were fitted to on it, by kind, type and context.
@@ -124,6 +125,7 @@ class Device:
     l2_bytes: Quantity | None = None
     tdp_w: Quantity | None = None
     link_bandwidth_bytes_per_s: Quantity | None = None
+    host_bandwidth_bytes_per_s: Quantity | None = None
     price_usd_per_h: Quantity | None = None
     sustained: tuple[Sustained, ...] = ()
     fitted: Mapping[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]] = field(

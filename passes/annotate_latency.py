@@ -16,6 +16,7 @@ from steelyard.hw.kernels.intervals import combine
 from steelyard.hw.registry import load_device
 from steelyard.hw.work import ExecutionContext, ExecutionMode
 from steelyard.passes.clock import Clock
+from steelyard.passes.host_clock import waited_us
 from steelyard.passes.kernels import kernels
 from steelyard.passes.mesh import mesh_ranks
 from steelyard.passes.totals import write_totals
@@ -31,6 +32,7 @@ class AnnotateLatencyPass(ModulePass):
     Reads `cost.work`. Writes `cost.latency` on each op and the entry `latency` of the module's `cost.totals`:
     microseconds of the whole program (value, low, high) and by limiter. An op of unknown work is left out.
     In the interval of the total, errors of ops of one kind add up, those of different kinds are independent.
+    Copies to and from the host go on beside the kernels; what kernels wait for them has limiter `host link`.
 
         %2 = aten.mm(%0, %1) {cost.latency = #cost.latency<us = [4.2, 3.1, 5.9], launch, analytic>, ...} : ...
 
@@ -68,7 +70,8 @@ class AnnotateLatencyPass(ModulePass):
                 work = cast(WorkAttr, kernel.attributes[WORK]).data
                 totals.add(work.kind, attribute.data, graph.times[name])
         options = {name: getattr(self, name) for name in OPTIONS}
-        write_totals(op, "latency", {**options, **totals.entry()})
+        waited = waited_us(graph, load_device(self.device))
+        write_totals(op, "latency", {**options, **totals.entry(waited)})
 
     def clock(self, ranks: int | None = None) -> Clock:
         """What times the kernels, for passes that weigh other kernels by the same model.
@@ -98,8 +101,12 @@ class _Totals:
     def add(self, kind: str, latency: LatencyEstimate, times: int) -> None:
         self._ops += [(kind, latency)] * times
 
-    def entry(self) -> dict[str, float | dict[str, float]]:
-        """The sums, rounded once, so that they do not depend on how the program is cut into functions."""
+    def entry(self, waited_us: float | None) -> dict[str, float | dict[str, float]]:
+        """The sums, rounded once, so that they do not depend on how the program is cut into functions.
+
+        Args:
+            waited_us: How long kernels wait for copies; None where there are none.
+        """
         limited = defaultdict[str, list[float]](list)
         kinds = defaultdict[str, list[LatencyEstimate]](list)
         for kind, latency in self._ops:
@@ -112,9 +119,12 @@ class _Totals:
                 for name in ("value_us", "low_us", "high_us")
             ),
         )
+        if waited_us is not None:
+            limited["host link"].append(waited_us)
+        more_us = waited_us or 0.0
         return {
-            "value_us": value_us,
-            "low_us": low_us,
-            "high_us": high_us,
+            "value_us": value_us + more_us,
+            "low_us": low_us + more_us,
+            "high_us": high_us + more_us,
             "us_by_limiter": {name: fsum(values) for name, values in sorted(limited.items())},
         }

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -18,14 +17,11 @@ from steelyard.compiler.liveness import liveness
 from steelyard.compiler.op_call import CallReader, where
 from steelyard.compiler.storage import find_storages
 from steelyard.hw.errors import IRError
-from steelyard.passes.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate_latency import OPTIONS, AnnotateLatencyPass
-from steelyard.passes.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.annotations import read_annotations
 from steelyard.passes.clock import Clock
 from steelyard.passes.fused_work import fused_work
 from steelyard.passes.fusion_scope import FusionScope, Group
 from steelyard.passes.remark import Remark, RemarkKind, emit
-from steelyard.passes.totals import read_totals
 
 
 @dataclass(frozen=True)
@@ -56,24 +52,12 @@ class FusePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Fuse in every function of a module."""
-        totals = read_totals(op)
-        annotated = totals.get("latency")
-        if not isinstance(annotated, dict):
-            raise IRError(
-                what="the program has no annotated latency, by which fuse decides",
-                fix="run annotate-cost and annotate-latency{device=..} before",
-            )
-        options: dict[str, Any] = {name: annotated[name] for name in OPTIONS}
-        annotate_latency = AnnotateLatencyPass(**options)
-        clock = annotate_latency.clock()
+        annotations = read_annotations(op, self.name)
+        clock = annotations.latency.clock()
         graph, live, reader = call_graph(op), liveness(op), CallReader()
         for storages in find_storages(graph).values():
             _Fusion(FusionScope(storages, live, reader), clock, frozenset(self.apart)).run()
-        AnnotateCostPass().apply(ctx, op)
-        annotate_latency.apply(ctx, op)
-        if isinstance(memory := totals.get("memory"), dict):
-            device, threads = memory.get("device"), memory.get("threads")
-            AnnotateMemoryPass(cast("str | None", device), cast("int | None", threads)).apply(ctx, op)
+        annotations.renew(ctx, op)
 
 
 class _Fusion:

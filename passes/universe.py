@@ -48,6 +48,18 @@ def _retarget() -> type[ModulePass]:
     return RetargetPass
 
 
+def _offload() -> type[ModulePass]:
+    from steelyard.passes.offload import OffloadPass
+
+    return OffloadPass
+
+
+def _recompute() -> type[ModulePass]:
+    from steelyard.passes.recompute import RecomputePass
+
+    return RecomputePass
+
+
 def _shard() -> type[ModulePass]:
     from steelyard.passes.shard import ShardPass
 
@@ -62,6 +74,8 @@ PASSES = {
     "outline": _outline,
     "inline": _inline,
     "retarget": _retarget,
+    "offload": _offload,
+    "recompute": _recompute,
     "shard": _shard,
 }
 """The passes by name; nothing is imported until one is called."""

@@ -82,7 +82,9 @@ def step_time_us(module: ModuleOp) -> float:
     return latency["value_us"]
 
 
-def verify_spec(spec: str, choices: dict[str, Any], device: str, tolerance: float) -> "Verification":
+def verify_spec(
+    spec: str, choices: dict[str, Any], device: str, tolerance: float, passes: str = ""
+) -> "Verification":
     """Run a model on this machine and compare; what the model prints goes to stderr.
 
     Args:
@@ -90,6 +92,7 @@ def verify_spec(spec: str, choices: dict[str, Any], device: str, tolerance: floa
         choices: As for `load_program`.
         device: The name or the file of this machine's device.
         tolerance: See `runtime.verify`.
+        passes: See `runtime.verify`.
 
     Raises:
         SteelyardError: The model cannot be captured or run, or the device is not known.
@@ -104,7 +107,7 @@ def verify_spec(spec: str, choices: dict[str, Any], device: str, tolerance: floa
     from steelyard.runtime.verify import verify
 
     with redirect_stdout(sys.stderr):
-        return verify(*_load_model(spec, choices), device, tolerance)
+        return verify(*_load_model(spec, choices), device, tolerance, passes=passes)
 
 
 def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) -> None:

@@ -1,12 +1,13 @@
 """Runs the program that was weighed and puts measurement beside prediction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from xdsl.dialects.builtin import ModuleOp
 
+from steelyard.compiler.context import make_context
 from steelyard.compiler.frontend.capture import capture
 from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
@@ -16,6 +17,7 @@ from steelyard.passes.totals import read_totals
 from steelyard.runtime.comparison import Comparison
 from steelyard.runtime.execute import bind, compile_program, order_arguments
 from steelyard.runtime.measure import measure_peak_bytes, measure_steady_time_s
+from steelyard.runtime.pass_pipeline import parse_passes
 from steelyard.runtime.pipeline import Target, annotate_program
 
 
@@ -75,7 +77,12 @@ class Verification:
 
 
 def verify(
-    model: LoadedModel, options: CaptureOptions, device: str, tolerance: float = 0.25, least_s: float = 3.0
+    model: LoadedModel,
+    options: CaptureOptions,
+    device: str,
+    tolerance: float = 0.25,
+    least_s: float = 3.0,
+    passes: str = "",
 ) -> Verification:
     """Weighs one step of a model, runs it with random weights on this machine, and compares.
 
@@ -85,6 +92,8 @@ def verify(
         device: This machine, by name or file.
         tolerance: Relative deviation that is accepted.
         least_s: How long steps are timed, at least.
+        passes: What rewrites the program, as in `recompute{budget=0.4}`; then the rewritten program is weighed
+            and measured, in place of eager PyTorch.
 
     Raises:
         SteelyardError: the model cannot be captured, the device is unknown, or the program cannot run.
@@ -93,20 +102,27 @@ def verify(
     program = capture(model, options)
     module = import_program(program)
     annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
+    parse_passes(passes).apply(make_context(), module)
     predicted: Any = read_totals(module)
 
     eager, eager_optimizer = build_real(model, options)
     expected = run_step(eager, eager_optimizer, options)
-    different = _run_and_compare(module, model, options, program.constants, eager, expected)
+    built, optimizer = build_real(model, options)
+    arguments = order_arguments(module, bind(built, optimizer, program.constants))
+    run = compile_program(module)
+    different = _different(eager, expected, built, run(*arguments))
     del expected
     with FlopCounterMode(display=False) as counter:  # a step of its own: the counter decomposes some kernels
         run_step(eager, eager_optimizer, options)
 
     def step() -> None:
-        run_step(eager, eager_optimizer, options)
+        if passes:
+            run(*arguments)
+        else:
+            run_step(eager, eager_optimizer, options)
 
     time_ms = measure_steady_time_s(step, least_s) * 1e3
-    peak = measure_peak_bytes(step, bind(eager, eager_optimizer).values())
+    peak = measure_peak_bytes(step, arguments if passes else bind(eager, eager_optimizer).values())
     time = predicted["latency"]
     return Verification(
         model=program.model,
@@ -124,23 +140,16 @@ def verify(
     )
 
 
-def _run_and_compare(
-    module: ModuleOp,
-    model: LoadedModel,
-    options: CaptureOptions,
-    constants: dict[str, torch.Tensor],
-    eager: BuiltModel,
-    expected: dict[str, torch.Tensor],
+def _different(
+    eager: BuiltModel, expected: dict[str, torch.Tensor], built: BuiltModel, results: Sequence[torch.Tensor]
 ) -> dict[str, float]:
-    """Runs the program on a second copy of the model; the largest difference of what is not bit-equal."""
-    built, optimizer = build_real(model, options)
-    binding = bind(built, optimizer, constants)
-    results = compile_program(module)(*order_arguments(module, binding))
+    """The largest difference of each result and updated parameter that is not bit-equal."""
     pairs = dict(zip(expected, zip(expected.values(), results, strict=True), strict=True))
+    ours = dict(built.module.named_parameters())
     for path, parameter in eager.module.named_parameters():
-        pairs[f"updated:{path}"] = (parameter.detach(), binding["parameter", path])
+        pairs[f"updated:{path}"] = (parameter.detach(), ours[path].detach())
     return {
-        name: (ours.double() - theirs.double()).abs().max().item()
-        for name, (theirs, ours) in pairs.items()
-        if not torch.equal(theirs, ours)
+        name: (one.double() - other.double()).abs().max().item()
+        for name, (one, other) in pairs.items()
+        if not torch.equal(one, other)
     }

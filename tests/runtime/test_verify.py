@@ -5,6 +5,7 @@ import torch
 
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
+from steelyard.hw.errors import UsageError
 from steelyard.runtime.measure import measure_peak_bytes
 from steelyard.runtime.verify import Comparison, Verification, verify
 
@@ -43,6 +44,25 @@ def test_image_models_run_bit_equal(name: str, train: bool):
     assert found.different == ()
     assert found.num_unknown == 0
     assert found.peak_memory_bytes.ratio < 1.05  # scratch per thread is not modelled
+
+
+def test_with_passes_the_rewritten_program_is_what_runs():
+    options = CaptureOptions(train=True, batch=4, sequence=32)
+    spec = TEXT_MODELS["gpt2"].replace("n_layer=1", "n_layer=4")
+    plain, lean = (
+        verify(load_spec(spec, options), options, "cpu", least_s=0.0, passes=passes)
+        for passes in ("", "recompute{budget=0.4}")
+    )
+    assert lean.different == ()
+    assert lean.peak_memory_bytes.ratio == 1
+    assert lean.peak_memory_bytes.measured < plain.peak_memory_bytes.measured
+    assert lean.num_ops > plain.num_ops
+
+
+def test_passes_that_do_not_exist_are_refused():
+    options = CaptureOptions(train=True)
+    with pytest.raises(UsageError, match="Unrecognized passes"):
+        verify(load_spec(TEXT_MODELS["gpt2"], options), options, "cpu", passes="recomput")
 
 
 def test_time_and_memory_out_of_tolerance_are_not_ok():

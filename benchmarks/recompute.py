@@ -1,0 +1,226 @@
+"""Recomputation under budgets of memory: peak and extra time, predicted beside measured on this CPU.
+
+python benchmarks/recompute.py profile gpt2-medium            # measures the ops, once
+python benchmarks/recompute.py peaks gpt2-medium 0.9 0.3      # rows of a Markdown table: peak bytes
+python benchmarks/recompute.py times gpt2-medium 0.9 0.3      # extra time, of a machine that is idle
+python benchmarks/recompute.py baselines gpt2-medium          # ours at the peak of each, on paper
+python benchmarks/recompute.py torch gpt2-medium 0.5 0.1      # torch's partitioner, and ours at its peak
+python benchmarks/recompute.py layers                         # how long 80 layers take to solve
+
+The profile is the one that STEELYARD_PROFILES names.
+"""
+
+import argparse
+import gc
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch._functorch import config as functorch  # activation_memory_budget, as in torch 2.11 to 2.13
+from xdsl.dialects.builtin import ModuleOp
+
+from steelyard.compiler.call_graph import call_graph
+from steelyard.compiler.context import make_context
+from steelyard.compiler.frontend.capture import capture
+from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.frontend.model import BuiltModel
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.spec import load_spec
+from steelyard.compiler.frontend.training_step import build_real, run_step
+from steelyard.compiler.op_call import CallReader
+from steelyard.compiler.storage import find_storages
+from steelyard.hw.profile_store import local_store
+from steelyard.hw.registry import load_device
+from steelyard.passes.activations.graph import read_graph
+from steelyard.passes.activations.plans import BASELINES, cheapest, make_plans
+from steelyard.passes.activations.rerun import RECOMPUTED
+from steelyard.passes.activations.schedule import Player
+from steelyard.passes.recompute import RecomputePass
+from steelyard.passes.totals import read_totals
+from steelyard.passes.workspace import no_workspace
+from steelyard.runtime.execute import bind, compile_program, order_arguments
+from steelyard.runtime.marked_time import time_marked_s
+from steelyard.runtime.measure import measure_peak_bytes
+from steelyard.runtime.pipeline import Target, annotate_program, load_costed, load_program
+from steelyard.runtime.profile import profile
+
+MODELS = {
+    "gpt2-small": ("hf:gpt2", {"batch": 2, "sequence": 512}),
+    "gpt2-medium": ("hf:gpt2?n_layer=24&n_embd=1024&n_head=16", {"batch": 4, "sequence": 512}),
+    "gpt2-medium-short": ("hf:gpt2?n_layer=24&n_embd=1024&n_head=16", {"batch": 2, "sequence": 512}),
+    "llama-1b": (
+        "hf:llama?hidden_size=2048&intermediate_size=5632&num_hidden_layers=22&num_attention_heads=32"
+        "&num_key_value_heads=4&vocab_size=32000",
+        {"batch": 2, "sequence": 1024, "dtype": "bfloat16"},
+    ),
+}
+LAYERS = (
+    "hf:llama?hidden_size=8192&intermediate_size=28672&num_hidden_layers=80&num_attention_heads=64"
+    "&num_key_value_heads=8&vocab_size=128256"
+)
+_REPEATS = 5
+_MIB = 2**20
+
+
+class Case:
+    """A training step without an optimizer, whose state only adds to both sides; and a model that runs it."""
+
+    def __init__(self, name: str) -> None:
+        spec, sizes = MODELS[name]
+        self.options = CaptureOptions(train=True, optimizer="none", **sizes)
+        model = load_spec(spec, self.options)
+        program = capture(model, self.options)
+        self.module = import_program(program)
+        annotate_program(self.module, Target(threads=torch.get_num_threads()))
+        self.built, _ = build_real(model, self.options)
+        binding = bind(self.built, None, program.constants)
+        self.arguments = order_arguments(self.module, binding)
+
+    def plan(self, **budget: Any) -> ModuleOp:
+        module = self.module.clone()
+        RecomputePass(**budget).apply(make_context(), module)
+        return module
+
+    def peak_bytes(self, run: Callable[[], Any]) -> int:
+        gc.collect()
+        return measure_peak_bytes(run, [*self.arguments, *self.built.module.parameters()])
+
+    def player(self) -> Player:
+        flat = find_storages(call_graph(self.module))["step"]
+        return Player(read_graph(flat, CallReader(), no_workspace))
+
+
+def predicted(module: ModuleOp) -> tuple[float, int]:
+    """Return the seconds and the peak bytes that a program is annotated with."""
+    totals: Any = read_totals(module)
+    return totals["latency"]["value_us"] * 1e-6, totals["memory"]["peak_bytes"]
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    start = perf_counter()
+    run()
+    return perf_counter() - start
+
+
+def measure_ops(name: str) -> None:
+    spec, sizes = MODELS[name]
+    store = local_store()
+    assert store is not None, "STEELYARD_PROFILES is empty"
+    module = load_costed(spec, {"train": True, "optimizer": "none", **sizes})
+    found = profile(module, load_device("cpu"), store, _REPEATS)
+    print(f"{name}: {found.new} ops measured now, {len(found.ops)} in all, {len(found.failed)} failed")
+
+
+def measure_peaks(name: str, budgets: Sequence[float]) -> None:
+    case = Case(name)
+    for budget in (None, *budgets):
+        start = perf_counter()
+        module = case.module if budget is None else case.plan(budget=budget)
+        solved_s = perf_counter() - start
+        run, peak = compile_program(module), predicted(module)[1]
+        measured = case.peak_bytes(lambda run=run: run(*case.arguments))
+        label = "without" if budget is None else f"{budget:.0%}"
+        print(f"| {name} | {label} | {peak:,} | {measured:,} | {solved_s:.1f} |", flush=True)
+
+
+def measure_times(name: str, budgets: Sequence[float]) -> None:
+    """One row a budget; a step of the program as it was comes last."""
+    case = Case(name)
+    rows: list[tuple[str, float]] = []
+    for budget in budgets:
+        module = case.plan(budget=budget)
+        extra_s = predicted(module)[0] - predicted(case.module)[0]
+        start = perf_counter()
+        again_s = time_marked_s(module, case.arguments, RECOMPUTED)
+        step_s = perf_counter() - start
+        row = f"| {name} | {budget:.0%} | {extra_s:.3f} | {again_s:.3f} | {extra_s / again_s:.3f} "
+        rows.append((row, step_s))
+        print(row, f"{step_s:.2f}", flush=True)
+    base_s = seconds(lambda: compile_program(case.module)(*case.arguments))
+    for row, step_s in rows:
+        print(f"{row}| {step_s - base_s:+.3f} of {base_s:.2f} |")
+    print(f"without: predicted {predicted(case.module)[0]:.2f} s")
+
+
+def compare_baselines(name: str) -> None:
+    player = Case(name).player()
+    plans = make_plans(player)
+    floor = player.floor_bytes()
+    none = next(plan for plan in plans if plan.name == "none")
+    for plan in plans:
+        if plan.name in BASELINES:
+            share = (plan.peak_bytes - floor) / (none.peak_bytes - floor)
+            ours = cheapest(plans, plan.peak_bytes)
+            assert ours is not None
+            print(
+                f"| {name} | {plan.name} | {plan.peak_bytes / _MIB:,.1f} | {share:.1%} "
+                f"| {plan.cost_us * 1e-6:.3f} | {ours.cost_us * 1e-6:.3f} | {ours.peak_bytes / _MIB:,.1f} |"
+            )
+
+
+def compare_torch(name: str, budgets: Sequence[float]) -> None:
+    case = Case(name)
+    eager_s = min(seconds(lambda: run_step(case.built, None, case.options)) for _ in range(2))
+    print(f"eager {eager_s:.2f} s")
+    plain = case.built.module.forward
+    for budget in budgets:
+        torch.compiler.reset()
+        with functorch.patch(activation_memory_budget=budget):
+            case.built.module.forward = torch.compile(plain, backend="aot_eager_decomp_partition")
+            step = stepper(case.built, case.options)
+            step()
+            theirs_s = seconds(step)
+            peak = case.peak_bytes(step)
+        case.built.module.forward = plain
+        row = f"| {name} | {budget:g} | {peak / _MIB:,.1f} | {theirs_s:.2f} "
+        try:
+            module = case.plan(budget_bytes=peak)
+        except Exception as error:
+            print(f"{row}| {error} |")
+            continue
+        run = compile_program(module)
+        run(*case.arguments)
+        ours_s = seconds(lambda run=run: run(*case.arguments))
+        print(f"{row}| {predicted(module)[1] / _MIB:,.1f} | {ours_s:.2f} |", flush=True)
+
+
+def stepper(built: BuiltModel, options: CaptureOptions) -> Callable[[], Any]:
+    return lambda: run_step(built, None, options)
+
+
+def solve_layers() -> None:
+    module = load_program(LAYERS, {"train": True, "sequence": 4096, "dtype": "bfloat16"})
+    annotate_program(module, Target(device="h100-sxm"))
+    start = perf_counter()
+    flat = find_storages(call_graph(module))["step"]
+    plans = make_plans(Player(read_graph(flat, CallReader(), no_workspace)))
+    solved_s = perf_counter() - start
+    start = perf_counter()
+    RecomputePass(budget=0.3).apply(make_context(), module)
+    print(f"80 layers: {len(plans)} plans in {solved_s:.1f} s; the whole pass {perf_counter() - start:.1f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("what", choices=["profile", "peaks", "times", "baselines", "torch", "layers"])
+    parser.add_argument("model", nargs="?", choices=MODELS, default="gpt2-small")
+    parser.add_argument("budgets", nargs="*", type=float, default=[0.9, 0.6, 0.3])
+    given = parser.parse_args()
+    match given.what:
+        case "profile":
+            measure_ops(given.model)
+        case "peaks":
+            measure_peaks(given.model, given.budgets)
+        case "times":
+            measure_times(given.model, given.budgets)
+        case "baselines":
+            compare_baselines(given.model)
+        case "torch":
+            compare_torch(given.model, given.budgets)
+        case _:
+            solve_layers()
+
+
+if __name__ == "__main__":
+    main()
