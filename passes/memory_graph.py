@@ -1,4 +1,4 @@
-"""The ops of a function as memory sees them: what each allocates, what it frees last, and what must precede it."""
+"""The ops of a function as memory sees them: what each makes and uses, and what must precede it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,17 +1,17 @@
 """From the functions of a program to their memory graphs."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.func import CallOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Operation
 
 from steelyard.compiler.call_graph import CallGraph, callee_name
 from steelyard.compiler.dialects.program import DropOp
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.op_call import CallReader
-from steelyard.compiler.storage import FunctionStorages, find_storages
+from steelyard.compiler.storage import FunctionStorages
 from steelyard.passes.memory_graph import Buffer, MemoryGraph
 from steelyard.passes.writes import written_values
 
@@ -38,16 +38,19 @@ class MemoryGraphs:
 
     Args:
         graph: The functions.
+        found: Their storages.
         workspace: Bytes that the kernel of an op takes while it runs.
-
-    Raises:
-        IRError: an op has types that cannot be read.
     """
 
-    def __init__(self, graph: CallGraph, workspace: Callable[[Operation], int]) -> None:
+    def __init__(
+        self,
+        graph: CallGraph,
+        found: Mapping[str, FunctionStorages],
+        workspace: Callable[[Operation], int],
+    ) -> None:
         self._entry = graph.entry.sym_name.data
         self._workspace = workspace
-        self._found = find_storages(graph)
+        self._found = found
         self._same = _same_arguments(self._found)
         self._reader = CallReader()
         self._effects: dict[str, Effects] = {}
@@ -67,7 +70,9 @@ class MemoryGraphs:
         effects = [self._of_op(op, name) for op in ops]
         self._effects[name] = Effects(
             *(
-                frozenset(r for each in found for r in each if isinstance(r, str) or r < function.num_arguments)
+                frozenset(
+                    r for each in found for r in each if isinstance(r, str) or r < function.num_arguments
+                )
                 for found in ([e.reads for e in effects], [e.writes for e in effects])
             )
         )
@@ -133,14 +138,15 @@ def _same_arguments(found: Mapping[str, FunctionStorages]) -> dict[str, Callable
             storage = first[name][storage]
         return storage
 
-    for name in reversed(found):  # callers first
+    for name in reversed([*found]):  # callers first
         for op in found[name].ops:
             if not isinstance(op, CallOp):
                 continue
             seen: dict[int, int] = {}
             for argument, value in enumerate(op.operands):
                 mine = same(name, found[name].of[value])
-                one, other = sorted((same(callee_name(op), k) for k in (argument, seen.setdefault(mine, argument))))
+                pair = argument, seen.setdefault(mine, argument)
+                one, other = sorted(same(callee_name(op), k) for k in pair)
                 if one != other:
                     first[callee_name(op)][other] = one
     return {name: (lambda storage, n=name: same(n, storage)) for name in found}
@@ -165,7 +171,10 @@ def _dependencies(ops: Sequence[Operation], effects: Sequence[Effects]) -> list[
 
 
 def _keep_what_calls_free(
-    function: FunctionStorages, ops: Sequence[Operation], buffers: Mapping[int, Buffer], before: list[set[int]]
+    function: FunctionStorages,
+    ops: Sequence[Operation],
+    buffers: Mapping[int, Buffer],
+    before: list[set[int]],
 ) -> None:
     """Let calls stay the last users of what they are the last users of, and of nothing else.
 

@@ -42,6 +42,12 @@ def _fuse() -> type[ModulePass]:
     return FusePass
 
 
+def _schedule_memory() -> type[ModulePass]:
+    from steelyard.passes.schedule_memory import ScheduleMemoryPass
+
+    return ScheduleMemoryPass
+
+
 def _shard() -> type[ModulePass]:
     from steelyard.passes.shard import ShardPass
 
@@ -55,6 +61,7 @@ PASSES = {
     "fuse": _fuse,
     "outline": _outline,
     "inline": _inline,
+    "schedule-memory": _schedule_memory,
     "shard": _shard,
 }
 """The passes by name; nothing is imported until one is called."""
