@@ -60,6 +60,12 @@ def _recompute() -> type[ModulePass]:
     return RecomputePass
 
 
+def _schedule_memory() -> type[ModulePass]:
+    from steelyard.passes.schedule_memory import ScheduleMemoryPass
+
+    return ScheduleMemoryPass
+
+
 def _shard() -> type[ModulePass]:
     from steelyard.passes.shard import ShardPass
 
@@ -76,6 +82,7 @@ PASSES = {
     "retarget": _retarget,
     "offload": _offload,
     "recompute": _recompute,
+    "schedule-memory": _schedule_memory,
     "shard": _shard,
 }
 """The passes by name; nothing is imported until one is called."""

@@ -92,7 +92,7 @@ def verify(
         device: This machine, by name or file.
         tolerance: Relative deviation that is accepted.
         least_s: How long steps are timed, at least.
-        passes: What rewrites the program, as in `recompute{budget=0.4}`; then the rewritten program is weighed
+        passes: What rewrites the program, as in `recompute{budget=0.4}`; then the rewritten one is weighed
             and measured, in place of eager PyTorch.
 
     Raises:

@@ -1,0 +1,111 @@
+"""Peak memory of programs that a pass rewrote, predicted beside the CPU allocator's events when they run.
+
+python benchmarks/rewritten_memory.py --passes schedule-memory          # all twelve models at real sizes
+python benchmarks/rewritten_memory.py --passes fuse --tiny gpt2 vit     # small variants of some
+
+The results are compared bit for bit with those of the program as it was captured (fused kernels: largest
+difference). Shown are the peaks of both, the time that the passes take, and what no order goes below.
+"""
+
+import argparse
+import gc
+from collections.abc import Callable
+from statistics import fmean
+from time import perf_counter
+from typing import Any
+
+import torch
+from memory import MODES, ZOO
+from xdsl.dialects.builtin import ModuleOp
+from zoo import TINY
+
+from steelyard.compiler.context import make_context
+from steelyard.compiler.frontend.capture import capture
+from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.spec import load_spec
+from steelyard.compiler.frontend.training_step import build_real
+from steelyard.passes.totals import read_totals
+from steelyard.passes.universe import PASSES
+from steelyard.runtime.execute import bind, compile_program, order_arguments
+from steelyard.runtime.measure import measure_peak_bytes
+from steelyard.runtime.pipeline import Target, annotate_program
+
+
+def peak(module: ModuleOp) -> int:
+    """Return the predicted peak."""
+    memory: Any = read_totals(module)["memory"]
+    return memory["peak_bytes"]
+
+
+def run(
+    module: ModuleOp, make_binding: Callable[[], Any], *, measured: bool
+) -> tuple[list[torch.Tensor], int]:
+    """Return what a step of the program gives and leaves, and the peak of the next step."""
+    binding = make_binding()
+    arguments, step = order_arguments(module, binding), compile_program(module)
+    torch.manual_seed(0)
+    results = [value.clone() for value in step(*arguments)] + [value.clone() for value in arguments]
+    gc.collect()
+    return results, measure_peak_bytes(lambda: step(*arguments), binding.values()) if measured else 0
+
+
+def largest_difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
+    """Return 0.0 where all are equal bit for bit."""
+    return max(
+        0.0 if torch.equal(a, b) else (a.double() - b.double()).abs().max().item()
+        for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("models", nargs="*", help=", ".join(ZOO))
+    parser.add_argument("--passes", default="schedule-memory", help="names of passes, with commas between")
+    parser.add_argument("--tiny", action="store_true", help="small variants of the models")
+    parser.add_argument("--modes", default=",".join(MODES), help="with commas between")
+    parser.add_argument("--device", default="cpu")
+    given = parser.parse_args()
+    print(
+        "| model | mode | peak before | after | | bound | predicted / measured | difference | ops | passes |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    errors: list[float] = []
+    for name in given.models or (TINY if given.tiny else ZOO):
+        spec, sizes = (TINY[name], {"batch": 2, "sequence": 32}) if given.tiny else ZOO[name]
+        for mode in given.modes.split(","):
+            options = CaptureOptions(**sizes, **MODES[mode])
+            model = load_spec(spec, options)
+            program = capture(model, options)
+
+            def make_binding() -> Any:
+                return bind(*build_real(model, options), program.constants)
+
+            target = Target(device=given.device, threads=torch.get_num_threads())
+            module, original = (import_program(program) for _ in range(2))
+            annotate_program(module, target)
+            before, ops = peak(module), sum(1 for _ in module.walk())
+            start = perf_counter()
+            for each in given.passes.split(","):
+                PASSES[each]()().apply(make_context(), module)
+            seconds = perf_counter() - start
+            expected, _ = run(original, make_binding, measured=False)
+            results, measured = run(module, make_binding, measured=True)
+            after = peak(module)
+            schedule: Any = read_totals(module).get("schedule", {})
+            bound = f"{schedule['bound_bytes']:,}" if schedule else ""
+            errors.append(after / measured - 1)
+            print(
+                f"| {name} | {mode} | {before:,} | {after:,} | {after / before - 1:.1%} | {bound} "
+                f"| {after / measured:.5f} | {largest_difference(results, expected):.2g} | {ops:,} "
+                f"| {seconds:.2f} s |",
+                flush=True,
+            )
+            del expected, results
+            gc.collect()
+    sizes_of_error = [abs(error) for error in errors]
+    print(f"\n{len(errors)} cases: mean error {fmean(sizes_of_error):.3%}, worst {max(sizes_of_error):.3%}")
+
+
+if __name__ == "__main__":
+    main()
