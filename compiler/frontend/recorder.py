@@ -49,6 +49,11 @@ class Recorder(TorchDispatchMode):
         self._last_placeholder: torch.fx.Node | None = None
         self._accumulations: list[tuple[torch.fx.Node, int, int]] = []
 
+    @property
+    def num_ops(self) -> int:
+        """How many ops have been recorded."""
+        return len(self._ops)
+
     def add_argument(self, tensor: torch.Tensor, role: Role, path: str) -> None:
         """Make `tensor` a placeholder; one that already is keeps its first role."""
         if tensor in self._nodes:
