@@ -1,13 +1,15 @@
 """The program of a model of many equal blocks, from one in which only a few of them have run."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import islice, pairwise
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
+from steelyard.compiler.block_values import Irregular, block_number
 from steelyard.compiler.blocks import ProgramBlock, make_function, read_block, replace_by_call, token
 from steelyard.compiler.call_graph import call_graph
-from steelyard.compiler.chain import Chains, Irregular, block_number
+from steelyard.compiler.chain import Chains
 from steelyard.compiler.dialects.program import OP_PATH, DropOp, text_attribute
 from steelyard.compiler.storage import FunctionStorages, find_storages
 
@@ -35,17 +37,18 @@ def compose(module: ModuleOp, stacks: Mapping[str, int]) -> None:
     flat = find_storages(graph)[graph.entry.sym_name.data]
     tokens = [token(op, index) for index, op in enumerate(flat.ops)]
     found = [_find_blocks(flat, tokens, path, count) for path, count in stacks.items()]
-    names = (f"block{n}" for n in range(len(flat.ops)))
-    named = {next(names): blocks for passes in found for blocks in passes}
-    for name, blocks in named.items():
-        module.body.block.add_op(make_function(name, blocks[0]))
+    blocks = [each for passes in found for each in passes]
+    for index, (first, *_) in enumerate(blocks):
+        module.body.block.add_op(make_function(f"block{index}", first))
     renamed: dict[SSAValue, SSAValue] = {}
-    calls = {
-        id(blocks): [replace_by_call(each, name, renamed) for each in blocks]
-        for name, blocks in named.items()
-    }
-    for passes, (path, count) in zip(found, stacks.items(), strict=True):
-        Chains(graph.entry, path, count, [calls[id(blocks)] for blocks in passes]).lengthen()
+    calls = iter(
+        [
+            [replace_by_call(each, f"block{index}", renamed) for each in chain]
+            for index, chain in enumerate(blocks)
+        ]
+    )
+    for (path, count), passes in zip(stacks.items(), found, strict=True):
+        Chains(graph.entry, path, count, [*islice(calls, len(passes))]).lengthen()
 
 
 def _find_blocks(
@@ -63,13 +66,11 @@ def _find_blocks(
     if [number for number, _ in runs] not in (kept, kept + kept[-2::-1]):
         raise Irregular
     starts = [start for _, start in runs]
-    ranges = [list(zip(starts[1:4], starts[2:5], strict=True))]
+    ranges = [[*pairwise(starts[1:5])]]
     if len(runs) > len(kept):
-        ranges.append(list(zip(starts[5:8], starts[6:9], strict=True))[::-1])
+        ranges.append([*pairwise(starts[5:9])][::-1])
     passes = [[read_block(flat, tokens, *each) for each in blocks] for blocks in ranges]
-    for blocks in passes:
-        if any(block.key != blocks[0].key for block in blocks):
-            raise Irregular
-        if any(block_number(block.path, path) is None for block in blocks):
+    for first, *others in passes:
+        if block_number(first.path, path) is None or any(other.key != first.key for other in others):
             raise Irregular
     return passes

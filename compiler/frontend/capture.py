@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from steelyard.compiler.chain import Irregular
+from steelyard.compiler.block_values import Irregular
 from steelyard.compiler.frontend.call_site import find_raising_line
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions

@@ -4,7 +4,7 @@
 
 from xdsl.dialects.builtin import ModuleOp
 
-from steelyard.compiler.chain import Irregular
+from steelyard.compiler.block_values import Irregular
 from steelyard.compiler.compose import compose
 from steelyard.compiler.frontend.capture import capture, capture_few
 from steelyard.compiler.frontend.import_graph import import_program

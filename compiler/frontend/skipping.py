@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_flatten
 
-from steelyard.compiler.chain import Irregular
+from steelyard.compiler.block_values import Irregular
 from steelyard.compiler.frontend.stacks import Stack, same_value
 from steelyard.compiler.frontend.torch_private import WeakIdRef
 
@@ -102,7 +102,6 @@ def _watch(module: torch.nn.Module, names: frozenset[str]) -> None:
 
     cls = type(module)
     # Named as the class itself, which some libraries look up by name.
-    body = {name: property(refuse, partial(write, name)) for name in names}
-    module.__class__ = type(
-        cls.__name__, (cls,), {**body, "__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    )
+    named = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    watched = {name: property(refuse, partial(write, name)) for name in names}
+    module.__class__ = type(cls.__name__, (cls,), {**named, **watched})

@@ -113,18 +113,16 @@ def _is_alike(
             return False
     mine, theirs = vars(first), vars(other)
     for name in mine.keys() | theirs.keys():
-        if name in _TREE or same_value(mine.get(name, _MISSING), theirs.get(name, _MISSING)):
-            continue
-        varying.setdefault(path, set()).add(name)
-    return all(
-        mine is theirs
-        or (
-            mine is not None
-            and theirs is not None
-            and _is_alike(mine, theirs, prefix_of(path) + name, varying)
-        )
-        for (name, mine), theirs in zip(first._modules.items(), other._modules.values(), strict=True)
-    )
+        if name not in _TREE and not same_value(mine.get(name, _MISSING), theirs.get(name, _MISSING)):
+            varying.setdefault(path, set()).add(name)
+    for name, child in first._modules.items():
+        counterpart = other._modules[name]
+        if child is None or counterpart is None:
+            if child is not counterpart:
+                return False
+        elif not _is_alike(child, counterpart, prefix_of(path) + name, varying):
+            return False
+    return True
 
 
 def _has_same_layout(first: torch.Tensor | None, other: torch.Tensor | None) -> bool:
