@@ -87,9 +87,10 @@ class ChainLists:
         assert after is not None, "a function ends with a return"
         for item in self._lengthened([drop.value for drop in drops]):
             drop = drops[item.source]
-            drop.detach()
             if item.number is not None and item.value is not None:
                 drop = self._copy_drop(drop, item.value, item.number)
+            else:
+                drop.detach()
             self._entry.body.block.insert_op_before(drop, after)
 
     def _copy_drop(self, drop: DropOp, value: SSAValue, number: int) -> DropOp:
