@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import ModuleOp
 
+from steelyard.compiler.collector import without_collector
 from steelyard.compiler.context import make_context
 from steelyard.compiler.text import read_program
 from steelyard.hw.errors import UsageError
@@ -17,8 +18,8 @@ from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate_latency import AnnotateLatencyPass
 from steelyard.passes.annotate_memory import AnnotateMemoryPass
 from steelyard.passes.fuse import FusePass
-from steelyard.passes.retarget import RetargetPass
 from steelyard.passes.inline import InlinePass
+from steelyard.passes.retarget import RetargetPass
 from steelyard.passes.totals import read_totals
 
 if TYPE_CHECKING:
@@ -121,10 +122,12 @@ def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) 
         SteelyardError: The device is not known or lacks a rate; with `strict`, an op's work is not known.
     """
     context = make_context()
-    RetargetPass(device=target.device).apply(context, module)
-    AnnotateCostPass(strict=strict).apply(context, module)
-    AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32).apply(context, module)
-    AnnotateMemoryPass(device=target.device, threads=target.threads).apply(context, module)
+    with without_collector():
+        RetargetPass(device=target.device).apply(context, module)
+        AnnotateCostPass(strict=strict).apply(context, module)
+        latency = AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32)
+        latency.apply(context, module)
+        AnnotateMemoryPass(device=target.device, threads=target.threads).apply(context, module)
 
 
 def fuse_program(module: ModuleOp, apart: Iterable[tuple[str, str]]) -> None:

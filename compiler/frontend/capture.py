@@ -2,13 +2,13 @@
 
 # pyright: standard
 
-import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 
 from steelyard.compiler.block_values import Irregular
+from steelyard.compiler.collector import without_collector
 from steelyard.compiler.frontend.call_site import find_raising_line
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
@@ -82,7 +82,7 @@ def record(
     def enter(phase: Phase) -> None:
         recorder.phase = phase
 
-    with _no_garbage_collection(), recorder.recording():
+    with without_collector(), recorder.recording():
         results = (
             training_step(built, optimizer, options, enter) if options.train else forward_step(built, options)
         )
@@ -111,18 +111,6 @@ def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim
         for key, state in optimizer.state.get(parameter, {}).items():
             if isinstance(state, torch.Tensor):
                 recorder.add_argument(state, "optimizer_state", f"{path}.{key}")
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Keep the cycle collector from ending lifetimes at random moments."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextmanager

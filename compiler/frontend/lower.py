@@ -5,6 +5,7 @@
 from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.block_values import Irregular
+from steelyard.compiler.collector import without_collector
 from steelyard.compiler.compose import compose
 from steelyard.compiler.frontend.capture import capture, capture_few
 from steelyard.compiler.frontend.import_graph import import_program
@@ -22,10 +23,11 @@ def lower(model: LoadedModel, options: CaptureOptions) -> ModuleOp:
     Raises:
         CaptureError: See `capture` and `import_program`.
     """
-    try:
-        program, stacks = capture_few(model, options)
-        module = import_program(program, options)
-        compose(module, stacks)
-    except (Irregular, CaptureError):
-        return import_program(capture(model, options), options)
-    return module
+    with without_collector():
+        try:
+            program, stacks = capture_few(model, options)
+            module = import_program(program, options)
+            compose(module, stacks)
+        except (Irregular, CaptureError):
+            return import_program(capture(model, options), options)
+        return module

@@ -155,8 +155,8 @@ class Recorder(TorchDispatchMode):
             here = CallSite(self._modules.path or self._path_of_parameter(), source, False)
             return here if self._modules.path else self._forward_sites.get(sequence, here)
         site = CallSite(self._modules.path, source, is_loss)
-        # The first op after an autograd node is made is the one it differentiates. Several may be made before:
-        # an op in place that saves what it overwrites has a node for the copy too.
+        # The first op after an autograd node is made is the one it differentiates. It may make several: an
+        # op in place that saves what it overwrites has a node for the copy too.
         made = forward_sequence_number()
         for number in range(self._num_sites, made + 1):
             self._forward_sites[number] = site
