@@ -61,9 +61,9 @@ def load_program(spec: str, choices: dict[str, Any], *, flat: bool = True) -> Mo
     if spec.endswith(".mlir"):
         return read_program(Path(spec))
     # torch is imported only here, so that programs in files are weighed without it
-    from steelyard.compiler.frontend.lower import lower
+    with redirect_stdout(sys.stderr), without_collector():
+        from steelyard.compiler.frontend.lower import lower
 
-    with redirect_stdout(sys.stderr):
         module = lower(*_load_model(spec, choices))
     if flat:
         InlinePass().apply(make_context(), module)
