@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 from xdsl.dialects import builtin
@@ -13,7 +14,7 @@ from steelyard.compiler.dialects.program import OP_PATH, SOURCE, text_attribute
 from steelyard.compiler.dialects.schema import Parameter, Schema
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
 from steelyard.compiler.semantics.call import OpCall, Operand
-from steelyard.compiler.semantics.registry import work_of
+from steelyard.compiler.semantics.registry import entry_of, work_of
 from steelyard.compiler.semantics.tensor_type import ITEM_BYTES, TensorType
 from steelyard.compiler.semantics.work import Work
 from steelyard.hw.errors import IRError
@@ -21,6 +22,8 @@ from steelyard.hw.errors import IRError
 _COMPLEX = {"complex<f16>": "c32", "complex<f32>": "c64", "complex<f64>": "c128"}
 _REDUCTION = {"None": None, "Mean": 1, "Sum": 2}
 _ABSENT = TensorType((0,), "i1")
+_MOST_KNOWN = 20_000
+_known_facts: dict[Hashable, "CallFacts"] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,10 @@ class CallFacts:
 
 
 class CallReader:
-    """Reads ops; what it found for one call it knows for all that are like it."""
+    """Reads ops; what it found for one call it knows for all that are like it.
+
+    Readers share what they found, as long as the op has the same entry in the registry of work.
+    """
 
     def __init__(self) -> None:
         self._known: dict[Hashable, CallFacts] = {}
@@ -55,7 +61,7 @@ class CallReader:
         key = call_key(op)
         facts = self._known.get(key)
         if facts is None:
-            self._known[key] = facts = _facts(op)
+            self._known[key] = facts = _shared_facts(op, key)
         return facts
 
 
@@ -86,6 +92,7 @@ def to_call(op: TorchOp) -> OpCall:
     return OpCall(schema.name, operands, properties, results)
 
 
+@cache
 def tensor_type(attribute: Attribute) -> TensorType | None:
     """The tensor type of an IR type, None for `none`.
 
@@ -123,6 +130,15 @@ def where(op: TorchOp) -> str:
     """Where an op is from, for errors and remarks: `transformer.h.0.mlp (modeling_gpt2.py:215)`."""
     path, source = text_attribute(op, OP_PATH), text_attribute(op, SOURCE)
     return f"{path} ({source})".strip() if source else path
+
+
+def _shared_facts(op: TorchOp, key: Hashable) -> CallFacts:
+    shared_key = key, entry_of(operator_name(op))
+    if shared_key not in _known_facts:
+        if len(_known_facts) >= _MOST_KNOWN:
+            _known_facts.clear()
+        _known_facts[shared_key] = _facts(op)
+    return _known_facts[shared_key]
 
 
 def _facts(op: TorchOp) -> CallFacts:

@@ -10,6 +10,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import ParseError, VerifyException
 
+from steelyard.compiler.collector import without_collector
 from steelyard.compiler.context import make_context
 from steelyard.hw.errors import IRError
 
@@ -21,8 +22,9 @@ def parse_program(text: str, name: str = "<text>") -> ModuleOp:
         IRError: the text is no valid program; names line and column.
     """
     try:
-        module = Parser(make_context(), text, name).parse_module()
-        module.verify()
+        with without_collector():
+            module = Parser(make_context(), text, name).parse_module()
+            module.verify()
     except ParseError as error:
         start = error.span.start
         line = text.count("\n", 0, start) + 1

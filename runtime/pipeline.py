@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import ModuleOp
 
+from steelyard.compiler.collector import without_collector
 from steelyard.compiler.context import make_context
 from steelyard.compiler.text import read_program
 from steelyard.hw.errors import UsageError
@@ -17,6 +18,7 @@ from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate_latency import AnnotateLatencyPass
 from steelyard.passes.annotate_memory import AnnotateMemoryPass
 from steelyard.passes.fuse import FusePass
+from steelyard.passes.inline import InlinePass
 from steelyard.passes.retarget import RetargetPass
 from steelyard.passes.totals import read_totals
 
@@ -43,13 +45,15 @@ class Target:
     threads: int | None = None
 
 
-def load_program(spec: str, choices: dict[str, Any]) -> ModuleOp:
+def load_program(spec: str, choices: dict[str, Any], *, flat: bool = True) -> ModuleOp:
     """Capture a model, or read a `.mlir` file; what the model prints goes to stderr.
 
     Args:
         spec: A SPEC.
         choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; a `.mlir` file has made its
             own already.
+        flat: Make one function of a captured model. Otherwise it calls one for each of many equal blocks, and
+            passes take no longer for many than for a few.
 
     Raises:
         SteelyardError: The model cannot be captured, or the file not be read.
@@ -57,12 +61,13 @@ def load_program(spec: str, choices: dict[str, Any]) -> ModuleOp:
     if spec.endswith(".mlir"):
         return read_program(Path(spec))
     # torch is imported only here, so that programs in files are weighed without it
-    from steelyard.compiler.frontend.capture import capture
-    from steelyard.compiler.frontend.import_graph import import_program
+    with redirect_stdout(sys.stderr), without_collector():
+        from steelyard.compiler.frontend.lower import lower
 
-    with redirect_stdout(sys.stderr):
-        model, options = _load_model(spec, choices)
-        return import_program(capture(model, options), options)
+        module = lower(*_load_model(spec, choices))
+    if flat:
+        InlinePass().apply(make_context(), module)
+    return module
 
 
 def load_costed(spec: str, choices: dict[str, Any]) -> ModuleOp:
@@ -117,10 +122,12 @@ def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) 
         SteelyardError: The device is not known or lacks a rate; with `strict`, an op's work is not known.
     """
     context = make_context()
-    RetargetPass(device=target.device).apply(context, module)
-    AnnotateCostPass(strict=strict).apply(context, module)
-    AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32).apply(context, module)
-    AnnotateMemoryPass(device=target.device, threads=target.threads).apply(context, module)
+    with without_collector():
+        RetargetPass(device=target.device).apply(context, module)
+        AnnotateCostPass(strict=strict).apply(context, module)
+        latency = AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32)
+        latency.apply(context, module)
+        AnnotateMemoryPass(device=target.device, threads=target.threads).apply(context, module)
 
 
 def fuse_program(module: ModuleOp, apart: Iterable[tuple[str, str]]) -> None:
@@ -131,6 +138,12 @@ def fuse_program(module: ModuleOp, apart: Iterable[tuple[str, str]]) -> None:
         apart: Pairs of ops by name that stay apart.
     """
     FusePass(apart=tuple("+".join(pair) for pair in sorted(apart))).apply(make_context(), module)
+
+
+def flatten_annotated(module: ModuleOp, target: Target) -> None:
+    """Make one function of an annotated program: the memory of an op then counts from the program's entry."""
+    InlinePass().apply(make_context(), module)
+    AnnotateMemoryPass(device=target.device, threads=target.threads).apply(make_context(), module)
 
 
 def _load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, CaptureOptions]":

@@ -132,15 +132,17 @@ def make_report(module: ModuleOp, device: str) -> Report:
     functions = {op.sym_name.data: op for op in module.body.ops if isinstance(op, FuncOp)}
     rows, latencies = list[Row](), list[LatencyEstimate]()
     unknown = Counter[str]()
+    own: dict[TorchOp | FusedOp, Row] = {}
     for op, prefix in walk(entry, functions):
         latency = op.attributes.get(LATENCY)
         if isinstance(latency, LatencyAttr):
             latencies.append(latency.data)
-        name = operator_name(op) if isinstance(op, TorchOp) else op.name
+        if op not in own:
+            own[op] = _row(op)
+        row = own[op]
         if not isinstance(op.attributes.get(WORK), WorkAttr):
-            unknown[name] += 1
-        path = join_paths(prefix, text_attribute(op, OP_PATH))
-        rows.append(Row(name, path, text_attribute(op, PHASE) or "forward", _figures(op)))
+            unknown[row.op] += 1
+        rows.append(Row(row.op, join_paths(prefix, row.path), row.phase, row.figures))
     parameters = _parameters(entry)
     return Report(
         model=text_attribute(module, "program.model") or "program",
@@ -172,6 +174,12 @@ def walk(
             yield from walk(functions[callee_name(op)], functions, path)
         elif isinstance(op, TorchOp | FusedOp):
             yield op, prefix
+
+
+def _row(op: TorchOp | FusedOp) -> Row:
+    """The row of an op, with its path inside the function that has it."""
+    name = operator_name(op) if isinstance(op, TorchOp) else op.name
+    return Row(name, text_attribute(op, OP_PATH), text_attribute(op, PHASE) or "forward", _figures(op))
 
 
 def _figures(op: TorchOp | FusedOp) -> Figures:

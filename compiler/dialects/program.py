@@ -17,6 +17,7 @@ from xdsl.printer import Printer
 ROLE, PATH = "program.role", "program.path"
 PHASE, OP_PATH, SOURCE = "phase", "path", "source"
 CHANNELS_LAST = "channels_last"
+RESULTS = "program.results"
 ENTRIES = ("step", "forward")
 
 

@@ -2,17 +2,20 @@
 
 # pyright: standard
 
-import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 
+from steelyard.compiler.block_values import Irregular
+from steelyard.compiler.collector import without_collector
 from steelyard.compiler.frontend.call_site import find_raising_line
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.program import CapturedProgram, Phase
 from steelyard.compiler.frontend.recorder import Recorder
+from steelyard.compiler.frontend.skipping import StackRun
+from steelyard.compiler.frontend.stacks import Stack, find_stacks
 from steelyard.compiler.frontend.torch_private import DATA_DEPENDENT, FakeTensorMode, silent_failures
 from steelyard.compiler.frontend.training_step import (
     forward_step,
@@ -37,21 +40,54 @@ def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
         return record(built, model.spec, options, is_fake=True)
 
 
+def capture_few(model: LoadedModel, options: CaptureOptions) -> tuple[CapturedProgram, dict[str, int]]:
+    """As `capture`, but of the blocks of each stack in the module tree only a few run; see `StackRun`.
+
+    Returns:
+        The program, and by path how many blocks each stack has.
+
+    Raises:
+        CaptureError: As for `capture`.
+        Irregular: The blocks of a stack do not do the same.
+    """
+    with FakeTensorMode(), silent_failures(), _explained(model.spec):
+        built = model.build(fake=True)
+        stacks = find_stacks(built.module)
+        program = record(built, model.spec, options, is_fake=True, stacks=stacks)
+        return program, {stack.path: len(stack.blocks) for stack in stacks}
+
+
 def record(
-    built: BuiltModel, spec: str, options: CaptureOptions, *, is_fake: bool = False
+    built: BuiltModel,
+    spec: str,
+    options: CaptureOptions,
+    *,
+    is_fake: bool = False,
+    stacks: Sequence[Stack] = (),
 ) -> CapturedProgram:
-    """Record one step of a built model; with real tensors, the step is really executed."""
+    """Record one step of a built model; with real tensors, the step is really executed.
+
+    Args:
+        built: The model.
+        spec: Its SPEC.
+        options: The step.
+        is_fake: Whether its tensors are fake.
+        stacks: Those of which only a few blocks shall run.
+    """
     recorder = Recorder(built.module, is_fake=is_fake)
+    runs = [StackRun(stack, lambda: recorder.num_ops) for stack in stacks]
     optimizer = make_optimizer(built.module, options) if options.train else None
     _add_arguments(recorder, built, optimizer)
 
     def enter(phase: Phase) -> None:
         recorder.phase = phase
 
-    with _no_garbage_collection(), recorder.recording():
+    with without_collector(), recorder.recording():
         results = (
             training_step(built, optimizer, options, enter) if options.train else forward_step(built, options)
         )
+    for run in runs:
+        run.finish()
     return CapturedProgram(
         "step" if options.train else "forward",
         spec,
@@ -78,22 +114,10 @@ def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Keep the cycle collector from ending lifetimes at random moments."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-@contextmanager
 def _explained(spec: str) -> Iterator[None]:
     try:
         yield
-    except CaptureError:
+    except (CaptureError, Irregular):
         raise
     except DATA_DEPENDENT as error:
         raise CaptureError(

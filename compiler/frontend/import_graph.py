@@ -33,7 +33,16 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from steelyard.compiler.dialects.literal import to_attribute
-from steelyard.compiler.dialects.program import CHANNELS_LAST, OP_PATH, PATH, PHASE, ROLE, SOURCE, DropOp
+from steelyard.compiler.dialects.program import (
+    CHANNELS_LAST,
+    OP_PATH,
+    PATH,
+    PHASE,
+    RESULTS,
+    ROLE,
+    SOURCE,
+    DropOp,
+)
 from steelyard.compiler.dialects.schema import schema_of
 from steelyard.compiler.dialects.torch_dialects import op_class
 from steelyard.compiler.dialects.torch_op import Argument, ExternOp, TorchOp
@@ -86,7 +95,7 @@ def import_program(program: CapturedProgram, options: CaptureOptions | None = No
         DictionaryAttr({ROLE: StringAttr(argument.role), PATH: StringAttr(argument.path)})
         for argument in program.arguments
     )
-    function.attributes["program.results"] = ArrayAttr(map(StringAttr, program.results))
+    function.attributes[RESULTS] = ArrayAttr(map(StringAttr, program.results))
     module = ModuleOp([function])
     module.attributes["program.model"] = StringAttr(program.model)
     if options is not None:

@@ -46,8 +46,14 @@ class Recorder(TorchDispatchMode):
         self._ops: list[torch.fx.Node] = []
         self._parameter_paths: dict[torch.fx.Node, str] = {}
         self._forward_sites: dict[int, CallSite] = {}
+        self._num_sites = forward_sequence_number() + 1
         self._last_placeholder: torch.fx.Node | None = None
         self._accumulations: list[tuple[torch.fx.Node, int, int]] = []
+
+    @property
+    def num_ops(self) -> int:
+        """How many ops have been recorded."""
+        return len(self._ops)
 
     def add_argument(self, tensor: torch.Tensor, role: Role, path: str) -> None:
         """Make `tensor` a placeholder; one that already is keeps its first role."""
@@ -149,8 +155,12 @@ class Recorder(TorchDispatchMode):
             here = CallSite(self._modules.path or self._path_of_parameter(), source, False)
             return here if self._modules.path else self._forward_sites.get(sequence, here)
         site = CallSite(self._modules.path, source, is_loss)
-        # The first op after the autograd node is made is the one it differentiates.
-        self._forward_sites.setdefault(forward_sequence_number(), site)
+        # The first op after an autograd node is made is the one it differentiates. It may make several: an
+        # op in place that saves what it overwrites has a node for the copy too.
+        made = forward_sequence_number()
+        for number in range(self._num_sites, made + 1):
+            self._forward_sites[number] = site
+        self._num_sites = max(self._num_sites, made + 1)
         return site
 
     def _path_of_parameter(self) -> str:

@@ -14,13 +14,13 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
     unset_fake_temporarily,
 )
-from torch.utils.weak import WeakIdKeyDictionary, WeakTensorKeyDictionary
+from torch.utils.weak import WeakIdRef, WeakTensorKeyDictionary
 
 __all__ = [
     "DATA_DEPENDENT",
     "FakeTensor",
     "FakeTensorMode",
-    "WeakIdKeyDictionary",
+    "WeakIdRef",
     "WeakTensorKeyDictionary",
     "accumulated_parameter",
     "backward_sequence_number",

@@ -2,7 +2,7 @@
 
 # pyright: standard
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import torch
@@ -88,8 +88,12 @@ def _make_state(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Para
     kept = [(group, group["lr"], group.get("weight_decay", 0.0)) for group in optimizer.param_groups]
     for group in optimizer.param_groups:
         group.update(lr=0.0, weight_decay=0.0)
+    zeros: dict[Hashable, torch.Tensor] = {}  # one for all parameters of a layout: a fused step only reads it
     for parameter in parameters:
-        parameter.grad = torch.zeros_like(parameter)
+        layout = parameter.shape, parameter.stride(), parameter.dtype, parameter.device
+        if layout not in zeros:
+            zeros[layout] = torch.zeros_like(parameter)
+        parameter.grad = zeros[layout]
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     for group, lr, weight_decay in kept:

@@ -59,12 +59,12 @@ def einsum(name: str, equation: str, kind: WorkKind | None = None, flops: Flops 
 
 def knows(name: str) -> bool:
     """Return whether an entry covers the op `name`."""
-    return _find(name) is not None
+    return entry_of(name) is not None
 
 
 def work_of(call: OpCall) -> Work | None:
     """Return the work of a call, or None if it is unknown (never work of size 0)."""
-    found = _find(call.name)
+    found = entry_of(call.name)
     if found is None:
         return None
     rule, in_place = found
@@ -72,7 +72,7 @@ def work_of(call: OpCall) -> Work | None:
     return _in_place(call, result) if in_place and result else result
 
 
-def _find(name: str) -> tuple[Rule, bool] | None:
+def entry_of(name: str) -> tuple[Rule, bool] | None:
     """Return the rule for an op and whether it speaks of the functional form of an in-place op."""
     namespace, base, *overload = name.split(".")
     packet = f"{namespace}.{base}"

@@ -37,15 +37,22 @@ def annotate(
     from steelyard.compiler.text import format_program, write_atomically
     from steelyard.hw.registry import load_device
     from steelyard.runtime.detect_fusion.rules_file import read_rules
-    from steelyard.runtime.pipeline import Target, annotate_program, fuse_program, load_program
+    from steelyard.runtime.pipeline import (
+        Target,
+        annotate_program,
+        flatten_annotated,
+        fuse_program,
+        load_program,
+    )
     from steelyard.runtime.report import make_report
     from steelyard.runtime.report_format import FORMATTERS
 
     start_s = time.perf_counter()
     rules = read_rules(fusion_rules) if fusion_rules else None
     hardware = load_device(device)
-    module = load_program(spec, choices)
-    annotate_program(module, Target(device=device, context=context, tf32=tf32), strict=strict)
+    target = Target(device=device, context=context, tf32=tf32)
+    module = load_program(spec, choices, flat=rules is not None)
+    annotate_program(module, target, strict=strict)
     if rules:
         fuse_program(module, rules.apart)
     report = make_report(module, hardware.name)
@@ -55,6 +62,7 @@ def annotate(
             err=True,
         )
     if output:
+        flatten_annotated(module, target)
         write_atomically(output, format_program(module))
         typer.echo(f"wrote {output}", err=True)
     seconds = time.perf_counter() - start_s

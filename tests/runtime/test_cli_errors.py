@@ -142,7 +142,7 @@ def test_a_bug_writes_a_reproducer(folder, monkeypatch, capsys):
 
 
 def _raising(error: BaseException):
-    def load(*arguments: object) -> None:
+    def load(*arguments: object, **named: object) -> None:
         raise error
 
     return load

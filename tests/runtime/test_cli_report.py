@@ -1,6 +1,11 @@
-from steelyard.compiler.text import parse_program
+from dataclasses import astuple, replace
+
+from xdsl.dialects.func import CallOp
+
+from steelyard.compiler.text import format_program, parse_program
 from steelyard.hw.registry import load_device
-from steelyard.runtime.pipeline import Target, annotate_program
+from steelyard.passes.totals import read_totals
+from steelyard.runtime.pipeline import Target, annotate_program, flatten_annotated, load_program
 from steelyard.runtime.report import Report, make_report
 from steelyard.runtime.report_format import format_table
 from steelyard.runtime.report_tree import module_tree
@@ -89,3 +94,21 @@ def test_table_shows_every_module_and_the_coverage():
     assert "      up " in table
     assert "4 of 4 ops costed" in table
     assert max(map(len, table.splitlines())) <= 110
+
+
+def test_a_composed_model_is_weighed_as_the_flat_one():
+    """Every total, the table of modules and the peak, as text; and the file that is written."""
+    spec = "hf:gpt2?n_layer=8&n_embd=32&n_head=2&vocab_size=64"
+    choices = {"train": True, "sequence": 16}
+    target = Target(device="h100-sxm")
+    composed, flat = load_program(spec, choices, flat=False), load_program(spec, choices)
+    assert any(isinstance(op, CallOp) for op in composed.walk())
+    assert not any(isinstance(op, CallOp) for op in flat.walk())
+    for module in (composed, flat):
+        annotate_program(module, target)
+    ours, theirs = make_report(composed, "h100-sxm"), make_report(flat, "h100-sxm")
+    assert replace(ours, memory=theirs.memory) == theirs
+    assert sorted(map(astuple, ours.memory.peak)) == sorted(map(astuple, theirs.memory.peak))
+    assert read_totals(composed) == read_totals(flat)
+    flatten_annotated(composed, target)
+    assert format_program(composed) == format_program(flat)

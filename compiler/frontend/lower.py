@@ -1,0 +1,33 @@
+"""From a model to its program in the IR."""
+
+# pyright: standard
+
+from xdsl.dialects.builtin import ModuleOp
+
+from steelyard.compiler.block_values import Irregular
+from steelyard.compiler.collector import without_collector
+from steelyard.compiler.compose import compose
+from steelyard.compiler.frontend.capture import capture, capture_few
+from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.frontend.model import LoadedModel
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.hw.errors import CaptureError
+
+
+def lower(model: LoadedModel, options: CaptureOptions) -> ModuleOp:
+    """The program of one step of a model.
+
+    Of many blocks that are alike a few are captured, and the program calls a function for each; where blocks
+    turn out not to do the same, all are captured. Inlined, it is the same program either way.
+
+    Raises:
+        CaptureError: See `capture` and `import_program`.
+    """
+    with without_collector():
+        try:
+            program, stacks = capture_few(model, options)
+            module = import_program(program, options)
+            compose(module, stacks)
+        except (Irregular, CaptureError):
+            return import_program(capture(model, options), options)
+        return module
