@@ -62,7 +62,11 @@ def _retarget(forward: TorchOp, device: Device) -> None:
     if name == forward.name:
         return
     if name is None or len(backward) < len(readers):
-        why = "its gradient is in another function" if name else f"no fused kernel takes it on {device.name}"
+        why = (
+            "its gradient is in another function, run inline before"
+            if name
+            else f"no fused kernel takes it on {device.name}"
+        )
         emit(Remark("retarget", "missed", forward.name, where(forward), f"attention stays as it is: {why}"))
         return
     results = call_like(forward, name, _forward_arguments(name, attention), _result_types(name, attention))

@@ -4,10 +4,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
 
 from steelyard.compiler.collector import without_collector
 from steelyard.compiler.context import make_context
@@ -45,38 +47,44 @@ class Target:
     threads: int | None = None
 
 
-def load_program(spec: str, choices: dict[str, Any], *, flat: bool = True) -> ModuleOp:
+def load_program(
+    spec: str, choices: dict[str, Any], *, device: str | None = None, flat: bool = True
+) -> ModuleOp:
     """Capture a model, or read a `.mlir` file; what the model prints goes to stderr.
 
     Args:
         spec: A SPEC.
         choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; a `.mlir` file has made its
             own already.
+        device: Whose kernels the program gets; those of a CPU, or of the file, where not given.
         flat: Make one function of a captured model. Otherwise it calls one for each of many equal blocks, and
             passes take no longer for many than for a few.
 
     Raises:
         SteelyardError: The model cannot be captured, or the file not be read.
     """
+    passes = [RetargetPass(device=device)] if device else []
     if spec.endswith(".mlir"):
-        return read_program(Path(spec))
+        module = read_program(Path(spec))
+        _apply(passes, module)
+        return module
     # torch is imported only here, so that programs in files are weighed without it
     with redirect_stdout(sys.stderr), without_collector():
         from steelyard.compiler.frontend.lower import lower
 
-        module = lower(*_load_model(spec, choices))
+        module = lower(*_load_model(spec, choices), partial(_apply, passes))
     if flat:
         InlinePass().apply(make_context(), module)
     return module
 
 
-def load_costed(spec: str, choices: dict[str, Any]) -> ModuleOp:
+def load_costed(spec: str, choices: dict[str, Any], device: str | None = None) -> ModuleOp:
     """As `load_program`, with `cost.work` on every op.
 
     Raises:
         SteelyardError: The model cannot be captured, or the file not be read.
     """
-    module = load_program(spec, choices)
+    module = load_program(spec, choices, device=device)
     AnnotateCostPass().apply(make_context(), module)
     return module
 
@@ -116,14 +124,13 @@ def verify_spec(
 
 
 def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) -> None:
-    """Set `cost.work`, `cost.latency` and `cost.memory` on every op of a program, with the device's kernels.
+    """Set `cost.work`, `cost.latency` and `cost.memory` on every op of a program.
 
     Raises:
         SteelyardError: The device is not known or lacks a rate; with `strict`, an op's work is not known.
     """
     context = make_context()
     with without_collector():
-        RetargetPass(device=target.device).apply(context, module)
         AnnotateCostPass(strict=strict).apply(context, module)
         latency = AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32)
         latency.apply(context, module)
@@ -144,6 +151,11 @@ def flatten_annotated(module: ModuleOp, target: Target) -> None:
     """Make one function of an annotated program: the memory of an op then counts from the program's entry."""
     InlinePass().apply(make_context(), module)
     AnnotateMemoryPass(device=target.device, threads=target.threads).apply(make_context(), module)
+
+
+def _apply(passes: Iterable[ModulePass], module: ModuleOp) -> None:
+    for each in passes:
+        each.apply(make_context(), module)
 
 
 def _load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, CaptureOptions]":

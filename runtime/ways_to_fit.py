@@ -69,6 +69,6 @@ def _changes(
 
 
 def _time_per_sample_us(spec: str, choices: dict[str, Any], device: str) -> float:
-    module = load_program(spec, choices)
+    module = load_program(spec, choices, device=device)
     annotate_program(module, Target(device=device))
     return step_time_us(module) / (choices.get("batch") or 1)

@@ -12,7 +12,8 @@ from steelyard.compiler.dialects.program import PHASE, DropOp, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.op_call import CallReader
 from steelyard.compiler.storage import FunctionStorages, Storage
-from steelyard.passes.activations.rerun import can_run_again, written_values
+from steelyard.passes.activations.rerun import can_run_again
+from steelyard.passes.writes import written_values
 
 
 class Read(NamedTuple):
