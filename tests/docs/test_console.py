@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/tutorial.md", "docs/howto/fit-a-model.md", "docs/howto/profile.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/howto/fit-a-model.md",
+    "docs/howto/profile.md",
+    "docs/howto/schedule-memory.md",
+)
 _BLOCK = re.compile(r"(<!-- slow -->\n)?```(console|mlir (\S+))\n(.*?)```", re.DOTALL)
 _NUMBER = re.compile(r"-?[0-9][0-9,.]*(e[+-]?[0-9]+)?%?( ?([kMGT]?FLOP|[KMGT]iB|B|us|ms|s)\b)?")
 
