@@ -9,7 +9,6 @@ difference). Shown are the peaks of both, the time that the passes take, and wha
 
 import argparse
 import gc
-from collections.abc import Callable
 from statistics import fmean
 from time import perf_counter
 from typing import Any
@@ -22,6 +21,7 @@ from zoo import TINY
 from steelyard.compiler.context import make_context
 from steelyard.compiler.frontend.capture import capture
 from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.training_step import build_real
@@ -39,15 +39,15 @@ def peak(module: ModuleOp) -> int:
 
 
 def run(
-    module: ModuleOp, make_binding: Callable[[], Any], *, measured: bool
+    module: ModuleOp, model: LoadedModel, options: CaptureOptions, constants: dict[str, torch.Tensor]
 ) -> tuple[list[torch.Tensor], int]:
     """Return what a step of the program gives and leaves, and the peak of the next step."""
-    binding = make_binding()
+    binding = bind(*build_real(model, options), constants)
     arguments, step = order_arguments(module, binding), compile_program(module)
     torch.manual_seed(0)
     results = [value.clone() for value in step(*arguments)] + [value.clone() for value in arguments]
     gc.collect()
-    return results, measure_peak_bytes(lambda: step(*arguments), binding.values()) if measured else 0
+    return results, measure_peak_bytes(lambda: step(*arguments), binding.values())
 
 
 def largest_difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
@@ -78,9 +78,6 @@ def main() -> None:
             model = load_spec(spec, options)
             program = capture(model, options)
 
-            def make_binding() -> Any:
-                return bind(*build_real(model, options), program.constants)
-
             target = Target(device=given.device, threads=torch.get_num_threads())
             module, original = (import_program(program) for _ in range(2))
             annotate_program(module, target)
@@ -89,8 +86,8 @@ def main() -> None:
             for each in given.passes.split(","):
                 PASSES[each]()().apply(make_context(), module)
             seconds = perf_counter() - start
-            expected, _ = run(original, make_binding, measured=False)
-            results, measured = run(module, make_binding, measured=True)
+            expected, _ = run(original, model, options, program.constants)
+            results, measured = run(module, model, options, program.constants)
             after = peak(module)
             schedule: Any = read_totals(module).get("schedule", {})
             bound = f"{schedule['bound_bytes']:,}" if schedule else ""

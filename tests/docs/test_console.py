@@ -20,6 +20,7 @@ DOCUMENTS = (
     "docs/howto/profile.md",
     "docs/howto/learn-kernels.md",
     "docs/howto/recompute.md",
+    "docs/howto/schedule-memory.md",
 )
 _BLOCK = re.compile(r"(<!-- slow -->\n)?```(console|mlir (\S+))\n(.*?)```", re.DOTALL)
 _NUMBER = re.compile(r"-?[0-9][0-9,.]*(e[+-]?[0-9]+)?%?( ?([kMGT]?FLOP|[KMGT]iB|B|us|ms|s)\b)?")
