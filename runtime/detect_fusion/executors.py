@@ -4,7 +4,6 @@
 
 from collections.abc import Callable
 from operator import getitem
-from statistics import median
 from time import perf_counter
 from typing import Literal
 
@@ -51,10 +50,10 @@ class PairTimer:
             self._call(*_program(pair, part))
 
     def __call__(self, pair: Pair, part: Part) -> float:
-        """Return the median seconds of some calls of a part, without those of one that returns its input."""
+        """Return the seconds of the shortest of some calls of a part, without a call that returns its input."""
         shape, names = _program(pair, part)
         with torch.no_grad():
-            return _median_s(self._call(shape, names)) - _median_s(self._call(shape, ()))
+            return _shortest_s(self._call(shape, names)) - _shortest_s(self._call(shape, ()))
 
     def _call(self, shape: Shape, names: tuple[str, ...]) -> Callable[[], object]:
         key = shape, names
@@ -105,11 +104,11 @@ def _result_shape(shape: Shape, name: str) -> Shape:
     return tuple((result[0] if kind.several else result).shape)
 
 
-def _median_s(call: Callable[[], object]) -> float:
+def _shortest_s(call: Callable[[], object]) -> float:
     times_s: list[float] = []
     for _ in range(_CALLS):
         start_s = perf_counter()
         result = call()
         times_s.append(perf_counter() - start_s)
         del result
-    return median(times_s)
+    return min(times_s)
