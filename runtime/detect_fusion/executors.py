@@ -21,6 +21,8 @@ Executor = Literal["eager", "inductor"]
 _Program = tuple[Shape, tuple[str, ...]]
 
 _CALLS = 15
+_LEAST_S = 1e-9
+"""No op takes less, whatever a disturbed clock says."""
 _LARGEST_KEPT_BYTES = 31 * MIB
 """A little less than the largest threshold above which glibc maps memory anew for each block (mallopt(3))."""
 
@@ -50,10 +52,11 @@ class PairTimer:
             self._call(*_program(pair, part))
 
     def __call__(self, pair: Pair, part: Part) -> float:
-        """Return the seconds of the shortest of some calls of a part, without a call that returns its input."""
+        """Return the seconds of the shortest of some calls of a part, less those of one that does nothing."""
         shape, names = _program(pair, part)
         with torch.no_grad():
-            return _shortest_s(self._call(shape, names)) - _shortest_s(self._call(shape, ()))
+            spent_s = _shortest_s(self._call(shape, names)) - _shortest_s(self._call(shape, ()))
+        return max(spent_s, _LEAST_S)
 
     def _call(self, shape: Shape, names: tuple[str, ...]) -> Callable[[], object]:
         key = shape, names
