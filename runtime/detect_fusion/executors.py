@@ -4,7 +4,6 @@
 
 from collections.abc import Callable
 from operator import getitem
-from statistics import median
 from time import perf_counter
 from typing import Literal
 
@@ -22,6 +21,8 @@ Executor = Literal["eager", "inductor"]
 _Program = tuple[Shape, tuple[str, ...]]
 
 _CALLS = 15
+_LEAST_S = 1e-9
+"""No op takes less, whatever a disturbed clock says."""
 _LARGEST_KEPT_BYTES = 31 * MIB
 """A little less than the largest threshold above which glibc maps memory anew for each block (mallopt(3))."""
 
@@ -51,10 +52,11 @@ class PairTimer:
             self._call(*_program(pair, part))
 
     def __call__(self, pair: Pair, part: Part) -> float:
-        """Return the median seconds of some calls of a part, without those of one that returns its input."""
+        """Return the seconds of the shortest of some calls of a part, less those of one that does nothing."""
         shape, names = _program(pair, part)
         with torch.no_grad():
-            return _median_s(self._call(shape, names)) - _median_s(self._call(shape, ()))
+            spent_s = _shortest_s(self._call(shape, names)) - _shortest_s(self._call(shape, ()))
+        return max(spent_s, _LEAST_S)
 
     def _call(self, shape: Shape, names: tuple[str, ...]) -> Callable[[], object]:
         key = shape, names
@@ -105,11 +107,11 @@ def _result_shape(shape: Shape, name: str) -> Shape:
     return tuple((result[0] if kind.several else result).shape)
 
 
-def _median_s(call: Callable[[], object]) -> float:
+def _shortest_s(call: Callable[[], object]) -> float:
     times_s: list[float] = []
     for _ in range(_CALLS):
         start_s = perf_counter()
         result = call()
         times_s.append(perf_counter() - start_s)
         del result
-    return median(times_s)
+    return min(times_s)

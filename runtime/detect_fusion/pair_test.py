@@ -15,7 +15,7 @@ ALPHA = 0.5
 LEAST_AGREEMENT = 0.8
 """The part of the rounds that must come to the same verdict by themselves, else there is none."""
 
-LEAST_ROUNDS = 5
+LEAST_ROUNDS = 3
 MOST_ROUNDS = 25
 
 Part = Literal["first", "second", "both"]
@@ -80,7 +80,7 @@ def decide_pairs(
     Args:
         pairs: What to test.
         measure: Times them.
-        enough: Asked before each round after the first five.
+        enough: Asked before each round after the first three.
         progress: Told before each round, and at the end.
     """
     times_s: dict[Pair, list[dict[Part, float]]] = {pair: [] for pair in pairs}
