@@ -45,15 +45,15 @@ class Target:
     threads: int | None = None
 
 
-def load_program(spec: str, choices: dict[str, Any], *, flat: bool = True) -> ModuleOp:
+def load_program(spec: str, choices: dict[str, Any], *, compact_for: str | None = None) -> ModuleOp:
     """Capture a model, or read a `.mlir` file; what the model prints goes to stderr.
 
     Args:
         spec: A SPEC.
         choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; a `.mlir` file has made its
             own already.
-        flat: Make one function of a captured model. Otherwise it calls one for each of many equal blocks, and
-            passes take no longer for many than for a few.
+        compact_for: A device. A captured model then has its kernels, and calls a function for each of many
+            equal blocks, so that passes take no longer for many than for a few. Otherwise it is one function.
 
     Raises:
         SteelyardError: The model cannot be captured, or the file not be read.
@@ -64,10 +64,13 @@ def load_program(spec: str, choices: dict[str, Any], *, flat: bool = True) -> Mo
     with redirect_stdout(sys.stderr), without_collector():
         from steelyard.compiler.frontend.lower import lower
 
-        module = lower(*_load_model(spec, choices))
-    if flat:
+        model, options = _load_model(spec, choices)
+        if compact_for is not None:
+            retarget = RetargetPass(device=compact_for)
+            return lower(model, options, lambda module: retarget.apply(make_context(), module))
+        module = lower(model, options)
         InlinePass().apply(make_context(), module)
-    return module
+        return module
 
 
 def load_costed(spec: str, choices: dict[str, Any]) -> ModuleOp:

@@ -2,6 +2,8 @@
 
 # pyright: standard
 
+from collections.abc import Callable
+
 from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.block_values import Irregular
@@ -14,11 +16,18 @@ from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.hw.errors import CaptureError
 
 
-def lower(model: LoadedModel, options: CaptureOptions) -> ModuleOp:
+def lower(
+    model: LoadedModel, options: CaptureOptions, rewrite: Callable[[ModuleOp], None] = lambda module: None
+) -> ModuleOp:
     """The program of one step of a model.
 
     Of many blocks that are alike a few are captured, and the program calls a function for each; where blocks
     turn out not to do the same, all are captured. Inlined, it is the same program either way.
+
+    Args:
+        model: The model.
+        options: The step.
+        rewrite: Changes the program while it is one function, alike in all blocks.
 
     Raises:
         CaptureError: See `capture` and `import_program`.
@@ -27,7 +36,9 @@ def lower(model: LoadedModel, options: CaptureOptions) -> ModuleOp:
         try:
             program, stacks = capture_few(model, options)
             module = import_program(program, options)
+            rewrite(module)
             compose(module, stacks)
         except (Irregular, CaptureError):
-            return import_program(capture(model, options), options)
+            module = import_program(capture(model, options), options)
+            rewrite(module)
         return module

@@ -51,7 +51,7 @@ def annotate(
     rules = read_rules(fusion_rules) if fusion_rules else None
     hardware = load_device(device)
     target = Target(device=device, context=context, tf32=tf32)
-    module = load_program(spec, choices, flat=rules is not None)
+    module = load_program(spec, choices, compact_for=None if rules else device)
     annotate_program(module, target, strict=strict)
     if rules:
         fuse_program(module, rules.apart)

@@ -101,7 +101,7 @@ def test_a_composed_model_is_weighed_as_the_flat_one():
     spec = "hf:gpt2?n_layer=8&n_embd=32&n_head=2&vocab_size=64"
     choices = {"train": True, "sequence": 16}
     target = Target(device="h100-sxm")
-    composed, flat = load_program(spec, choices, flat=False), load_program(spec, choices)
+    composed, flat = load_program(spec, choices, compact_for="h100-sxm"), load_program(spec, choices)
     assert any(isinstance(op, CallOp) for op in composed.walk())
     assert not any(isinstance(op, CallOp) for op in flat.walk())
     for module in (composed, flat):
