@@ -35,12 +35,14 @@ class Task:
         return found[0] if isinstance(found, tuple) else found
 
 
-def find_task(config: PretrainedConfig) -> Task | None:
-    """Return the first task that some class does for this configuration; None if there is none.
+def find_tasks(config: PretrainedConfig) -> dict[str, Task]:
+    """Return what can be done with a configuration, by the name of the class that does it.
 
-    The order matters where a type has several heads: BERT is a masked model before it is a causal one.
+    The first is what a type is taken for unless its SPEC names another: BERT is a masked model before it is
+    a causal one or a classifier.
     """
-    return next((task for task in _TASKS if type(config) in task.classes), None)
+    able = [task for task in _TASKS if type(config) in task.classes]
+    return {task.classes[type(config)].__name__: task for task in able}
 
 
 def find_token_limit(config: PretrainedConfig) -> int | None:
@@ -59,6 +61,12 @@ def _tokens(config: PretrainedConfig, options: CaptureOptions) -> torch.Tensor:
 def _text(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
     tokens = _tokens(config, options)
     return {"input_ids": tokens} | ({"labels": tokens.clone()} if options.train else {})
+
+
+def _classified_text(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
+    tokens = _tokens(config, options)
+    labels = torch.randint(0, config.num_labels, (len(tokens),))
+    return {"input_ids": tokens} | ({"labels": labels} if options.train else {})
 
 
 def _sequence_to_sequence(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
@@ -113,4 +121,5 @@ _TASKS = (
     Task(auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, _image, (("num_labels", 1000),)),
     Task(auto.MODEL_FOR_MASKED_LM_MAPPING, _text),
     Task(auto.MODEL_FOR_CAUSAL_LM_MAPPING, _text),
+    Task(auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, _classified_text),
 )

@@ -78,7 +78,8 @@ class Conv2dModel:
         Raises:
             DeviceError: The device has no unit for the type, or its memory is not described.
         """
-        shape, unit = ConvShape.of(dims), conv_unit(device, dtype, coefficients)
+        shape = ConvShape.of(dims)
+        unit = conv_unit(device, dtype, coefficients, settled=not context.host_overhead)
         busy_s, memory_s, launches_s = (np.full_like(shape.macs, np.inf) for _ in range(3))
         for plan in _plans(shape, unit, coefficients):
             launch_s = plan.launches * coefficients["launch_s"]

@@ -40,6 +40,8 @@ class ConvUnit:
         l2_bytes: Size of the last cache.
         element_bytes: Size of an operand.
         pairs_images: Whether the fused Winograd can put two images in a block.
+        settled: Whether the power limit has its clock before a kernel starts, as in a program that keeps the
+            device busy; a lone call starts at the boost clock.
     """
 
     matrix: bool
@@ -53,11 +55,13 @@ class ConvUnit:
     l2_bytes: float
     element_bytes: int
     pairs_images: bool
+    settled: bool
 
     def busy_s(self, cycles: Floats) -> Floats:
-        """Return the seconds for cycles of arithmetic, at a clock that falls with the length of a kernel."""
+        """Return the seconds for cycles of arithmetic; the clock of a lone call falls with its length."""
         boost_s = cycles / self.boost_hz
-        return boost_s * (1 + (1 / self.sustained_fraction - 1) * boost_s / (boost_s + THROTTLE_S))
+        throttled = 1.0 if self.settled else boost_s / (boost_s + THROTTLE_S)
+        return boost_s * (1 + (1 / self.sustained_fraction - 1) * throttled)
 
 
 def is_on_matrix_units(device: Device, dtype: DType) -> bool:
@@ -65,8 +69,8 @@ def is_on_matrix_units(device: Device, dtype: DType) -> bool:
     return dtype in OPERAND_BYTES and dtype in device.matrix_peak_flops_per_s
 
 
-def conv_unit(device: Device, dtype: DType, constants: Coefficients) -> ConvUnit:
-    """Return the unit that takes a type.
+def conv_unit(device: Device, dtype: DType, constants: Coefficients, *, settled: bool = False) -> ConvUnit:
+    """Return the unit that takes a type; `settled` is that of `ConvUnit`.
 
     Raises:
         DeviceError: The device has none, or its memory is not described.
@@ -100,4 +104,5 @@ def conv_unit(device: Device, dtype: DType, constants: Coefficients) -> ConvUnit
         l2_bytes=device.l2_bytes.value if device.l2_bytes else 0.0,
         element_bytes=ELEMENT_BYTES[dtype],
         pairs_images=device.architecture in PAIRED_ARCHITECTURES,
+        settled=settled,
     )
