@@ -38,7 +38,7 @@ class Conv2dModel:
     - launch_s: a kernel that does nothing, in a graph.
     - host_s: what an eager call takes before its first kernel starts.
 
-    On tensor cores those of `TensorGemm`, and host_s.
+    On tensor cores those of `TensorGemm`, launch_s and host_s.
     """
 
     @property
@@ -63,7 +63,7 @@ class Conv2dModel:
         if not is_on_matrix_units(device, dtype):
             return lanes
         tensor = family_coefficients("gemm_tensor", "bf16", device.architecture)
-        return {**tensor, "host_s": lanes["host_s"]}
+        return {**tensor, "launch_s": lanes["launch_s"], "host_s": lanes["host_s"]}
 
     def estimate(
         self,
