@@ -15,6 +15,9 @@ from steelyard.hw.work import DType
 
 ELEMENT_BYTES: dict[DType, int] = {"f64": 8, "f32": 4, **OPERAND_BYTES}
 
+OLDER_THAN_FUSED = ("kepler",)
+"""Where cuDNN has no fused Winograd kernels; their names begin with `maxwell`."""
+
 PAIRED_ARCHITECTURES = ("maxwell", "pascal")
 """Where cuDNN has fused Winograd kernels that put two images in a block: seen on P100, not on V100 and T4."""
 
@@ -40,7 +43,8 @@ class ConvUnit:
         bytes_per_s: Peak (pin) bandwidth of memory.
         l2_bytes: Size of the last cache.
         element_bytes: Size of an operand.
-        pairs_images: Whether the fused Winograd can put two images in a block.
+        fuses_winograd: Whether there is a fused Winograd for it.
+        pairs_images: Whether that can put two images in a block.
         settled: Whether the power limit has its clock before a kernel starts, as in a program that keeps the
             device busy; a lone call starts at the boost clock.
         cores: Its SMs as products on matrix units see them.
@@ -56,6 +60,7 @@ class ConvUnit:
     bytes_per_s: float
     l2_bytes: float
     element_bytes: int
+    fuses_winograd: bool
     pairs_images: bool
     settled: bool
     cores: TensorCores
@@ -110,6 +115,7 @@ def conv_unit(device: Device, dtype: DType, constants: Coefficients, *, settled:
         bytes_per_s=bandwidth.value,
         l2_bytes=device.l2_bytes.value if device.l2_bytes else 0.0,
         element_bytes=ELEMENT_BYTES[dtype],
+        fuses_winograd=device.architecture not in OLDER_THAN_FUSED,
         pairs_images=device.architecture in PAIRED_ARCHITECTURES,
         settled=settled,
         cores=TensorCores.of(device, peak_flops_per_s, ELEMENT_BYTES[dtype]),

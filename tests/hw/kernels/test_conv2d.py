@@ -158,6 +158,12 @@ def test_pascal_puts_two_images_in_a_block() -> None:
     assert odd == pytest.approx(2 * even)
 
 
+def test_kepler_has_no_fused_winograd() -> None:
+    kepler, maxwell = load_device("k80"), load_device("m60")
+    assert algorithm(maxwell, n=2, c=256)[0] == "winograd"
+    assert algorithm(kepler, n=2, c=256)[0] == "implicit_gemm"
+
+
 def test_a_long_kernel_falls_to_the_clock_of_the_power_limit() -> None:
     unit = conv_unit(DEVICES["t4"], "f32", MODEL.coefficients(DEVICES["t4"], "f32"))
     assert unit.sustained_fraction < 1
