@@ -29,20 +29,21 @@ class Task:
     inputs: Callable[[PretrainedConfig, CaptureOptions], Inputs]
     config: tuple[tuple[str, Any], ...] = ()
 
-    def model_class(self, config: PretrainedConfig) -> Any:
-        """Return the class that does it for a configuration, the plainest of several."""
-        found = self.classes[type(config)]
-        return found[0] if isinstance(found, tuple) else found
 
-
-def find_tasks(config: PretrainedConfig) -> dict[str, Task]:
-    """Return what can be done with a configuration, by the name of the class that does it.
+def find_heads(config: PretrainedConfig) -> dict[str, tuple[Any, Task]]:
+    """Return the classes that do something with a configuration, and what, by their names.
 
     The first is what a type is taken for unless its SPEC names another: BERT is a masked model before it is
     a causal one or a classifier.
     """
-    able = [task for task in _TASKS if type(config) in task.classes]
-    return {task.classes[type(config)].__name__: task for task in able}
+    heads: dict[str, tuple[Any, Task]] = {}
+    for task in _TASKS:
+        if type(config) not in task.classes:
+            continue
+        found: Any = task.classes[type(config)]
+        for cls in found if isinstance(found, tuple) else (found,):
+            heads.setdefault(cls.__name__, (cls, task))
+    return heads
 
 
 def find_token_limit(config: PretrainedConfig) -> int | None:
@@ -63,7 +64,7 @@ def _text(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
     return {"input_ids": tokens} | ({"labels": tokens.clone()} if options.train else {})
 
 
-def _classified_text(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
+def _classified_text(config: Any, options: CaptureOptions) -> Inputs:
     tokens = _tokens(config, options)
     labels = torch.randint(0, config.num_labels, (len(tokens),))
     return {"input_ids": tokens} | ({"labels": labels} if options.train else {})
