@@ -250,12 +250,6 @@ def test_a_spec_names_its_head(named):
     capture(load_spec(f"hf:bert?{sizes}&architectures={named}", options), options)
 
 
-def test_of_several_classes_for_one_task_the_first_is_taken():
-    small = "num_hidden_layers=1&hidden_size=8&num_attention_heads=2&intermediate_size=16&image_size=32"
-    built = load_spec(f"hf:deit?{small}", OPTIONS).build(fake=True)
-    assert type(built.module).__name__ == "DeiTForImageClassification"
-
-
 def test_a_head_that_a_type_lacks_is_refused():
     with pytest.raises(
         CaptureError, match="'bert' has no architecture 'BertForMaskedLN' with a loss"
