@@ -22,11 +22,16 @@ SIZES = {
     "opt": ("hidden_size", "num_hidden_layers", "num_attention_heads", "ffn_dim", "word_embed_proj_dim"),
 }
 
+# What the rows of single ops show to have run, whatever the configuration says.
+HEADS = {"bert": "BertForSequenceClassification"}
+
 
 def spec_of(config: dict[str, Any]) -> str:
     """Return the SPEC of a transformers configuration."""
     kind = config["model_type"]
-    return f"hf:{kind}?" + "&".join(f"{name}={config[name]}" for name in SIZES[kind] if name in config)
+    sizes = [f"{name}={config[name]}" for name in SIZES[kind] if name in config]
+    head = [f"architectures={HEADS[kind]}"] if kind in HEADS else []
+    return f"hf:{kind}?" + "&".join([*sizes, *head])
 
 
 def main() -> None:

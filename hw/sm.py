@@ -70,8 +70,17 @@ def sm_limits(device: Device) -> SmLimits:
 # test-data, issues and database.md, 2025-26, PyTorch 2.0 to 2.11), over that of A100 (19.2 of 19.5 TFLOP/s):
 # V100 14.5 of 15.7; P40 10.1 of 11.8; A10G 23.4 of 35, RTX 3090 24.8 of 35.6; RTX 4090 54.7 of 82.6, L20 37.3
 # of 59.8; H100 SXM 52.1 of 66.9; B200 66.2 of 74.5; RTX 5090 69.8 of 104.8. SMs of 128 lanes have no issue
-# slots left for the loads, and from 8.6 on half of these lanes are shared with integers.
-_FMA_FRACTION = {"6.1": 0.87, "8.6": 0.69, "8.9": 0.68, "9.0": 0.795, "10.0": 0.905, "12.0": 0.68}
+# slots left for the loads, and from 8.6 on half of these lanes are shared with integers. Kepler's four
+# schedulers each issue to 32 of its 192 lanes a cycle, to more only where instructions pair up.
+_FMA_FRACTION = {
+    "3.7": 128 / 192,
+    "6.1": 0.87,
+    "8.6": 0.69,
+    "8.9": 0.68,
+    "9.0": 0.795,
+    "10.0": 0.905,
+    "12.0": 0.68,
+}
 
 
 def fma_fraction(device: Device) -> float:

@@ -20,6 +20,7 @@ from steelyard.hw.kernels.op_clock import OpClock, in_turn
 from steelyard.hw.roofline import Roofline
 from steelyard.hw.work import DType, ExecutionContext, KernelWork, Latency, Limiter, WorkKind
 from steelyard.passes.collective_clock import CollectiveClock
+from steelyard.passes.convolution_bias import bias_kernel
 from steelyard.passes.kernel_query import KernelQuery, kernel_queries
 from steelyard.passes.measured_clock import MeasuredClock
 
@@ -118,6 +119,9 @@ class Clock:
         if not queries or not self._models.has_model(queries[0].kind, dtype):
             return self.time_work(work, facts.allocated_bytes)
         parts = [self._time_query(self._models, query, dtype) for query in queries]
+        bias = bias_kernel(facts.work, dtype) if queries[0].kind == "conv2d" else None
+        if bias:
+            parts.append(self._models.stream(bias))
         return _attribute(in_turn(parts))
 
     def _learned(self, op: TorchOp, facts: CallFacts, dtype: DType) -> Latency | None:

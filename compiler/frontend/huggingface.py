@@ -18,7 +18,7 @@ from steelyard.compiler.frontend.fake_module import make_fake
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
 from steelyard.compiler.frontend.torch_private import unset_fake_temporarily
-from steelyard.compiler.frontend.zoo import Task, find_task, find_token_limit
+from steelyard.compiler.frontend.zoo import Task, find_heads, find_token_limit
 from steelyard.hw.errors import CaptureError, did_you_mean
 
 _ALIASES = {"resnet-50": "resnet"}
@@ -27,19 +27,19 @@ _DROPOUT_WORDS = ("dropout", "pdrop", "drop_path_rate", "layerdrop", "dropout_ra
 
 @dataclass(frozen=True, slots=True)
 class HuggingFaceModel:
-    """A configuration and the class that trains it."""
+    """A configuration, the class that trains it, and for what."""
 
     spec: str
     config: PretrainedConfig
+    head: Any
     task: Task
     options: CaptureOptions
 
     def build(self, *, fake: bool, seed: int = 0) -> BuiltModel:
         """Build the model and random inputs; see `LoadedModel`."""
         torch.manual_seed(seed)
-        cls = self.task.model_class(self.config)
         with _quiet(), _without_memory() if fake else nullcontext():
-            module = cls._from_config(self.config, dtype=parse_dtype(self.options.dtype))
+            module = self.head._from_config(self.config, dtype=parse_dtype(self.options.dtype))
             module.tie_weights()
         self._check_length(module)
         if fake:
@@ -69,6 +69,8 @@ def load_huggingface(
 ) -> HuggingFaceModel:
     """Resolve a model type and changes to its configuration; `text_config.num_hidden_layers` reaches inside.
 
+    `architectures` names the class, as in published configurations; without it, the type's usual head.
+
     Raises:
         CaptureError: The type, a key or a value is none that transformers knows.
     """
@@ -81,17 +83,31 @@ def load_huggingface(
         )
     with _quiet():
         config = _make_config(spec, model_type, overrides, options)
-    task = find_task(config)
-    if task is None:
+    head, task = _choose_head(spec, model_type, config, overrides.get("architectures"))
+    for key, value in task.config:
+        if key not in overrides:
+            setattr(config, key, value)
+    return HuggingFaceModel(spec, config, head, task, options)
+
+
+def _choose_head(spec: str, model_type: str, config: PretrainedConfig, named: Any) -> tuple[Any, Task]:
+    heads = find_heads(config)
+    if not heads:
         raise CaptureError(
             what=f"no head of {model_type!r} is known that has a loss",
             where=spec,
             fix="write a function that returns the module and its inputs: path/to/file.py:function",
         )
-    for key, value in task.config:
-        if key not in overrides:
-            setattr(config, key, value)
-    return HuggingFaceModel(spec, config, task, options)
+    if named is None:
+        return next(iter(heads.values()))
+    name = str(named[0] if isinstance(named, list) and named else named)
+    if name not in heads:
+        raise CaptureError(
+            what=f"{model_type!r} has no architecture {name!r} with a loss",
+            where=spec,
+            fix=did_you_mean(name, heads),
+        )
+    return heads[name]
 
 
 def _make_config(
@@ -104,8 +120,9 @@ def _make_config(
             raise CaptureError(
                 what=f"{model_type!r} has no key {key!r}", where=spec, fix=did_you_mean(key, known)
             )
+    sizes = {key: value for key, value in overrides.items() if key != "architectures"}
     try:
-        config = cls(**_nest(overrides))
+        config = cls(**_nest(sizes))
     except Exception as error:
         raise CaptureError(
             what=f"{model_type!r} rejects its configuration", where=spec, why=str(error)

@@ -27,11 +27,7 @@ def lower(
     Args:
         model: The model.
         options: The step.
-<<<<<<< HEAD
         rewrite: Changes the program while it is one function.
-=======
-        rewrite: Changes the program while it is one function, alike in all blocks.
->>>>>>> capture
 
     Raises:
         CaptureError: See `capture` and `import_program`.

@@ -29,18 +29,21 @@ class Task:
     inputs: Callable[[PretrainedConfig, CaptureOptions], Inputs]
     config: tuple[tuple[str, Any], ...] = ()
 
-    def model_class(self, config: PretrainedConfig) -> Any:
-        """Return the class that does it for a configuration, the plainest of several."""
-        found = self.classes[type(config)]
-        return found[0] if isinstance(found, tuple) else found
 
+def find_heads(config: PretrainedConfig) -> dict[str, tuple[Any, Task]]:
+    """Return the classes that do something with a configuration, and what, by their names.
 
-def find_task(config: PretrainedConfig) -> Task | None:
-    """Return the first task that some class does for this configuration; None if there is none.
-
-    The order matters where a type has several heads: BERT is a masked model before it is a causal one.
+    The first is what a type is taken for unless its SPEC names another: BERT is a masked model before it is
+    a causal one or a classifier.
     """
-    return next((task for task in _TASKS if type(config) in task.classes), None)
+    heads: dict[str, tuple[Any, Task]] = {}
+    for task in _TASKS:
+        if type(config) not in task.classes:
+            continue
+        found: Any = task.classes[type(config)]
+        for cls in found if isinstance(found, tuple) else (found,):
+            heads.setdefault(cls.__name__, (cls, task))
+    return heads
 
 
 def find_token_limit(config: PretrainedConfig) -> int | None:
@@ -59,6 +62,12 @@ def _tokens(config: PretrainedConfig, options: CaptureOptions) -> torch.Tensor:
 def _text(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
     tokens = _tokens(config, options)
     return {"input_ids": tokens} | ({"labels": tokens.clone()} if options.train else {})
+
+
+def _classified_text(config: Any, options: CaptureOptions) -> Inputs:
+    tokens = _tokens(config, options)
+    labels = torch.randint(0, config.num_labels, (len(tokens),))
+    return {"input_ids": tokens} | ({"labels": labels} if options.train else {})
 
 
 def _sequence_to_sequence(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
@@ -113,4 +122,5 @@ _TASKS = (
     Task(auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, _image, (("num_labels", 1000),)),
     Task(auto.MODEL_FOR_MASKED_LM_MAPPING, _text),
     Task(auto.MODEL_FOR_CAUSAL_LM_MAPPING, _text),
+    Task(auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, _classified_text),
 )

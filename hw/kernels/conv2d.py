@@ -38,7 +38,7 @@ class Conv2dModel:
     - launch_s: a kernel that does nothing, in a graph.
     - host_s: what an eager call takes before its first kernel starts.
 
-    On tensor cores those of `TensorGemm`, and host_s.
+    On tensor cores those of `TensorGemm`, launch_s and host_s.
     """
 
     @property
@@ -63,7 +63,7 @@ class Conv2dModel:
         if not is_on_matrix_units(device, dtype):
             return lanes
         tensor = family_coefficients("gemm_tensor", "bf16", device.architecture)
-        return {**tensor, "host_s": lanes["host_s"]}
+        return {**tensor, "launch_s": lanes["launch_s"], "host_s": lanes["host_s"]}
 
     def estimate(
         self,
@@ -78,7 +78,8 @@ class Conv2dModel:
         Raises:
             DeviceError: The device has no unit for the type, or its memory is not described.
         """
-        shape, unit = ConvShape.of(dims), conv_unit(device, dtype, coefficients)
+        shape = ConvShape.of(dims)
+        unit = conv_unit(device, dtype, coefficients, settled=not context.host_overhead)
         busy_s, memory_s, launches_s = (np.full_like(shape.macs, np.inf) for _ in range(3))
         for plan in _plans(shape, unit, coefficients):
             launch_s = plan.launches * coefficients["launch_s"]

@@ -6,9 +6,8 @@ from steelyard.hw.kernels.conv2d_plan import Plan, transfer_s
 from steelyard.hw.kernels.conv2d_product import product_s
 from steelyard.hw.kernels.conv2d_shape import ConvShape
 from steelyard.hw.kernels.conv2d_unit import ConvUnit
-from steelyard.hw.kernels.gemm_tensor import THROTTLE_S
 from steelyard.hw.kernels.gemm_tensor_shape import Products
-from steelyard.hw.kernels.gemm_tensor_tiles import TensorCores, on_chip_s
+from steelyard.hw.kernels.gemm_tensor_tiles import on_chip_s
 from steelyard.hw.kernels.model import Coefficients
 from steelyard.hw.kernels.query import Floats
 
@@ -44,13 +43,11 @@ def tensor_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Pl
     rows, columns, reduction = shape.product
     size = unit.element_bytes
     product = Products(shape.groups, rows, columns, reduction, size, max(size, 2), weight=True)
-    macs_per_s = unit.peak_flops_per_s / 2 / unit.count
-    on_chip = on_chip_s(product, TensorCores(unit.count, macs_per_s, macs_per_s * size / 2), constants)
     multiply_s = 2 * shape.macs / (unit.peak_flops_per_s * constants["multiply_fraction"])
-    throttled_s = constants["throttle_fraction"] * multiply_s**2 / (multiply_s + THROTTLE_S)
+    compute_s = on_chip_s(product, unit.cores, constants) + unit.throttled_s(multiply_s)
     memory_s = transfer_s(unit, constants, shape.elements)
     indices = np.where(shape.wgrad, 0, INDEX_BYTES * reduction)
-    return _overlapped("implicit_gemm", on_chip + throttled_s, memory_s, 1, indices)
+    return _overlapped("implicit_gemm", compute_s, memory_s, 1, indices)
 
 
 def direct(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan:

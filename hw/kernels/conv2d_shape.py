@@ -104,13 +104,15 @@ class ConvShape:
         Forward [n p q, c r s] @ [c r s, o]; dgrad [n h w, o r s] @ [o r s, c]; wgrad [o, n p q] @
         [n p q, c r s]. A stride leaves zeros around the pixels of a dgrad, so that it needs one of stride^2
         taps. There are kernels that skip the others and kernels that do not; the rows of DeepBench lie around
-        the geometric middle, which is taken.
+        the geometric middle, which is taken. Windows of one tap have none to skip: there all pixels are made,
+        most of them of zeros.
         """
         outer, inner, taps = self.o / self.groups, self.c / self.groups, self.r * self.s
         places, pixels = self.n * self.p * self.q, self.n * self.h * self.w
         rows = np.where(self.wgrad, outer, np.where(self.dgrad, pixels, places))
         columns = np.where(self.wgrad, inner * taps, np.where(self.dgrad, inner, outer))
-        forward = np.where(self.dgrad, outer * taps / self.stride, inner * taps)
+        skipped = np.minimum(self.stride, np.minimum(self.r, self.s))
+        forward = np.where(self.dgrad, outer * taps / skipped, inner * taps)
         return rows, columns, np.where(self.wgrad, places, forward)
 
 

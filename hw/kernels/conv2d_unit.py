@@ -6,6 +6,7 @@ from steelyard.hw.arithmetic import FALLBACK
 from steelyard.hw.device import Device, PeakDType
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.gemm_tensor_shape import OPERAND_BYTES
+from steelyard.hw.kernels.gemm_tensor_tiles import TensorCores, matrix_clock_hz
 from steelyard.hw.kernels.model import Coefficients
 from steelyard.hw.kernels.query import Floats
 from steelyard.hw.power import sustained_fraction
@@ -13,6 +14,9 @@ from steelyard.hw.sm import fma_fraction
 from steelyard.hw.work import DType
 
 ELEMENT_BYTES: dict[DType, int] = {"f64": 8, "f32": 4, **OPERAND_BYTES}
+
+OLDER_THAN_FUSED = ("kepler",)
+"""Where cuDNN has no fused Winograd kernels; their names begin with `maxwell`."""
 
 PAIRED_ARCHITECTURES = ("maxwell", "pascal")
 """Where cuDNN has fused Winograd kernels that put two images in a block: seen on P100, not on V100 and T4."""
@@ -39,7 +43,11 @@ class ConvUnit:
         bytes_per_s: Peak (pin) bandwidth of memory.
         l2_bytes: Size of the last cache.
         element_bytes: Size of an operand.
-        pairs_images: Whether the fused Winograd can put two images in a block.
+        fuses_winograd: Whether there is a fused Winograd for it.
+        pairs_images: Whether that can put two images in a block.
+        settled: Whether the power limit has its clock before a kernel starts, as in a program that keeps the
+            device busy; a lone call starts at the boost clock.
+        cores: Its SMs as products on matrix units see them.
     """
 
     matrix: bool
@@ -52,12 +60,20 @@ class ConvUnit:
     bytes_per_s: float
     l2_bytes: float
     element_bytes: int
+    fuses_winograd: bool
     pairs_images: bool
+    settled: bool
+    cores: TensorCores
 
     def busy_s(self, cycles: Floats) -> Floats:
-        """Return the seconds for cycles of arithmetic, at a clock that falls with the length of a kernel."""
+        """Return the seconds for cycles of arithmetic."""
         boost_s = cycles / self.boost_hz
-        return boost_s * (1 + (1 / self.sustained_fraction - 1) * boost_s / (boost_s + THROTTLE_S))
+        return boost_s + self.throttled_s(boost_s)
+
+    def throttled_s(self, boost_s: Floats) -> Floats:
+        """Return how much longer than at the boost clock arithmetic takes; a lone call slows with time."""
+        throttled = 1.0 if self.settled else boost_s / (boost_s + THROTTLE_S)
+        return (1 / self.sustained_fraction - 1) * boost_s * throttled
 
 
 def is_on_matrix_units(device: Device, dtype: DType) -> bool:
@@ -65,8 +81,8 @@ def is_on_matrix_units(device: Device, dtype: DType) -> bool:
     return dtype in OPERAND_BYTES and dtype in device.matrix_peak_flops_per_s
 
 
-def conv_unit(device: Device, dtype: DType, constants: Coefficients) -> ConvUnit:
-    """Return the unit that takes a type.
+def conv_unit(device: Device, dtype: DType, constants: Coefficients, *, settled: bool = False) -> ConvUnit:
+    """Return the unit that takes a type; `settled` is that of `ConvUnit`.
 
     Raises:
         DeviceError: The device has none, or its memory is not described.
@@ -82,22 +98,25 @@ def conv_unit(device: Device, dtype: DType, constants: Coefficients) -> ConvUnit
             why="that needs a peak for the type and memory_bandwidth_bytes_per_s",
             fix="choose another type, or add both from the data sheet",
         )
-    boost = (device.matrix_clock_hz if matrix else None) or device.boost_clock_hz
-    boost_hz = boost.value if boost else _CLOCK_HZ
+    boost = device.boost_clock_hz
+    boost_hz = matrix_clock_hz(device) if matrix else boost.value if boost else _CLOCK_HZ
     peak_flops_per_s, count = peaks[wanted].value, device.compute_units.value
     lanes = device.vector_peak_flops_per_s.get("f32")
     reached = 1.0 if matrix else fma_fraction(device)
-    power_fraction = constants.get("power_fraction")
+    unit, of = ("matrix", "f16") if matrix else ("vector", wanted)
     return ConvUnit(
         matrix=matrix,
         count=count,
         macs_per_cycle=reached * peak_flops_per_s / 2 / count / boost_hz,
         vector_macs_per_s=(lanes.value if lanes else peak_flops_per_s) / 2,
         boost_hz=boost_hz,
-        sustained_fraction=1.0 if matrix else sustained_fraction(device, wanted, "vector", power_fraction),
+        sustained_fraction=sustained_fraction(device, of, unit, constants.get("power_fraction")),
         peak_flops_per_s=peak_flops_per_s,
         bytes_per_s=bandwidth.value,
         l2_bytes=device.l2_bytes.value if device.l2_bytes else 0.0,
         element_bytes=ELEMENT_BYTES[dtype],
+        fuses_winograd=device.architecture not in OLDER_THAN_FUSED,
         pairs_images=device.architecture in PAIRED_ARCHITECTURES,
+        settled=settled,
+        cores=TensorCores.of(device, peak_flops_per_s, ELEMENT_BYTES[dtype]),
     )

@@ -31,7 +31,8 @@ def fused_winograd(shape: ConvShape, unit: ConvUnit, constants: Coefficients) ->
     channels = summed + constants["winograd_prologue_channels"]
     compute_s = unit.busy_s(waves * channels * channel_cycles)
     filters_s = transfer_s(unit, constants, (9 + 16) * summed * made)
-    busy_s = np.where(_fits(shape, 3) & ~shape.wgrad, compute_s + filters_s, np.inf)
+    fits = _fits(shape, 3) & ~shape.wgrad & unit.fuses_winograd
+    busy_s = np.where(fits, compute_s + filters_s, np.inf)
     return Plan("winograd", busy_s, filters_s, 2, 16 * unit.element_bytes * summed * made)
 
 

@@ -15,6 +15,7 @@ from steelyard.hw.kernels.gemm_tensor_tiles import TensorCores, on_chip_s
 from steelyard.hw.kernels.gemm_tensor_traffic import memory_traffic
 from steelyard.hw.kernels.model import Coefficients, Counts, Estimate
 from steelyard.hw.kernels.query import Column, Floats
+from steelyard.hw.power import sustained_fraction
 from steelyard.hw.work import DType, ExecutionContext
 
 THROTTLE_S = 1e-3
@@ -30,15 +31,15 @@ class TensorGemm:
 
     seconds = launch + (on_chip^p + memory^p)^(1/p), at least the floor. The coefficients:
 
-    - launch_s: a kernel that does nothing, in a graph.
+    - launch_cycles: a kernel that does nothing, in a graph.
     - multiply_fraction: part of the peak that the inner loop reaches at the boost clock.
     - fetch_bytes_per_kilomac: operands that an SM fetches in the time its tensor cores need for 1024 16-bit
-      multiply-accumulates; lone_fetch_bytes_per_kilomac: the same of one tile alone on its SM.
+      multiply-accumulates; lone_fetch_bytes_per_kilomac: what one tile alone on its SM gets of them.
     - store_bytes_per_kilomac: results that an SM writes in that time.
-    - split_s: the cost of cutting the sums in parts, besides the partial sums.
-    - throttle_fraction: by how much more a long product takes under the power limit.
+    - split_cycles: the cost of cutting the sums in parts, besides the partial sums.
+    - power_fraction: part of the power limit that the multiplications of a long product get.
     - unaligned_fraction: the speed left where rows are not aligned to 16 bytes.
-    - memory_fraction: part of the pin rate; memory_latency_s: the first bytes from memory.
+    - memory_fraction: part of the pin rate; memory_latency_cycles: the first bytes from memory.
     - cache_fraction: part of the last cache that keeps data for the next kernel.
     - overlap_exponent: p, how well memory and SMs overlap (large: the longer one alone counts).
     """
@@ -87,19 +88,20 @@ class TensorGemm:
         c = coefficients
         peak_flops_per_s = _peak_flops_per_s(device, dtype)
         bandwidth_bytes_per_s, cache_bytes = _memory(device)
-        macs_per_s = peak_flops_per_s / 2 / device.compute_units.value
-        cores = TensorCores(device.compute_units.value, macs_per_s, macs_per_s * shape.operand_bytes / 2)
+        cores = TensorCores.of(device, peak_flops_per_s, shape.operand_bytes)
 
-        on_chip = on_chip_s(shape, cores, c) + _throttled_s(shape, peak_flops_per_s, c)
+        multiply_s = 2 * shape.macs / (peak_flops_per_s * c["multiply_fraction"])
+        on_chip = on_chip_s(shape, cores, c) + _throttled_s(device, multiply_s, c)
         moved_bytes, misses = memory_traffic(shape, cache_bytes * c["cache_fraction"])
-        memory = moved_bytes / (bandwidth_bytes_per_s * c["memory_fraction"]) + misses * c["memory_latency_s"]
+        memory = moved_bytes / (bandwidth_bytes_per_s * c["memory_fraction"])
+        memory += misses * c["memory_latency_cycles"] / cores.clock_hz
         p = c["overlap_exponent"]
         # Scaled by the larger, so that no power overflows.
         larger = np.maximum(on_chip, memory)
         overlapped = larger * ((on_chip / larger) ** p + (memory / larger) ** p) ** (1 / p)
 
         floor_s = _floor_s(shape, peak_flops_per_s, bandwidth_bytes_per_s, cache_bytes)
-        launch_s = c["launch_s"]
+        launch_s = c["launch_cycles"] / cores.clock_hz
         seconds = np.maximum(launch_s + overlapped, floor_s)
         limiter = np.where(memory > on_chip, "memory", "compute")
         limiter = np.where(launch_s > overlapped, "launch", limiter)
@@ -110,9 +112,13 @@ class TensorGemm:
         return Estimate(seconds=seconds, floor_s=floor_s, limiter=limiter)
 
 
-def _throttled_s(shape: Products, peak_flops_per_s: float, c: Coefficients) -> Floats:
-    multiply_s = 2 * shape.macs / (peak_flops_per_s * c["multiply_fraction"])
-    return c["throttle_fraction"] * multiply_s * multiply_s / (multiply_s + THROTTLE_S)
+def _throttled_s(device: Device, multiply_s: Floats, c: Coefficients) -> Floats:
+    """Return how much longer than `multiply_s`, at the boost clock, multiplications take under a power limit.
+
+    The energy of a multiplication is that of `steelyard.hw.power` at 16 bits, whatever the type.
+    """
+    sustained = sustained_fraction(device, "f16", "matrix", c["power_fraction"])
+    return (1 / sustained - 1) * multiply_s * multiply_s / (multiply_s + THROTTLE_S)
 
 
 def _floor_s(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steelyard.hw.device import Device
 from steelyard.hw.kernels.gemm_tensor_shape import Products
 from steelyard.hw.kernels.model import Coefficients
 from steelyard.hw.kernels.query import Floats
@@ -40,6 +41,12 @@ class Tile:
     resident: int
 
 
+SHARERS = {"9.0": 2, "10.0": 2}
+"""SMs of a cluster of two tiles share what they load, by compute capability: the multicast of TMA, which the
+kernels of cuBLAS for these use (`2x1x1` in `sm90_xmma_gemm_bf16bf16_bf16f32_f32_tn_n_tilesize128x256x64`)."""
+
+_CLOCK_HZ = 1e9  # any will do where none is known
+
 TILES = (
     Tile(16, 64, 6),
     Tile(32, 64, 5),
@@ -62,11 +69,34 @@ class TensorCores:
         macs_per_s: Peak of one SM for the type at hand.
         half_macs_per_s: The same counted for 16-bit operands, which stands for the width of its data paths:
             each generation moves operands in step with what its tensor cores multiply.
+        clock_hz: Their clock at that peak.
+        sharers: How many SMs get what one of them fetches.
     """
 
     sms: float
     macs_per_s: float
     half_macs_per_s: float
+    clock_hz: float
+    sharers: int = 1
+
+    @staticmethod
+    def of(device: Device, peak_flops_per_s: float, operand_bytes: int) -> "TensorCores":
+        """Return the tensor cores of a device for a type of this peak and size."""
+        sms = device.compute_units.value
+        macs_per_s = peak_flops_per_s / 2 / sms
+        return TensorCores(
+            sms,
+            macs_per_s,
+            macs_per_s * operand_bytes / 2,
+            clock_hz=matrix_clock_hz(device),
+            sharers=SHARERS.get(device.compute_capability or "", 1),
+        )
+
+
+def matrix_clock_hz(device: Device) -> float:
+    """Return the clock at the peak of the tensor cores: latencies inside a chip are cycles of it."""
+    clock = device.matrix_clock_hz or device.boost_clock_hz
+    return clock.value if clock else _CLOCK_HZ
 
 
 def on_chip_s(shape: Products, cores: TensorCores, c: Coefficients) -> Floats:
@@ -98,7 +128,7 @@ def _candidates_s(shape: Products, cores: TensorCores, c: Coefficients) -> Itera
         tiles = shape.batch * np.ceil(shape.m / tile.m) * np.ceil(shape.n / tile.n)
         step_bytes = (tile.m + tile.n) * STEP_BYTES
         multiply_s = tile.m * tile.n * step_k / (cores.macs_per_s * c["multiply_fraction"])
-        step_s = max(multiply_s, step_bytes / fetch_bytes_per_s)
+        step_s = max(multiply_s, step_bytes / (fetch_bytes_per_s * cores.sharers))
         lone_step_s = step_bytes / lone_bytes_per_s
         store_s = tile.m * tile.n * shape.result_bytes / store_bytes_per_s
         for split in SPLITS:
@@ -109,4 +139,4 @@ def _candidates_s(shape: Products, cores: TensorCores, c: Coefficients) -> Itera
                 yield busy_s + tiles_per_sm * store_s
                 continue
             merge_s = 2 * split * partial_bytes / (fetch_bytes_per_s * cores.sms)
-            yield busy_s + 2 * tiles_per_sm * store_s + merge_s + c["split_s"]
+            yield busy_s + 2 * tiles_per_sm * store_s + merge_s + c["split_cycles"] / cores.clock_hz

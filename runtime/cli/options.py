@@ -24,6 +24,9 @@ def _capture(
     ] = None,
     optimizer: Annotated[Literal["adamw", "sgd", "none"], Option(help="Of the training step.")] = "adamw",
     autocast: Annotated[str | None, Option(help="The dtype of torch.autocast; none by default.")] = None,
+    dropout: Annotated[
+        bool, Option("--dropout", help="Keep dropout; it is off by default, in training too.")
+    ] = False,
     allow_pickle: Annotated[
         bool, Option("--allow-pickle", help="Load a .pt2 even where that may run code that it holds.")
     ] = False,

@@ -151,6 +151,16 @@ def test_options_reach_the_capture(steelyard):
     assert found["flops_by_phase"]["forward"] > 1.9 * one["flops_by_phase"]["forward"]
 
 
+def test_dropout_is_kept_where_asked_for(steelyard):
+    def ops(*options):
+        return json.loads(steelyard("annotate", TINY, "--train", "--format", "json", *options)[1])[
+            "coverage"
+        ]["ops"]
+
+    # The embeddings, and of each layer attention and two residual branches, forward and backward.
+    assert ops("--dropout") > ops()
+
+
 def test_unknown_op_is_warned_of_once_and_counted(steelyard, program):
     program.write_text(UNKNOWN)
     code, out, err = steelyard("annotate", program, "--format", "json")

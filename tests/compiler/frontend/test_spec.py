@@ -237,3 +237,22 @@ def test_option_out_of_range():
         CaptureOptions(batch=0)
     with pytest.raises(UsageError, match="did you mean 'bfloat16'"):
         CaptureOptions(dtype="bfloat61")
+
+
+@pytest.mark.parametrize("named", ["BertForSequenceClassification", "['BertForSequenceClassification']"])
+def test_a_spec_names_its_head(named):
+    sizes = "num_hidden_layers=1&hidden_size=8&num_attention_heads=2&intermediate_size=16&vocab_size=40"
+    options = CaptureOptions(sequence=8, batch=2, train=True, optimizer="none")
+    usual = load_spec(f"hf:bert?{sizes}", options).build(fake=True)
+    classifier = load_spec(f"hf:bert?{sizes}&architectures={named}", options).build(fake=True)
+    assert type(usual.module).__name__ == "BertForMaskedLM"
+    assert type(classifier.module).__name__ == "BertForSequenceClassification"
+    capture(load_spec(f"hf:bert?{sizes}&architectures={named}", options), options)
+
+
+def test_a_head_that_a_type_lacks_is_refused():
+    with pytest.raises(
+        CaptureError, match="'bert' has no architecture 'BertForMaskedLN' with a loss"
+    ) as raised:
+        load_spec("hf:bert?architectures=BertForMaskedLN", OPTIONS)
+    assert "did you mean 'BertForMaskedLM'" in (raised.value.fix or "")

@@ -130,6 +130,12 @@ def test_each_direction_is_its_product() -> None:
     ]
 
 
+def test_a_window_of_one_tap_skips_nothing_through_a_stride() -> None:
+    row = {**ROW, "n": 2, "c": 3, "h": 8, "w": 8, "o": 5, "r": 1, "s": 1, "pad": 0, "direction": "dgrad"}
+    shape = ConvShape.of(columns(row, {**row, "stride": 2}))
+    assert shape.product[2].tolist() == [5, 5]
+
+
 def test_a_fused_winograd_takes_whole_waves_of_32_channels_of_8_by_16_pixels() -> None:
     constants = {**MODEL.coefficients(V100, "f32"), "power_fraction": 2.0}
     unit = conv_unit(V100, "f32", constants)
@@ -152,12 +158,26 @@ def test_pascal_puts_two_images_in_a_block() -> None:
     assert odd == pytest.approx(2 * even)
 
 
+def test_kepler_has_no_fused_winograd() -> None:
+    kepler, maxwell = load_device("k80"), load_device("m60")
+    assert algorithm(maxwell, n=2, c=256)[0] == "winograd"
+    assert algorithm(kepler, n=2, c=256)[0] == "implicit_gemm"
+
+
 def test_a_long_kernel_falls_to_the_clock_of_the_power_limit() -> None:
     unit = conv_unit(DEVICES["t4"], "f32", MODEL.coefficients(DEVICES["t4"], "f32"))
     assert unit.sustained_fraction < 1
     short, long = 1e-6 * unit.boost_hz, 1.0 * unit.boost_hz
     assert unit.busy_s(np.array([short]))[0] == pytest.approx(1e-6, rel=1e-2)
     assert unit.busy_s(np.array([long]))[0] == pytest.approx(1 / unit.sustained_fraction, rel=1e-2)
+
+
+def test_in_a_program_the_clock_has_settled_before_a_kernel_starts() -> None:
+    constants = MODEL.coefficients(DEVICES["t4"], "f32")
+    unit = conv_unit(DEVICES["t4"], "f32", constants, settled=True)
+    assert unit.busy_s(np.array([1e-6 * unit.boost_hz]))[0] == pytest.approx(1e-6 / unit.sustained_fraction)
+    program = estimate(DEVICES["t4"], ROW, context=ExecutionContext(host_overhead=False)).seconds
+    assert program > estimate(DEVICES["t4"], ROW).seconds
 
 
 def test_the_algorithm_follows_the_shape() -> None:

@@ -81,7 +81,7 @@ def test_a_batch_has_operands_of_its_own() -> None:
 
 def test_a_tile_of_one_wave_takes_its_steps_and_its_store() -> None:
     # One SM of 1024 * 1e6 MACs per second, so that a byte per kilomac is 1e6 bytes per second.
-    cores = TensorCores(sms=1, macs_per_s=1024e6, half_macs_per_s=1024e6)
+    cores = TensorCores(sms=1, macs_per_s=1024e6, half_macs_per_s=1024e6, clock_hz=1e9)
     one = np.ones(1)
     shape = Products(one, one * 16, one * 64, one * 64, operand_bytes=2, result_bytes=2, weight=True)
     coefficients = {
@@ -89,7 +89,7 @@ def test_a_tile_of_one_wave_takes_its_steps_and_its_store() -> None:
         "fetch_bytes_per_kilomac": 1e9,
         "lone_fetch_bytes_per_kilomac": 80.0,
         "store_bytes_per_kilomac": 2.0,
-        "split_s": 1.0,
+        "split_cycles": 1e9,
         "unaligned_fraction": 0.5,
     }
     # Two steps of 32 fetch (16 + 64) * 32 * 2 bytes each; 16 * 64 results of 2 bytes are written.
@@ -97,6 +97,38 @@ def test_a_tile_of_one_wave_takes_its_steps_and_its_store() -> None:
     assert on_chip_s(shape, cores, coefficients)[0] == pytest.approx(by_hand_s, rel=0.01)
     odd = replace(shape, n=one * 63)
     assert on_chip_s(odd, cores, coefficients)[0] == pytest.approx(2 * by_hand_s, rel=0.01)
+
+
+def test_clusters_fetch_what_they_share_once() -> None:
+    one = np.ones(1)
+    shape = Products(one, one * 4096, one * 4096, one * 4096, operand_bytes=2, result_bytes=2, weight=True)
+    coefficients = {
+        "multiply_fraction": 1e9,
+        "fetch_bytes_per_kilomac": 1.0,
+        "lone_fetch_bytes_per_kilomac": 1e9,
+        "store_bytes_per_kilomac": 1e9,
+        "split_cycles": 1e15,
+        "unaligned_fraction": 1.0,
+    }
+    alone = TensorCores(sms=100, macs_per_s=1e12, half_macs_per_s=1e12, clock_hz=1e9)
+    pairs = replace(alone, sharers=2)
+    assert on_chip_s(shape, alone, coefficients) == pytest.approx(2 * on_chip_s(shape, pairs, coefficients))
+
+
+def test_latencies_are_cycles() -> None:
+    device = DEVICES["h100-sxm"]
+    cycles = GEMM.coefficients(device, "bf16")["launch_cycles"]
+    smallest_s = estimate(device, (1, 1, 64, 64)).seconds[0]
+    assert cycles / 1.83e9 < smallest_s < 1.3 * cycles / 1.83e9
+
+
+def test_a_long_product_falls_to_the_clock_of_the_power_limit() -> None:
+    # 8192^3 on a card of 72 W takes far longer than at its peak; 71 TFLOP/s leave one of 350 W at its boost.
+    long = (1, 8192, 8192, 8192)
+    flops = 2 * 8192**3
+    small, large = load_device("l4"), load_device("rtx-3090")
+    assert estimate(small, long).seconds[0] > 1.6 * flops / small.matrix_peak_flops_per_s["bf16"].value
+    assert estimate(large, long).seconds[0] < 1.3 * flops / large.matrix_peak_flops_per_s["bf16"].value
 
 
 def test_a_weight_comes_from_memory_and_what_was_just_written_does_not() -> None:
