@@ -158,7 +158,7 @@ def _write(kind: str, own: Mapping[str, Constants], slot_power: float, notes: Se
         "# Written by benchmarks/fit/gemm_f32.py. Bias is that of the median row.",
         *(f"# {note}" for note in notes),
     ]
-    for family, entry in _entries(own, slot_power).items():
+    for family, entry in _entries(kind, own, slot_power).items():
         lines += ["", f"[f32.{family}]"]
         lines += [f'like = "{entry}"'] if isinstance(entry, str) else [f"{k} = {v}" for k, v in entry.items()]
     lines += [
@@ -170,7 +170,7 @@ def _write(kind: str, own: Mapping[str, Constants], slot_power: float, notes: Se
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _entries(own: Mapping[str, Constants], slot_power: float) -> dict[str, Constants | str]:
+def _entries(kind: str, own: Mapping[str, Constants], slot_power: float) -> dict[str, Constants | str]:
     """Return the constants of each family, or the name of the one whose constants it takes."""
     entries: dict[str, Constants | str] = {FAMILIES[name]: found for name, found in own.items()}
     usual = {"power_fraction": usual_power_fraction()}
@@ -181,6 +181,9 @@ def _entries(own: Mapping[str, Constants], slot_power: float) -> dict[str, Const
     entries["sm86-slot"] = {**own["a100-40gb-pcie"], **memory, "power_fraction": float(f"{slot_power:.4g}")}
     for successor in ("sm89", "sm120"):
         entries |= {successor: "sm86", f"{successor}-slot": "sm86-slot"}
+    if kind == "bmm":  # Hopper chooses among tiles, as V100 does and A100 does not
+        later = {name: own["a100-40gb-pcie"][name] for name in ("lead_fraction", "power_fraction")}
+        entries["sm90"] = {**own["v100-pcie-32gb"], **later}
     return {**entries, "any": "sm80"}
 
 
