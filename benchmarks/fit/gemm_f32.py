@@ -61,6 +61,12 @@ LEAST = {"power_fraction": 0.5}
 ALIKE = (("p100-pcie", "p4"), ("v100-pcie-32gb", "t4", "a100-40gb-pcie"))
 """Devices that run the same kernels of cuBLAS: `maxwell_sgemm`, and `volta_sgemm` with `ampere_sgemm`."""
 
+SAME_SMS = {"t4": "v100-pcie-32gb"}
+"""Devices whose SMs do f32 products as another's, in the same kernels. What slows T4 down is its clock; held
+apart from the cycles by nothing, that would hide among them."""
+
+ARITHMETIC = ("cycles_per_step", "operand_load_cycles", "prologue_steps", "far_load_cycles", "far_bytes")
+
 SLOT = ("p4", "t4")
 """Boards that draw their power from the slot."""
 
@@ -93,14 +99,16 @@ def _fit_kind(root: Path, kind: str) -> tuple[dict[str, Constants], list[str]]:
     cases = {case.device.name: case for case in random_cases(root, kind)}
     few = {name: case.split(FIT_ROWS)[0] for name, case in cases.items()}
     own = {name: _fit([case], START[kind]) for name, case in few.items()}
+    for name, twin in SAME_SMS.items():
+        arithmetic = {each: own[twin][each] for each in ARITHMETIC if each in START[kind]}
+        own[name] = _fit([few[name]], START[kind], {name: arithmetic}) | arithmetic
     notes: list[str] = []
     for name, case in cases.items():
         notes.append(_score(f"{name}, its own constants", case, own[name]))
         others = [few[other] for group in ALIKE if name in group for other in group if other != name]
-        power = {other.device.name: own[other.device.name]["power_fraction"] for other in others}
-        joint = _fit(others, START[kind], power)
-        joint["power_fraction"] = own[name]["power_fraction"]
-        title = f"{name}, its power, else fitted to {' and '.join(power)}"
+        power = {each: {"power_fraction": own[each]["power_fraction"]} for each in own}
+        joint = _fit(others, START[kind], power) | power[name]
+        title = f"{name}, its power, else fitted to {' and '.join(other.device.name for other in others)}"
         notes.append(_score(title, case, joint))
     for case in model_cases(root, kind):
         notes.append(_score(f"{case.device.name}, layers of whole models", case, own[case.device.name]))
@@ -111,9 +119,10 @@ def _fit_kind(root: Path, kind: str) -> tuple[dict[str, Constants], list[str]]:
     return own, notes
 
 
-def _fit(cases: Sequence[Case], start: Constants, power: Mapping[str, float] | None = None) -> Constants:
-    """Return the constants that explain the cases best; those of several devices without their power."""
-    names = [name for name in start if not (power and name == "power_fraction")]
+def _fit(cases: Sequence[Case], start: Constants, held: Mapping[str, Constants] | None = None) -> Constants:
+    """Return the constants that explain the cases best, without those that hold for a device by its name."""
+    known = [held[case.device.name] if held else Constants() for case in cases]
+    names = [name for name in start if name not in known[0]]
     origin = np.log([start[name] for name in names])
     largest = np.log([LARGEST.get(name, np.inf) for name in names])
     least = np.log([LEAST.get(name, _TINY) for name in names])
@@ -123,8 +132,7 @@ def _fit(cases: Sequence[Case], start: Constants, power: Mapping[str, float] | N
         coefficients = dict(zip(names, np.exp(logs).tolist(), strict=True))
         # Each device weighs alike.
         parts: list[NDArray[np.float64]] = []
-        for case in cases:
-            own = {"power_fraction": power[case.device.name]} if power else {}
+        for case, own in zip(cases, known, strict=True):
             ratio = _seconds(case, {**coefficients, **own}) / case.measured_s
             parts.append(np.log(ratio) * np.sqrt(fewest / len(case)))
         return np.concatenate([*parts, PULL * (logs - origin)])
