@@ -1,6 +1,8 @@
 """Score the kernel models on the open measurements, and write the tables into docs/accuracy.md.
 
-    python benchmarks/accuracy.py ../shared/measured docs/accuracy.md
+    python benchmarks/accuracy.py ../shared/measured docs/accuracy.md [kind ...]
+
+Tables of kinds that are not named stay as they are.
 
 Each device is scored three times. Unseen: with the constants of the devices measured next to it in time and
 nothing of its host. Data sheet: with the constants of its own architecture, which were fitted to these rows
@@ -132,32 +134,34 @@ def _bias(predicted_s: Floats, measured_s: Floats) -> float:
     return 100 * float((predicted_s / measured_s - 1).mean())
 
 
-def tables(root: Path) -> Iterator[str]:
-    """Yield the lines of all tables."""
+def tables(root: Path, wanted: set[str]) -> dict[str, str]:
+    """Return the table of each kind and type by its heading."""
     found: dict[tuple[KernelKind, str], list[str]] = {}
     for source, table in load_tables(root).items():
         for kind, case in table.cases():
-            found.setdefault((kind, case.dtype), []).extend(lines(source.split("_")[0], kind, case))
-    for (kind, dtype), each in found.items():
-        target = TARGETS[kind, dtype]
-        yield f"### {kind}, {dtype}\n"
-        yield f"Target (and what others reach): unseen {target.unseen}, calibrated {target.calibrated}.\n"
-        yield (
-            "| rows of | device | rows | roofline | unseen (constants of) | in 90% | data sheet | bias "
-            "| calibrated | in 90% |"
-        )
-        yield "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"
-        yield from each
-        yield ""
+            if not wanted or kind in wanted:
+                found.setdefault((kind, case.dtype), []).extend(lines(source.split("_")[0], kind, case))
+    return {f"{kind}, {dtype}": _table(TARGETS[kind, dtype], each) for (kind, dtype), each in found.items()}
+
+
+def _table(target: Target, rows: list[str]) -> str:
+    head = (
+        f"Target (and what others reach): unseen {target.unseen}, calibrated {target.calibrated}.\n",
+        "| rows of | device | rows | roofline | unseen (constants of) | in 90% | data sheet | bias "
+        "| calibrated | in 90% |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    )
+    return "\n".join((*head, *rows))
 
 
 def main() -> None:
-    root, page = map(Path, sys.argv[1:])
-    text = page.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    written = "\n".join(tables(root))
-    page.write_text(f"{before}{BEGIN}\n\n{written}\n{END}{after}", encoding="utf-8")
+    root, page = map(Path, sys.argv[1:3])
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    old, after = rest.split(END)
+    sections = dict(section.strip().split("\n\n", 1) for section in old.split("### ")[1:])
+    sections |= tables(root, set(sys.argv[3:]))
+    written = "\n\n".join(f"### {title}\n\n{text}" for title, text in sections.items())
+    page.write_text(f"{before}{BEGIN}\n\n{written}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

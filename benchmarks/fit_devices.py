@@ -1,9 +1,10 @@
 """Fit the kernel models to each device of the open measurements, and write the fits into hw/devices.
 
-    python benchmarks/fit_devices.py ../shared/measured [device ...]
+    python benchmarks/fit_devices.py ../shared/measured [device ...] [kind ...]
 
-Only coefficients are written, no residual between calibration points: a device that ships shall get slower,
-never faster, when a dim grows. Run it again whenever a model gets other coefficients.
+Where kinds are named, the fits of others stay. Only coefficients are written, no residual between calibration
+points: a device that ships shall get slower, never faster, when a dim grows. Run it again whenever a model
+gets other coefficients.
 """
 
 import sys
@@ -40,12 +41,14 @@ SOURCES = {
 }
 
 
-def fitted(device: Device, tables: dict[str, Table]) -> Device:
-    """Return the device with the fits to all its rows in place of those that it had."""
-    fits = {}
+def fitted(device: Device, tables: dict[str, Table], kinds: list[str]) -> Device:
+    """Return the device with the fits of some kinds, or of all, in place of those that it had."""
+    fits = {kind: {} if kind in kinds else fit for kind, fit in device.fitted.items()} if kinds else {}
     for name, table in tables.items():
         for kind, case in table.cases():
             if case.device.name != device.name or len(case.measured_s) < FEWEST_ROWS:
+                continue
+            if kinds and kind not in kinds:
                 continue
             fit = calibrate_case(MODELS[kind], case, SOURCES[name.split("_")[0]], most_points=0)
             fits.setdefault(kind, {}).setdefault(case.dtype, {})[case.context.mode] = fit
@@ -61,8 +64,9 @@ def main() -> None:
     tables = load_tables(Path(sys.argv[1]))
     measured = {case.device.name for table in tables.values() for _, case in table.cases()}
     folder = Path(steelyard.hw.devices.__file__).parent
-    for name in sys.argv[2:] or sorted(measured):
-        write_device(folder / f"{name}.toml", fitted(load_device(name), tables))
+    kinds = [word for word in sys.argv[2:] if word in MODELS]
+    for name in [word for word in sys.argv[2:] if word not in MODELS] or sorted(measured):
+        write_device(folder / f"{name}.toml", fitted(load_device(name), tables, kinds))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from steelyard.hw.work import DType
 
 GENERATIONS: Mapping[tuple[DType, MemoryKind], tuple[tuple[str, str], ...]] = {
     ("f32", "hbm"): (("pascal", "6.0"), ("volta", "7.0"), ("ampere", "8.0")),
-    ("f32", "gddr"): (("pascal", "6.1"), ("turing", "7.5")),
+    ("f32", "gddr"): (("pascal", "6.1"), ("turing", "7.5"), ("ampere", "8.6")),
     ("bf16", "hbm"): (("ampere", "8.0"), ("hopper", "9.0")),
 }
 """The measured architectures of a type and a sort of memory, by compute capability, in the order of their
-years. Boards with HBM and with GDDR are different machines, of several hundred and of 70 to 75 W here."""
+years. Boards with HBM and with GDDR are different machines, of several hundred and of 70 to 75 W here. The
+last with GDDR was not measured: its constants are A100's, as are those of every later device."""
 
 
 def played_as_unseen(model: KernelModel, case: Case) -> Iterator[tuple[str, Floats]]:

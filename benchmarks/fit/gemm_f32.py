@@ -8,6 +8,7 @@ fit does on rows, and on a device, that it has not seen. hw/power.toml is fitted
 
 import sys
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +19,21 @@ from scipy.optimize import least_squares
 import steelyard.hw.kernels
 from steelyard.hw.kernels.gemm_simt import SimtGemm
 from steelyard.hw.kernels.overhead import call_coefficients
+from steelyard.hw.power import usual_power_fraction
 
 FAMILIES = {
     "p100-pcie": "sm60",
-    "p4": "sm61",
+    "p4": "sm61-slot",
     "v100-pcie-32gb": "sm70",
-    "t4": "sm75",
+    "t4": "sm75-slot",
     "a100-40gb-pcie": "sm80",
 }
 COMMON = {
     "cycles_per_step": 1.0,
-    "operand_load_cycles": 1.0,
+    "operand_load_cycles": 6.0,
     "prologue_steps": 10.0,
-    "lone_tiles": 0.1,
+    "wait_cycles": 200.0,
+    "unaligned_cycles": 0.02,
     "power_fraction": 0.85,
     "memory_fraction": 0.7,
     "operand_fraction": 0.5,
@@ -38,8 +41,8 @@ COMMON = {
     "lead_fraction": 0.7,
 }
 START = {
-    "gemm": COMMON | {"far_exponent": 0.05, "long_row_cycles": 0.2, "split_s": 3e-6},
     "bmm": COMMON,
+    "gemm": COMMON | {"far_load_cycles": 3.0, "far_bytes": 150e6, "long_row_cycles": 0.2, "split_s": 3e-6},
 }
 MEANT = {"gemm": "linear layers with a bias", "bmm": "batched products"}
 
@@ -55,60 +58,71 @@ LARGEST = {
 }
 LEAST = {"power_fraction": 0.5}
 
-NEAREST = {
-    "p100-pcie": "p4",
-    "p4": "p100-pcie",
-    "v100-pcie-32gb": "a100-40gb-pcie",
-    "t4": "v100-pcie-32gb",
-    "a100-40gb-pcie": "v100-pcie-32gb",
-}
-"""The device whose generation is next to another's, as that of A100 is to an unseen one."""
+ALIKE = (("p100-pcie", "p4"), ("v100-pcie-32gb", "t4", "a100-40gb-pcie"))
+"""Devices that run the same kernels of cuBLAS: `maxwell_sgemm`, and `volta_sgemm` with `ampere_sgemm`."""
+
+SAME_SMS = {"t4": "v100-pcie-32gb"}
+"""Devices whose SMs do f32 products as another's, in the same kernels. What slows T4 down is its clock; held
+apart from the cycles by nothing, that would hide among them."""
+
+ARITHMETIC = ("cycles_per_step", "operand_load_cycles", "prologue_steps", "far_load_cycles", "far_bytes")
+
+SLOT = ("p4", "t4")
+"""Boards that draw their power from the slot."""
 
 PULL = 1.0
 """Weight of a constant's log distance from its start, in rows: it holds what the rows do not tell apart."""
 
-GDDR = ("sm86", "sm89", "sm120")
-"""What was measured with A100's instructions has HBM; those of its successors with GDDR have T4's memory."""
+FIT_ROWS = 1500
+"""Rows of a device beyond which constants no longer change."""
 
-CALIBRATION_ROWS = 200
-CALIBRATION_PULL = 2.0
+MEMORY = ("memory_fraction", "operand_fraction")
+"""What a device with GDDR takes from T4, and other constants from A100: only older ones were measured."""
 
 _MARGIN = 0.01
 _TINY = 1e-12
 
+Constants = dict[str, float]
+
 
 def main() -> None:
     root = Path(sys.argv[1])
+    slot_power = 0.0
     for kind in START:
-        _fit_kind(root, kind)
+        own, notes = _fit_kind(root, kind)
+        # Linear layers on P4 wait for memory, so that batched products alone show its power.
+        slot_power = slot_power or prod(own[name]["power_fraction"] for name in SLOT) ** (1 / len(SLOT))
+        _write(kind, own, slot_power, notes)
 
 
-def _fit_kind(root: Path, kind: str) -> None:
+def _fit_kind(root: Path, kind: str) -> tuple[dict[str, Constants], list[str]]:
     cases = {case.device.name: case for case in random_cases(root, kind)}
-    own = {name: _fit([case], START[kind]) for name, case in cases.items()}
+    few = {name: case.split(FIT_ROWS)[0] for name, case in cases.items()}
+    own = {name: _fit([case], START[kind]) for name, case in few.items()}
+    for name, twin in SAME_SMS.items():
+        arithmetic = {each: own[twin][each] for each in ARITHMETIC if each in START[kind]}
+        own[name] = _fit([few[name]], START[kind], {name: arithmetic}) | arithmetic
     notes: list[str] = []
     for name, case in cases.items():
         notes.append(_score(f"{name}, its own constants", case, own[name]))
-        half, rest = case.split(len(case) // 2)
-        notes.append(_score(f"{name}, fitted to the other half", rest, _fit([half], START[kind])))
-        others = _fit([each for other, each in cases.items() if other != name], START[kind])
-        notes.append(_score(f"{name}, the other devices' constants", case, others))
-        near = NEAREST[name]
-        notes.append(_score(f"{name}, the constants of {near}", case, own[near]))
-        few, rest = case.split(CALIBRATION_ROWS)
-        title = f"{name}, these fitted to {CALIBRATION_ROWS} rows"
-        notes.append(_score(title, rest, _fit([few], own[near], CALIBRATION_PULL)))
+        others = [few[other] for group in ALIKE if name in group for other in group if other != name]
+        power = {each: {"power_fraction": own[each]["power_fraction"]} for each in own}
+        joint = _fit(others, START[kind], power) | power[name]
+        title = f"{name}, its power, else fitted to {' and '.join(other.device.name for other in others)}"
+        notes.append(_score(title, case, joint))
     for case in model_cases(root, kind):
         notes.append(_score(f"{case.device.name}, layers of whole models", case, own[case.device.name]))
     for case in deepbench_cases(root, kind):
         family = "p100-pcie" if "p100" in case.device.name else "v100-pcie-32gb"
         notes.append(_score(f"{case.device.name}, DeepBench, the constants of {family}", case, own[family]))
-    print(f"{kind}:", *notes, sep="\n")
-    _write(kind, {FAMILIES[name]: found for name, found in own.items()}, notes)
+    print(f"{kind}:", *notes, sep="\n", flush=True)
+    return own, notes
 
 
-def _fit(cases: Sequence[Case], start: Mapping[str, float], pull: float = PULL) -> dict[str, float]:
-    names = list(start)
+def _fit(cases: Sequence[Case], start: Constants, held: Mapping[str, Constants] | None = None) -> Constants:
+    """Return the constants that explain the cases best, without those that hold for a device by its name."""
+    known = [held[case.device.name] if held else Constants() for case in cases]
+    names = [name for name in start if name not in known[0]]
     origin = np.log([start[name] for name in names])
     largest = np.log([LARGEST.get(name, np.inf) for name in names])
     least = np.log([LEAST.get(name, _TINY) for name in names])
@@ -117,11 +131,11 @@ def _fit(cases: Sequence[Case], start: Mapping[str, float], pull: float = PULL) 
     def residuals(logs: NDArray[np.float64]) -> NDArray[np.float64]:
         coefficients = dict(zip(names, np.exp(logs).tolist(), strict=True))
         # Each device weighs alike.
-        parts = [
-            np.log(_seconds(case, coefficients) / case.measured_s) * np.sqrt(fewest / len(case))
-            for case in cases
-        ]
-        return np.concatenate([*parts, pull * (logs - origin)])
+        parts: list[NDArray[np.float64]] = []
+        for case, own in zip(cases, known, strict=True):
+            ratio = _seconds(case, {**coefficients, **own}) / case.measured_s
+            parts.append(np.log(ratio) * np.sqrt(fewest / len(case)))
+        return np.concatenate([*parts, PULL * (logs - origin)])
 
     solved = least_squares(
         residuals,
@@ -130,7 +144,7 @@ def _fit(cases: Sequence[Case], start: Mapping[str, float], pull: float = PULL) 
         loss="soft_l1",
         f_scale=LOSS_SCALE,
         diff_step=0.01,
-        max_nfev=60,
+        max_nfev=40,
     )
     return {name: float(f"{value:.4g}") for name, value in zip(names, np.exp(solved.x), strict=True)}
 
@@ -146,28 +160,39 @@ def _score(title: str, case: Case, coefficients: Mapping[str, float]) -> str:
     return f"{title}: {len(case)} rows, MAPE {mape:.1f} %, median {median:.1f} %, bias {bias:+.1f} %"
 
 
-def _write(kind: str, families: Mapping[str, Mapping[str, float]], notes: Sequence[str]) -> None:
+def _write(kind: str, own: Mapping[str, Constants], slot_power: float, notes: Sequence[str]) -> None:
     lines = [
         f"# f32 {MEANT[kind]} on vector lanes; hw/kernels/gemm_simt.py says what each constant means.",
         "# Written by benchmarks/fit/gemm_f32.py. Bias is that of the median row.",
         *(f"# {note}" for note in notes),
     ]
-    memory = {name: families["sm75"][name] for name in ("memory_fraction", "operand_fraction")}
-    unseen = {family: {**families["sm80"], **memory} for family in GDDR[:1]}
-    for family, coefficients in {**families, **unseen}.items():
-        lines += ["", f"[f32.{family}]", *(f"{name} = {value}" for name, value in coefficients.items())]
-    for family in GDDR[1:]:
-        lines += ["", f"[f32.{family}]", f'like = "{GDDR[0]}"']
+    for family, entry in _entries(kind, own, slot_power).items():
+        lines += ["", f"[f32.{family}]"]
+        lines += [f'like = "{entry}"'] if isinstance(entry, str) else [f"{k} = {v}" for k, v in entry.items()]
     lines += [
-        "",
-        "[f32.any]",
-        'like = "sm80"',
         "",
         "[sources]",
         f'rows = "train_{"linear" if kind == "gemm" else "bmm"}, github.com/sitar-lab/NeuSight at 6945927"',
     ]
     path = Path(steelyard.hw.kernels.__file__).parent / f"{kind}_simt.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _entries(kind: str, own: Mapping[str, Constants], slot_power: float) -> dict[str, Constants | str]:
+    """Return the constants of each family, or the name of the one whose constants it takes."""
+    entries: dict[str, Constants | str] = {FAMILIES[name]: found for name, found in own.items()}
+    usual = {"power_fraction": usual_power_fraction()}
+    for name in SLOT:  # cards with the same SMs that have a fan
+        entries[FAMILIES[name].removesuffix("-slot")] = {**own[name], **usual}
+    memory = {name: own["t4"][name] for name in MEMORY}
+    entries["sm86"] = {**own["a100-40gb-pcie"], **memory}
+    entries["sm86-slot"] = {**own["a100-40gb-pcie"], **memory, "power_fraction": float(f"{slot_power:.4g}")}
+    for successor in ("sm89", "sm120"):
+        entries |= {successor: "sm86", f"{successor}-slot": "sm86-slot"}
+    if kind == "bmm":  # Hopper chooses among tiles, as V100 does and A100 does not
+        later = {name: own["a100-40gb-pcie"][name] for name in ("lead_fraction", "power_fraction")}
+        entries["sm90"] = {**own["v100-pcie-32gb"], **later}
+    return {**entries, "any": "sm80"}
 
 
 if __name__ == "__main__":

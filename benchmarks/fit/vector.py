@@ -80,8 +80,10 @@ CACHE_BYTES_PER_CYCLE = 20.0
 """Of each SM. Jia et al., "Dissecting the NVIDIA Turing T4 GPU via Microbenchmarking" (2019), table 3.1, give
 L2 loads of 1270 GB/s on T4, 2155 on V100 and 1624 on P100: 20, 20 and 22 bytes. These rows do not see it."""
 
-NEWER_GDDR = {"memory_fraction": 0.8}
-"""Of Ampere, Ada and Blackwell; as in hw/defaults.py, since only older ones were measured."""
+NEWER_GDDR = {"memory_fraction": 0.8, "resident_fraction": 0.9}
+"""Of Ampere, Ada and Blackwell, of which none was measured. Memory is as in hw/defaults.py. The cache of A100
+is two halves that each keep what the SMs beside them read (NVIDIA A100 white paper), so that kernels begin to
+miss it when they touch half of its size; the cache of these chips is one."""
 
 LOSS_SCALE = 0.05
 """Log ratios above this count linearly; the clocks of the measured devices changed by more between rows."""

@@ -9,6 +9,7 @@ import numpy as np
 from steelyard.hw.device import Device
 from steelyard.hw.kernels.element_bytes import element_bytes
 from steelyard.hw.kernels.family import family_coefficients
+from steelyard.hw.kernels.gemm_simt_layout import layout
 from steelyard.hw.kernels.gemm_simt_tiles import splits, tiles
 from steelyard.hw.kernels.gemm_simt_time import SimtDevice, busy_s
 from steelyard.hw.kernels.model import Coefficients, Counts, Estimate
@@ -17,6 +18,9 @@ from steelyard.hw.kernels.products import Products, products
 from steelyard.hw.kernels.query import Column
 from steelyard.hw.power import usual_power_fraction
 from steelyard.hw.work import DType, ExecutionContext
+
+SLOT_W = 75.0
+"""What a slot supplies: boards of no more have no fan of their own, and got hot in sweeps of products."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,9 @@ class SimtGemm:
 
     - cycles_per_step: cycles of an SM for the multiply-adds that its lanes can do in one.
     - operand_load_cycles: its growth with the loads for a tile of a x b, times (1/a + 1/b).
-    - prologue_steps: start and end of a tile, in steps of its sums.
-    - lone_tiles: how many tiles more fit in the time of one that is alone on its SM.
+    - prologue_steps: start and end of a tile, in multiply-adds of its sums.
+    - unaligned_cycles: what operands add to `cycles_per_step` whose rows are no multiple of 16 bytes.
+    - wait_cycles: what a tile that is alone on its SM waits in each step of its sums.
     - power_fraction: part of the power limit that the arithmetic gets, of `steelyard.hw.power`.
     - memory_fraction: part of memory's pin rate at which results are written.
     - operand_fraction: the same for operands, of whose rows a step of the sums reads 32 bytes each.
@@ -37,7 +42,8 @@ class SimtGemm:
 
     Of a gemm alone, whose operands can be larger than any cache and whose sums are cut:
 
-    - far_exponent: how the cost of a byte grows with the operands over the cache.
+    - far_load_cycles: what operands that together spread over more than `far_bytes`, more pages than the TLB
+      holds, add to `operand_load_cycles`.
     - long_row_cycles: what rows of operands that lie far apart in memory add to `cycles_per_step`.
     - split_s: the cost of cutting the sums in parts, besides the partial sums.
     """
@@ -63,8 +69,7 @@ class SimtGemm:
             DeviceError: The device has no lanes for the type.
         """
         SimtDevice.of(device, dtype, power_fraction=1.0)
-        capability = (device.compute_capability or "").replace(".", "")
-        family = family_coefficients(f"{self.kind}_simt", "f32", f"sm{capability}")
+        family = family_coefficients(f"{self.kind}_simt", "f32", _family(device))
         return {**call_coefficients(device), **family}
 
     def estimate(
@@ -82,11 +87,12 @@ class SimtGemm:
         """
         shape, c = products(self.kind, dims), coefficients
         lanes = SimtDevice.of(device, dtype, _power_fraction(context, c))
+        extra = layout(shape, lanes.element_bytes, c)
         fastest_s = np.full_like(shape.m, np.inf)
         bound = np.zeros(len(fastest_s), bool)
         for tile in tiles(device, batched=self.kind == "bmm"):
             for parts in splits(tile, batched=self.kind == "bmm"):
-                time_s, memory_bound = busy_s(shape, lanes, tile, parts, c)
+                time_s, memory_bound = busy_s(shape, lanes, tile, parts, extra, c)
                 bound = np.where(time_s < fastest_s, memory_bound, bound)
                 fastest_s = np.minimum(fastest_s, time_s)
         limiter = np.where(bound, "memory", "compute")
@@ -95,12 +101,18 @@ class SimtGemm:
         return Estimate(seconds=np.maximum(seconds, floor_s), floor_s=floor_s, limiter=limiter)
 
 
+def _family(device: Device) -> str:
+    capability = (device.compute_capability or "").replace(".", "")
+    slot_powered = device.tdp_w is not None and device.tdp_w.value <= SLOT_W
+    return f"sm{capability}-slot" if slot_powered else f"sm{capability}"
+
+
 def _power_fraction(context: ExecutionContext, coefficients: Coefficients) -> float:
     """The part of the power limit that a product gets.
 
-    Boards of 70 to 75 W got hot while single products were swept for the measurements that the constants are
-    from. In models of the same source, where kernels that draw less come in between, they reach what other
-    such boards do (T4: 4.1 instead of 3.1 TFLOP/s).
+    Boards of `SLOT_W` got hot while single products were swept for the measurements that the constants are
+    from: T4 lost a third of its rate within minutes, P4 a tenth. In models of the same source, where kernels
+    that draw less come in between, they reach what other such boards do (T4: 4.1 instead of 3.1 TFLOP/s).
     """
     fitted = coefficients["power_fraction"]
     return fitted if context.host_overhead else max(fitted, usual_power_fraction())

@@ -13,7 +13,8 @@ _PLAIN: tuple[Tile, ...] = ((128, 128), (128, 64), (64, 128), (64, 64), (128, 32
 
 # The stairs in NeuSight's rows (6945927) show which are taken: on P100 a linear layer has steps of 64
 # columns and 128 rows whatever its size; batched products have steps of 128 columns and 64 rows on P100 and
-# P4, and of 128 by 128 on A100.
+# P4, and of 128 by 128 on A100. Published profiles of f32 attention show the latter on A10, too
+# (ampere_sgemm_128x128_nn for 64 columns), but on Hopper tiles that fit (sm80_xmma_gemm_*_tilesize64x64x8).
 _GEMM: dict[str, tuple[Tile, ...]] = {
     "6": ((64, 128), (64, 32)),
     "7": _PLAIN,
@@ -24,6 +25,7 @@ _BMM: dict[str, tuple[Tile, ...]] = {
     "7.0": ((128, 64), (64, 64), (32, 128)),
     "7.5": ((128, 64), (64, 64)),
     "8": ((128, 128),),
+    "9": ((128, 128), (128, 64), (64, 128), (64, 64)),
 }
 
 SPLITS = (1, 2, 4, 8, 16)
@@ -35,7 +37,8 @@ _LARGEST_SPLIT_TILE = 128 * 64
 def tiles(device: Device, *, batched: bool) -> tuple[Tile, ...]:
     """Return the tiles that cuBLAS 12 chooses from; those of A100 where the device is not listed.
 
-    Its kernels for later devices are still those of compute capability 8 (`ampere_sgemm_128x128_nn`).
+    Its kernels for later devices are still those of compute capability 8 (`ampere_sgemm_128x128_nn`,
+    `sm80_xmma_gemm_f32f32_f32f32_f32_tn_n_tilesize128x128x8`).
     """
     menu = _BMM if batched else _GEMM
     capability = device.compute_capability or ""

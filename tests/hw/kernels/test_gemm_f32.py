@@ -74,7 +74,7 @@ def test_a_batch_on_a100_takes_the_waves_of_its_tiles() -> None:
     peak = device.vector_peak_flops_per_s["f32"].value
     by_hand_s = cycles * (2 * 64 * 108 / peak) + c["launch_s"]
     found_s = seconds("bmm", device, b=864, m=128, n=128, k=1024)
-    assert found_s == pytest.approx(by_hand_s, rel=0.02)  # the rest is memory that does not quite overlap
+    assert found_s == pytest.approx(by_hand_s, rel=0.03)  # the rest is memory that does not quite overlap
 
 
 def test_one_tile_more_than_a_wave_is_another_wave() -> None:
@@ -116,6 +116,52 @@ def test_long_products_run_at_the_clock_that_the_power_limit_leaves() -> None:
     unlimited = replace(t4, tdp_w=replace(t4.tdp_w, value=700.0))
     large = {"m": 8192, "n": 8192, "k": 8192}
     assert seconds("gemm", t4, **large) > 1.5 * seconds("gemm", unlimited, **large)
+
+
+@pytest.mark.parametrize(("board", "fanned"), [("l4", "rtx-4090"), ("t4", "rtx-2080-ti")])
+def test_boards_on_slot_power_get_less_of_their_limit_in_a_sweep(board: str, fanned: str) -> None:
+    model = SimtGemm("gemm")
+    hot, cool = (model.coefficients(load_device(name), "f32")["power_fraction"] for name in (board, fanned))
+    assert hot < cool
+    large = {"m": 4096, "n": 4096, "k": 4096}
+    in_a_model = replace(GRAPH, host_overhead=False)
+    assert seconds("gemm", load_device(board), in_a_model, **large) < seconds(
+        "gemm", load_device(board), **large
+    )
+
+
+def test_lanes_that_share_their_loads_are_slower_the_more_so_in_small_tiles() -> None:
+    h100 = load_device("h100-sxm")
+    assert h100.lanes_per_unit
+    fed = replace(h100, lanes_per_unit=replace(h100.lanes_per_unit, value=64))
+    small = {"m": 64, "n": 64 * 132, "k": 4096}  # a tile of 64 x 64 for each SM
+    large = {"m": 8192, "n": 256 * 132, "k": 4096}
+    slower = [seconds("gemm", h100, **dims) / seconds("gemm", fed, **dims) for dims in (small, large)]
+    assert slower[0] > 1.02 * slower[1] > 1.04
+
+
+def test_a_tile_alone_on_its_sm_waits_in_each_step() -> None:
+    a100, model = load_device("a100-80gb-sxm"), SimtGemm("bmm")
+    c = model.coefficients(a100, "f32")
+    dims = {"b": np.array([60]), "m": np.array([128]), "n": np.array([128]), "k": np.array([1024])}
+    waiting, patient = (
+        model.estimate(a100, "f32", GRAPH, dims, each).seconds[0] for each in (c, {**c, "wait_cycles": 1e-9})
+    )
+    steps = (1024 + c["prologue_steps"]) / 8
+    assert waiting - patient == pytest.approx(steps * c["wait_cycles"] / 1.41e9, rel=0.05)
+
+
+@pytest.mark.parametrize("unaligned", [{"k": 511}, {"n": 511}])
+def test_rows_that_are_no_multiple_of_16_bytes_cost_more(unaligned: Mapping[str, int]) -> None:
+    v100 = load_device("v100-pcie-32gb")
+    aligned = {"b": 512, "m": 512, "n": 512, "k": 512}
+    assert seconds("bmm", v100, **{**aligned, **unaligned}) > seconds("bmm", v100, **aligned)
+
+
+def test_operands_on_more_pages_than_the_tlb_holds_slow_p4_down() -> None:
+    p4 = load_device("p4")
+    flops_per_s = [2.0 * 2048 * 2048 * k / seconds("gemm", p4, m=2048, n=2048, k=k) for k in (1024, 32768)]
+    assert flops_per_s[0] > 1.7 * flops_per_s[1]
 
 
 @given(kinds, devices, sizes, sizes, sizes, sizes)
