@@ -119,8 +119,8 @@ def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) 
     context = make_context()
     RetargetPass(device=target.device).apply(context, module)
     AnnotateCostPass(strict=strict).apply(context, module)
-    AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32).apply(context, module)
     AnnotateMemoryPass(device=target.device, threads=target.threads).apply(context, module)
+    AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32).apply(context, module)
 
 
 def fuse_program(module: ModuleOp, apart: Iterable[tuple[str, str]]) -> None:
