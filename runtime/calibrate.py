@@ -15,7 +15,7 @@ from steelyard.hw.roofline import Roofline
 from steelyard.hw.sustained import Sustained
 from steelyard.hw.work import ExecutionContext, KernelWork
 from steelyard.runtime.calm import IDLE_CPUS
-from steelyard.runtime.host_cpu import cpu_model, host_device, usable_cpus
+from steelyard.runtime.host_cpu import cpu_model, host_device
 from steelyard.runtime.host_time import HostTime, host_time
 from steelyard.runtime.kernel_rates import (
     KernelTime,
@@ -53,12 +53,12 @@ def calibrate(
     products, convolutions and attention give the constants of a law, other operations their own rates.
 
     Args:
-        threads: Numbers of threads to measure with; None for all CPUs.
+        threads: Numbers of threads to measure with; None for as many as torch takes.
         progress: Told what is being measured.
         name: The name of the device.
         warn: Told if the machine was too busy for what was measured to be trusted.
     """
-    counts = threads or (usable_cpus(),)
+    counts = threads or (torch.get_num_threads(),)
     source = Source(title=f"calibrate on {cpu_model()}, torch {torch.__version__}", date=date.today())
     device = host_device(name, source)
     steps = _Steps(len(counts) * (1 + ROUNDS), progress)
