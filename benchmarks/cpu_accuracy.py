@@ -1,19 +1,21 @@
 """Predicted beside measured time of whole steps on this CPU: five models, inference and training.
 
-    python benchmarks/cpu_accuracy.py [DEVICE.toml]
+    python benchmarks/cpu_accuracy.py DEVICE.toml [SPEC ...]
 
-Without a file the CPU is calibrated first. Every step is measured twice, in two passes over all cases. What a
-product of two matrices takes before each, and how many CPUs other processes keep busy meanwhile, say whether
-the machine was its usual self: run it with nothing beside it.
+DEVICE.toml is what `steelyard calibrate` wrote, just before, since a machine's speed drifts. Every step runs
+in a process of its own, as under `steelyard verify`: what an allocator has at hand depends on what ran
+before.
+What a product of two matrices takes before each, and how many CPUs other processes keep busy meanwhile, say
+whether the machine was its usual self: run it with nothing beside it.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from multiprocessing import get_context
 from statistics import fmean
-from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
@@ -22,37 +24,57 @@ from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.training_step import build_real, run_step
-from steelyard.hw.device_file import write_device
-from steelyard.runtime.calibrate import calibrate
+from steelyard.passes.totals import read_totals
 from steelyard.runtime.measure import measure_steady_time_s
 from steelyard.runtime.microbench import typical_s
 from steelyard.runtime.other_load import OtherLoad
-from steelyard.runtime.pipeline import Target, annotate_program, step_time_us
+from steelyard.runtime.pipeline import Target, annotate_program
 
-MODELS = ("gpt2", "bert", "resnet-50", "mobilenet_v2", "vit")
-PASSES = 2
+SPECS = ("hf:gpt2", "hf:bert", "hf:resnet-50", "hf:mobilenet_v2", "hf:vit")
 REFERENCE_SIZE = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A step, what is predicted for it, and what runs it."""
+    """A step, what is predicted for it, and what it takes, in milliseconds."""
 
     name: str
     predicted_ms: float
-    step: Callable[[], object]
+    low_ms: float
+    high_ms: float
+    measured_ms: float
+    reference_us: float
+    others_cpus: float
+
+    @property
+    def ratio(self) -> float:
+        """Predicted over measured."""
+        return self.predicted_ms / self.measured_ms
+
+    @property
+    def covered(self) -> bool:
+        """Whether the interval holds what was measured."""
+        return self.low_ms <= self.measured_ms <= self.high_ms
+
+    def __str__(self) -> str:
+        """One line of the table."""
+        times = f"{self.predicted_ms:10.1f}{self.low_ms:9.1f}{self.high_ms:9.1f}{self.measured_ms:10.1f}"
+        state = f"{self.reference_us:11.0f}{self.others_cpus:8.2f}"
+        return f"{self.name:24}{times}{self.ratio:7.2f}{'yes' if self.covered else 'no':>5}{state}"
 
 
-def cases(device: str) -> Iterator[Case]:
-    for model in MODELS:
-        for train in (False, True):
-            options = CaptureOptions(train=train)
-            loaded = load_spec(f"hf:{model}", options)
-            module = import_program(capture(loaded, options))
-            annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
-            built, optimizer = build_real(loaded, options)
-            name = f"{model}{' --train' * train}"
-            yield Case(name, step_time_us(module) / 1e3, partial(run_step, built, optimizer, options))
+def measure(device: str, spec: str, train: bool) -> Case:
+    options = CaptureOptions(train=train)
+    loaded = load_spec(spec, options)
+    module = import_program(capture(loaded, options))
+    annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
+    latency: Any = read_totals(module)["latency"]
+    low, value, high = (latency[f"{name}_us"] / 1e3 for name in ("low", "value", "high"))
+    built, optimizer = build_real(loaded, options)
+    reference, load = reference_us(), OtherLoad()
+    measured_ms = measure_steady_time_s(lambda: run_step(built, optimizer, options), least_s=1.5) * 1e3
+    name = f"{spec}{' --train' * train}"
+    return Case(name, value, low, high, measured_ms, reference, load.cpus() or 0.0)
 
 
 def reference_us() -> float:
@@ -60,29 +82,27 @@ def reference_us() -> float:
     return typical_s(lambda: torch.mm(left, right)) * 1e6
 
 
+def cases(device: str, specs: tuple[str, ...]) -> Iterator[Case]:
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for spec in specs:
+            for train in (False, True):
+                yield pool.submit(measure, device, spec, train).result()
+
+
 def main() -> None:
-    print(f"reference product before: {reference_us():.0f} us")
-    with TemporaryDirectory() as folder:
-        device = sys.argv[1] if len(sys.argv) > 1 else str(Path(folder) / "local.toml")
-        if len(sys.argv) == 1:
-            write_device(device, calibrate((torch.get_num_threads(),), warn=print))
-        deviations = [_measure(device) for _ in range(PASSES)]
-    for number, each in enumerate(deviations, 1):
-        sizes = [abs(deviation) for deviation in each]
-        print(f"pass {number}: mean {fmean(sizes):.1%}, largest {max(sizes):.1%}, bias {fmean(each):+.1%}")
-
-
-def _measure(device: str) -> list[float]:
-    print(f"{'SPEC':22}{'predicted ms':>13}{'measured ms':>13}{'ratio':>7}{'reference us':>14}{'others':>8}")
-    deviations: list[float] = []
-    for case in cases(device):
-        reference, load = reference_us(), OtherLoad()
-        measured_ms = measure_steady_time_s(case.step, least_s=1.0) * 1e3
-        ratio = case.predicted_ms / measured_ms
-        deviations.append(ratio - 1)
-        times = f"{case.predicted_ms:13.1f}{measured_ms:13.1f}{ratio:7.2f}{reference:14.0f}"
-        print(f"{case.name:22}{times}{load.cpus() or 0.0:8.2f}", flush=True)
-    return deviations
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    columns = f"{'predicted ms':>13}{'low':>6}{'high':>9}{'measured':>10}{'ratio':>7}{'in':>5}"
+    print(f"{'SPEC':21}{columns}{'reference us':>13}{'others':>7}")
+    found: list[Case] = []
+    for case in cases(sys.argv[1], tuple(sys.argv[2:]) or SPECS):
+        print(case, flush=True)
+        found.append(case)
+    errors = [case.ratio - 1 for case in found]
+    sizes = [abs(error) for error in errors]
+    covered = sum(case.covered for case in found)
+    print(f"mean {fmean(sizes):.1%}, largest {max(sizes):.1%}, bias {fmean(errors):+.1%}", end="")
+    print(f"; {covered} of {len(found)} within their interval")
 
 
 if __name__ == "__main__":

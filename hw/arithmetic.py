@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from math import inf
 
 from steelyard.hw.defaults import TRANSCENDENTAL_FRACTION, VECTOR_FRACTION, matrix_fraction
-from steelyard.hw.device import Device, PeakDType, RateKind, Sustained
+from steelyard.hw.device import Device
 from steelyard.hw.quantity import Quantity, Rate
+from steelyard.hw.sustained import PeakDType, RateKind, Sustained
 from steelyard.hw.work import DType, LatencySource, WorkKind
 
 FALLBACK: dict[DType, tuple[PeakDType, ...]] = {

@@ -3,7 +3,8 @@
 They are the only such numbers in Steelyard. A latency that rests on one of them is marked `analytic`.
 """
 
-from steelyard.hw.device import Device, DeviceKind, MemoryKind, PeakDType
+from steelyard.hw.device import Device, DeviceKind, MemoryKind
+from steelyard.hw.sustained import PeakDType
 
 MEMORY_FRACTION: dict[MemoryKind, float] = {"hbm": 0.90, "gddr": 0.80, "lpddr": 0.75, "ddr": 0.75}
 """Streaming rate over pin rate. hbm: the best streams on V100, A100 and H100 reach 88 to 93 %. gddr: between

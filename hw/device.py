@@ -1,5 +1,6 @@
 """A device as software sees it: what its data sheet says, and what it reaches in practice."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal, cast
@@ -9,59 +10,12 @@ from steelyard.hw.fitted import Fit, require_fits_of_kinds
 from steelyard.hw.kernels.kinds import KernelKind
 from steelyard.hw.learned import Learned, LearnedKind, require_features_of_kinds
 from steelyard.hw.quantity import Quantity, Rate
-from steelyard.hw.work import DType, ExecutionMode, WorkKind
+from steelyard.hw.sustained import PeakDType, Sustained
+from steelyard.hw.threads import sustained_between
+from steelyard.hw.work import DType, ExecutionMode
 
 DeviceKind = Literal["gpu", "cpu", "tpu", "soc", "accelerator"]
 MemoryKind = Literal["hbm", "gddr", "lpddr", "ddr"]
-PeakDType = Literal["f64", "f32", "tf32", "f16", "bf16", "f8", "i8"]
-"""The types that a data sheet gives a peak for; i8 counts an integer operation as a FLOP."""
-
-RateKind = Literal[
-    "contraction", "convolution", "depthwise_convolution", "attention", "pointwise", "transcendental"
-]
-"""The kinds of arithmetic whose sustained rate can be told apart."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sustained:
-    """What a device reaches in practice, for one number of threads where that matters; all of it optional.
-
-    Attributes:
-        threads: The CPU threads that this was measured with; None where threads do not matter.
-        flops_per_s: Rates of arithmetic by kind and type; a curve runs over the FLOPs of one kernel.
-        memory_bandwidth_bytes_per_s: Streaming rate, reads and writes together; a curve runs over the bytes
-            that one kernel touches, so that its left end is the rate inside the caches.
-        allocation_bandwidth_bytes_per_s: Rate of writing freshly allocated memory, page faults included; a
-            curve runs over the bytes allocated. None where fresh memory costs no more than other memory.
-        memory_efficiency: The part of the streaming rate that a kind of kernel reaches; a curve runs over
-            the bytes that it touches.
-        operand_bandwidth_bytes_per_s: Rate at which library kernels bring operands into the layout that they
-            compute on, and results back, which comes on top of the arithmetic; by kind, or by the name of an
-            operation where it is apart. A curve runs over the bytes that one kernel touches.
-        op_bandwidth_bytes_per_s: Rate of one operation on f32 by its name ("aten.tanh"), its arithmetic
-            included; a curve runs over the bytes that it touches.
-        launch_overhead_s: Time that a kernel takes on the device besides its work.
-        kernel_overhead_s: The same for library kernels, by kind or operation as their operands' bandwidth.
-        dispatch_overhead_s: Time that the host takes for one eager operation among many.
-        call_overhead_s: Time of one eager call by itself, from its start to the end of a kernel that does
-            nothing, as it is measured around a single call.
-        view_overhead_s: The same for a view; None where it is not known apart.
-    """
-
-    threads: int | None = None
-    flops_per_s: Mapping[RateKind, Mapping[PeakDType, Rate]] = field(
-        default_factory=dict[RateKind, Mapping[PeakDType, Rate]]
-    )
-    memory_bandwidth_bytes_per_s: Rate | None = None
-    allocation_bandwidth_bytes_per_s: Rate | None = None
-    memory_efficiency: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
-    operand_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
-    op_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
-    launch_overhead_s: Quantity | None = None
-    kernel_overhead_s: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
-    dispatch_overhead_s: Quantity | None = None
-    call_overhead_s: Quantity | None = None
-    view_overhead_s: Quantity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,24 +102,30 @@ class Device:
     def sustained_with(self, threads: int | None) -> Sustained:
         """Return what the device reaches with this many threads.
 
+        Between two numbers of threads that it was calibrated with, it is by the law of `hw/threads.py`.
+
         Args:
             threads: The number of CPU threads; None for the largest number that is known.
 
         Raises:
-            DeviceError: The device was calibrated, but with other numbers of threads.
+            DeviceError: The device was calibrated, but with more or with fewer threads alone.
         """
         if not self.sustained:
             return Sustained(threads=threads)
+        ordered = sorted(self.sustained, key=lambda entry: entry.threads or 0)
         if threads is None:
-            return max(self.sustained, key=lambda entry: entry.threads or 0)
-        for entry in self.sustained:
+            return ordered[-1]
+        for entry in ordered:
             if entry.threads in (threads, None):
                 return entry
-        known = ", ".join(str(entry.threads) for entry in self.sustained)
+        above = bisect_right([entry.threads or 0 for entry in ordered], threads)
+        if 0 < above < len(ordered):
+            return sustained_between(ordered[above - 1], ordered[above], threads)
+        known = ", ".join(str(entry.threads) for entry in ordered)
         raise DeviceError(
             what=f"device {self.name!r} was not calibrated with {threads} threads",
             why=f"it was with {known}",
-            fix=f"choose one of these, or calibrate it with {threads} threads",
+            fix=f"choose one of these or between them, or calibrate it with {threads} threads",
         )
 
     def quantities(self) -> Iterator[tuple[str, Quantity | Rate]]:

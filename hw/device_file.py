@@ -9,11 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
-from steelyard.hw.device import Device, Sustained
+from steelyard.hw.device import Device
 from steelyard.hw.fitted import Fit, Residual
 from steelyard.hw.kernels.spread import Spread
 from steelyard.hw.learned import Accuracy, Learned, Regressor
 from steelyard.hw.quantity import Quantity, Rate, Source
+from steelyard.hw.sustained import Sustained
 from steelyard.hw.units import GIB, MIB
 
 _Part = Fit | Residual | Spread | Learned | Regressor | Accuracy

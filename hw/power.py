@@ -6,8 +6,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from steelyard.hw.device import Device, PeakDType
+from steelyard.hw.device import Device
 from steelyard.hw.sm import fma_fraction
+from steelyard.hw.sustained import PeakDType
 
 ArithmeticUnit = Literal["vector", "matrix"]
 

@@ -79,6 +79,10 @@ class Roofline:
             name: rate.evaluator() for name, rate in sustained.op_bandwidth_bytes_per_s.items()
         }
 
+        self._speedups = {
+            kind: rate.evaluator() for kind, rate in sustained.resident_speedup.items() if context.resident
+        }
+
         launch, dispatch = sustained.launch_overhead_s, sustained.dispatch_overhead_s
         self._launch_s = launch.value if launch else LAUNCH_OVERHEAD_S[device.kind]
         self._launch_source: LatencySource = rate_source(launch)
@@ -107,7 +111,7 @@ class Roofline:
         floor_s = max(compute_floor_s, memory_floor_s)
         if engine.operand_bandwidth:
             limiter = "compute" if compute_s > memory_s else "memory"
-            busy_s = max(compute_s + memory_s + engine.overhead_s, floor_s)
+            busy_s = self._in_caches(work, compute_s + memory_s + engine.overhead_s, floor_s)
             return self._with_overheads(busy_s, floor_s, limiter, compute_source)
         if floor_s > max(compute_s, memory_s):
             limiter = "compute" if compute_floor_s > memory_floor_s else "memory"
@@ -119,8 +123,16 @@ class Roofline:
     def _of_op(self, work: KernelWork, bandwidth: Callable[[float], float]) -> Latency:
         touched_bytes = work.bytes_read + work.bytes_written
         floor_s = max(0.0, touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
-        busy_s = max(touched_bytes / bandwidth(touched_bytes) + self.page_faults_s(work), floor_s)
+        busy_s = self._in_caches(
+            work, touched_bytes / bandwidth(touched_bytes) + self.page_faults_s(work), floor_s
+        )
         return self._with_overheads(busy_s, floor_s, "memory", "interpolated")
+
+    def _in_caches(self, work: KernelWork, busy_s: float, floor_s: float) -> float:
+        """Return what a kernel takes where a program finds its operands in the caches, if it does."""
+        speedup = self._speedups.get(work.kind)
+        factor = speedup(work.bytes_read + work.bytes_written) if speedup else 1.0
+        return max(busy_s / factor, floor_s)
 
     def _with_overheads(
         self, busy_s: float, floor_s: float, limiter: Limiter, source: LatencySource

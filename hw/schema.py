@@ -8,12 +8,13 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from steelyard.hw.device import Device, Sustained
+from steelyard.hw.device import Device
 from steelyard.hw.errors import DeviceError, UsageError, did_you_mean
 from steelyard.hw.fitted import Fit, Residual
 from steelyard.hw.kernels.spread import Spread
 from steelyard.hw.learned import Accuracy, Learned, Regressor
 from steelyard.hw.quantity import Quantity, Rate, Source
+from steelyard.hw.sustained import Sustained
 from steelyard.hw.units import parse_bytes
 
 

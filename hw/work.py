@@ -66,12 +66,14 @@ class ExecutionContext:
         tf32: Whether f32 contractions and convolutions may round their inputs to TF32.
         host_overhead: Whether the host's time to dispatch counts.
         threads: Threads of a CPU; None for as many as the device file has (its largest calibrated count).
+        resident: Whether all that the program touches stays in the last cache from one run to the next.
     """
 
     mode: ExecutionMode = "eager"
     tf32: bool = False
     host_overhead: bool = True
     threads: int | None = None
+    resident: bool = False
 
 
 @dataclass(frozen=True, slots=True)

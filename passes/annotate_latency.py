@@ -1,6 +1,7 @@
 """The pass annotate-latency: how long each op takes on a device."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import fsum
 from typing import cast, get_args
@@ -19,7 +20,7 @@ from steelyard.passes.clock import Clock
 from steelyard.passes.host_clock import waited_us
 from steelyard.passes.kernels import kernels
 from steelyard.passes.mesh import mesh_ranks
-from steelyard.passes.totals import write_totals
+from steelyard.passes.totals import read_totals, write_totals
 
 OPTIONS = ("device", "context", "tf32", "threads")
 """The options of annotate-latency, which the totals keep, so that a later pass can annotate alike."""
@@ -29,8 +30,10 @@ OPTIONS = ("device", "context", "tf32", "threads")
 class AnnotateLatencyPass(ModulePass):
     """Say of each op how long it takes on a device, by the first rung of the ladder that knows it.
 
-    Reads `cost.work`. Writes `cost.latency` on each op and the entry `latency` of the module's `cost.totals`:
-    microseconds of the whole program (value, low, high) and by limiter. An op of unknown work is left out.
+    Reads `cost.work`, and the peak of `annotate-memory` if that ran before: what a program touches stays in a
+    last cache that can hold the peak. Writes `cost.latency` on each op and the entry `latency` of the
+    module's `cost.totals`: microseconds of the whole program (value, low, high) and by limiter. An op of
+    unknown work is left out.
     In the interval of the total, errors of ops of one kind add up, those of different kinds are independent.
     Copies to and from the host go on beside the kernels; what kernels wait for them has limiter `host link`.
 
@@ -58,7 +61,7 @@ class AnnotateLatencyPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate the ops of a module."""
-        clock = self.clock(mesh_ranks(op))
+        clock = self.clock(mesh_ranks(op), peak_bytes=_peak_bytes(op))
         graph = call_graph(op)
         totals = _Totals()
         for name, function in graph.functions.items():
@@ -73,11 +76,12 @@ class AnnotateLatencyPass(ModulePass):
         waited = waited_us(graph, load_device(self.device))
         write_totals(op, "latency", {**options, **totals.entry(waited)})
 
-    def clock(self, ranks: int | None = None) -> Clock:
+    def clock(self, ranks: int | None = None, peak_bytes: int | None = None) -> Clock:
         """What times the kernels, for passes that weigh other kernels by the same model.
 
         Args:
             ranks: How many devices take part in a collective; without it none can be timed.
+            peak_bytes: The peak memory of the program, if it is known.
 
         Raises:
             DeviceError: the device is not known.
@@ -90,8 +94,16 @@ class AnnotateLatencyPass(ModulePass):
                 fix=did_you_mean(self.context, get_args(ExecutionMode)),
             )
         mode = cast(ExecutionMode, self.context)
-        context = ExecutionContext(mode=mode, tf32=self.tf32, threads=self.threads)
-        return Clock(load_device(self.device), context, ranks)
+        device = load_device(self.device)
+        cache_bytes = device.l2_bytes.value if device.l2_bytes else 0.0
+        resident = peak_bytes is not None and peak_bytes <= cache_bytes
+        context = ExecutionContext(mode=mode, tf32=self.tf32, threads=self.threads, resident=resident)
+        return Clock(device, context, ranks)
+
+
+def _peak_bytes(module: ModuleOp) -> int | None:
+    memory = read_totals(module).get("memory")
+    return cast(int, memory["peak_bytes"]) if isinstance(memory, Mapping) else None
 
 
 @dataclass(slots=True)

@@ -9,11 +9,13 @@ from statistics import median
 
 import torch
 
-from steelyard.hw.device import Device, Sustained
+from steelyard.hw.device import Device
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.roofline import Roofline
+from steelyard.hw.sustained import Sustained
 from steelyard.hw.work import ExecutionContext, KernelWork
-from steelyard.runtime.host_cpu import cpu_model, host_device, usable_cpus
+from steelyard.runtime.calm import IDLE_CPUS
+from steelyard.runtime.host_cpu import cpu_model, host_device
 from steelyard.runtime.host_time import HostTime, host_time
 from steelyard.runtime.kernel_rates import (
     KernelTime,
@@ -21,6 +23,7 @@ from steelyard.runtime.kernel_rates import (
     curve_of,
     kind_efficiencies,
     op_rates,
+    resident_speedups,
     with_library_kernels,
 )
 from steelyard.runtime.microbench import threads_set_to
@@ -36,8 +39,6 @@ Progress = Callable[[int, int, str], None]
 STEADY_SPREAD = 1.3
 """Quartiles of the times of one probe are at most so far apart, for most probes, on an idle machine;
 1.09 to 1.21 was seen on a virtual machine with two cores."""
-IDLE_CPUS = 0.1
-"""CPUs that others keep busy on an idle machine, at most; 0.02 was seen there."""
 
 
 def calibrate(
@@ -52,12 +53,12 @@ def calibrate(
     products, convolutions and attention give the constants of a law, other operations their own rates.
 
     Args:
-        threads: Numbers of threads to measure with; None for all CPUs.
+        threads: Numbers of threads to measure with; None for as many as torch takes.
         progress: Told what is being measured.
         name: The name of the device.
         warn: Told if the machine was too busy for what was measured to be trusted.
     """
-    counts = threads or (usable_cpus(),)
+    counts = threads or (torch.get_num_threads(),)
     source = Source(title=f"calibrate on {cpu_model()}, torch {torch.__version__}", date=date.today())
     device = host_device(name, source)
     steps = _Steps(len(counts) * (1 + ROUNDS), progress)
@@ -132,13 +133,16 @@ def _with_kernels(
     context = ExecutionContext(threads=base.threads, host_overhead=False)
     bare = Roofline(replace(device, sustained=(base,)), context)
     times: list[KernelTime] = []
+    repeated: list[KernelTime] = []
     for work, timing in zip(works, timings, strict=True):
-        faults_s = bare.page_faults_s(work)
-        times.append(busy_time(work, timing.typical_s, host.repeated_s + faults_s))
+        others_s = host.repeated_s + bare.page_faults_s(work)
+        times.append(busy_time(work, timing.typical_s, others_s))
+        repeated.append(busy_time(work, timing.repeated_s, others_s))
     return replace(
         with_library_kernels(base, times, source),
         op_bandwidth_bytes_per_s=op_rates(times, source),
         memory_efficiency=kind_efficiencies(times, bare, source),
+        resident_speedup=resident_speedups(times, repeated, source),
     )
 
 

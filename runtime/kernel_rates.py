@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from math import log2
 from statistics import geometric_mean
 
-from steelyard.hw.device import PeakDType, RateKind, Sustained
 from steelyard.hw.quantity import Point, Quantity, Rate, Source
 from steelyard.hw.roofline import Roofline
+from steelyard.hw.sustained import PeakDType, RateKind, Sustained
 from steelyard.hw.work import KernelWork, WorkKind
 from steelyard.runtime.cost_law import CostLaw, fit_law
 
@@ -77,7 +77,7 @@ def op_rates(times: Iterable[KernelTime], source: Source) -> dict[str, Rate]:
     for each in times:
         if each.work.kind in LIBRARY_KINDS:
             continue
-        touched_bytes = each.work.bytes_read + each.work.bytes_written
+        touched_bytes = _touched_bytes(each)
         points.setdefault(each.work.op, []).append((touched_bytes, touched_bytes / each.busy_s))
     return {op: curve_of(found, source) for op, found in points.items()}
 
@@ -85,15 +85,33 @@ def op_rates(times: Iterable[KernelTime], source: Source) -> dict[str, Rate]:
 def kind_efficiencies(times: Iterable[KernelTime], bare: Roofline, source: Source) -> dict[WorkKind, Rate]:
     """Return the part of the streaming rate that kernels of a kind reach, for operations without a probe.
 
-    Pointwise arithmetic has rates of its own.
+    A pointwise one that its arithmetic limits says nothing about it, since that has rates of its own.
     """
     points: dict[WorkKind, list[Point]] = {}
     for each in times:
-        if each.work.kind in LIBRARY_KINDS or each.work.kind == "pointwise":
+        if each.work.kind in LIBRARY_KINDS:
             continue
-        efficiency = bare.latency(each.work).value_s / each.busy_s
-        touched_bytes = each.work.bytes_read + each.work.bytes_written
-        points.setdefault(each.work.kind, []).append((touched_bytes, efficiency))
+        found = bare.latency(each.work)
+        if each.work.kind == "pointwise" and found.limiter == "compute":
+            continue
+        points.setdefault(each.work.kind, []).append((_touched_bytes(each), found.value_s / each.busy_s))
+    return {kind: curve_of(found, source) for kind, found in points.items()}
+
+
+def resident_speedups(
+    times: Iterable[KernelTime], repeated: Iterable[KernelTime], source: Source
+) -> dict[WorkKind, Rate]:
+    """Return how many times faster kernels of each kind are when the same call came just before.
+
+    Args:
+        times: Of calls after many others.
+        repeated: Of the same calls when they are repeated.
+        source: Where the times are from.
+    """
+    points: dict[WorkKind, list[Point]] = {}
+    for first, again in zip(times, repeated, strict=True):
+        speedup = max(1.0, first.busy_s / again.busy_s)
+        points.setdefault(first.work.kind, []).append((_touched_bytes(first), speedup))
     return {kind: curve_of(found, source) for kind, found in points.items()}
 
 
@@ -109,6 +127,10 @@ def curve_of(points: Iterable[Point], source: Source) -> Rate:
     return Rate(curve=curve, kind="measured", source=source)
 
 
+def _touched_bytes(time: KernelTime) -> int:
+    return time.work.bytes_read + time.work.bytes_written
+
+
 def _group(work: KernelWork) -> str:
     """Return what kernels share overhead and operands with: those of their kind.
 
@@ -118,7 +140,7 @@ def _group(work: KernelWork) -> str:
 
 
 def _flops_per_s(time: KernelTime, overhead_s: float, operands: Rate) -> float:
-    touched_bytes = time.work.bytes_read + time.work.bytes_written
+    touched_bytes = _touched_bytes(time)
     others_s = overhead_s + touched_bytes / operands.at(touched_bytes)
     return time.work.contraction_flops / busy_time(time.work, time.busy_s, others_s).busy_s
 

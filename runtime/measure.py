@@ -8,6 +8,13 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from steelyard.runtime.calm import calm_of
+from steelyard.runtime.other_load import OtherLoad
+
+_SPELL_S = 0.2
+"""The system counts the time of others in steps of 10 ms."""
+_PATIENCE = 3
+
 
 def measure_time_s(step: Callable[[], Any], repeats: int = 3) -> float:
     """The median time of a step in seconds after one that warms up."""
@@ -21,24 +28,37 @@ def measure_time_s(step: Callable[[], Any], repeats: int = 3) -> float:
 
 
 def measure_steady_time_s(step: Callable[[], Any], least_s: float = 3.0, least_repeats: int = 5) -> float:
-    """The median time of a step in seconds once steps take alike.
+    """The median time of a step in seconds once steps take alike, while others leave the machine alone.
 
     The first steps find their memory and their kernels; short steps are repeated for longer, since other
     processes disturb them more. For one process only: how often a step is run depends on the clock.
 
     Args:
         step: What to time.
-        least_s: How long to repeat, after two steps that warm up.
+        least_s: How long to repeat, after two steps that warm up; up to three times that if others disturb.
         least_repeats: How often to repeat, at least.
     """
     step()
     step()
+    taken = list[tuple[float | None, list[float]]]()
+    calm, spent_s = list[float](), 0.0
+    while len(calm) < least_repeats or (sum(calm) < least_s and spent_s < _PATIENCE * least_s):
+        load = OtherLoad()
+        times = _spell(step)
+        taken.append((load.cpus(), times))
+        calm = [time for spell in calm_of(taken, least_repeats) for time in spell]
+        spent_s += sum(times)
+    return median(calm)
+
+
+def _spell(step: Callable[[], Any]) -> list[float]:
+    """The times of steps one after the other, for long enough to see how busy others are."""
     times = list[float]()
-    while len(times) < least_repeats or sum(times) < least_s:
+    while sum(times) < _SPELL_S:
         start = perf_counter()
         step()
         times.append(perf_counter() - start)
-    return median(times)
+    return times
 
 
 def measure_peak_bytes(step: Callable[[], Any], resident: Iterable[torch.Tensor]) -> int:

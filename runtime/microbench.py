@@ -49,12 +49,18 @@ def held_s(run: Callable[[], object], budget_s: float = 0.12) -> float:
 
 
 @contextmanager
-def threads_set_to(threads: int) -> Iterator[None]:
-    """Run torch with this many threads and without autograd, then as before."""
+def num_threads(threads: int | None) -> Iterator[None]:
+    """Run torch with this many threads, then as before; None changes nothing."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(threads or before)
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def threads_set_to(threads: int) -> Iterator[None]:
+    """Run torch with this many threads and without autograd, then as before."""
+    with num_threads(threads), torch.no_grad():
+        yield

@@ -38,7 +38,8 @@ class Target:
         device: A device by name or file.
         context: How the program is run.
         tf32: Whether f32 products may use TF32.
-        threads: Threads of a CPU that need scratch; all its cores by default.
+        threads: Threads of a CPU that work and need scratch; by default as many as it was calibrated with,
+            or all its cores.
     """
 
     device: str = "cpu"
@@ -96,7 +97,12 @@ def step_time_us(module: ModuleOp) -> float:
 
 
 def verify_spec(
-    spec: str, choices: dict[str, Any], device: str, tolerance: float, passes: str = ""
+    spec: str,
+    choices: dict[str, Any],
+    device: str,
+    tolerance: float,
+    passes: str = "",
+    threads: int | None = None,
 ) -> "Verification":
     """Run a model on this machine and compare; what the model prints goes to stderr.
 
@@ -106,6 +112,7 @@ def verify_spec(
         device: The name or the file of this machine's device.
         tolerance: See `runtime.verify`.
         passes: See `runtime.verify`.
+        threads: CPU threads; as torch has them by default.
 
     Raises:
         SteelyardError: The model cannot be captured or run, or the device is not known.
@@ -116,10 +123,11 @@ def verify_spec(
             why="a program has no weights, and no model in PyTorch to compare with",
             fix="give the SPEC that it was captured from, such as hf:gpt2",
         )
-    load_device(device)  # before the model is built
+    load_device(device).sustained_with(threads)  # before the model is built
+    from steelyard.runtime.microbench import num_threads
     from steelyard.runtime.verify import verify
 
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), num_threads(threads):
         return verify(*_load_model(spec, choices), device, tolerance, passes=passes)
 
 
@@ -132,9 +140,10 @@ def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) 
     context = make_context()
     with without_collector():
         AnnotateCostPass(strict=strict).apply(context, module)
-        latency = AnnotateLatencyPass(device=target.device, context=target.context, tf32=target.tf32)
-        latency.apply(context, module)
         AnnotateMemoryPass(device=target.device, threads=target.threads).apply(context, module)
+        AnnotateLatencyPass(
+            device=target.device, context=target.context, tf32=target.tf32, threads=target.threads
+        ).apply(context, module)
 
 
 def fuse_program(module: ModuleOp, apart: Iterable[tuple[str, str]]) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from steelyard.compiler.semantics.call import OpCall, Operand
 from steelyard.compiler.semantics.registry import work_of
 from steelyard.compiler.semantics.tensor_type import TensorType
-from steelyard.hw.device import PeakDType
+from steelyard.hw.sustained import PeakDType
 from steelyard.hw.work import DType, KernelWork
 
 TORCH_DTYPES: dict[PeakDType, torch.dtype] = {

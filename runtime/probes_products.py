@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from steelyard.hw.device import PeakDType
+from steelyard.hw.sustained import PeakDType
 from steelyard.runtime.probe import TORCH_DTYPES, Probe
 
 aten = torch.ops.aten

@@ -7,15 +7,17 @@ from statistics import geometric_mean
 
 import torch
 
-from steelyard.hw.device import PeakDType
 from steelyard.hw.quantity import Point
+from steelyard.hw.sustained import PeakDType
 from steelyard.runtime.microbench import held_s, typical_s
 from steelyard.runtime.probe import TORCH_DTYPES
 
 _aten = torch.ops.aten
 _ELEMENTS = tuple(4**power for power in range(6, 14))
-_MOST_HELD_BYTES = 2**26
-"""Beyond that a page fault costs the same, and more memory would be asked for than a small machine has."""
+_MOST_HELD_BYTES = 2**24
+_LARGE_ELEMENTS = (31 * 2**18, 33 * 2**18)
+"""Results of 31 and 33 MiB: glibc takes what is larger than 32 MiB from the operating system each time, and
+gives it back at once (DEFAULT_MMAP_THRESHOLD_MAX in malloc.c). Beyond that a page fault costs the same."""
 _IN_CACHE_ELEMENTS = 2**17
 _HARDSWISH_FLOPS = 5
 _LEAST_BUSY = 0.1
@@ -38,19 +40,26 @@ def streams(dispatch_s: float) -> Streams:
     """
     touched: list[Point] = []
     allocated: list[Point] = []
-    for elements in _ELEMENTS:
+    for elements in sorted((*_ELEMENTS, *_LARGE_ELEMENTS)):
         left, right, out = (torch.ones(elements) for _ in range(3))
         result_bytes = 4 * elements
         warm_s = typical_s(lambda: _aten.add.out(left, right, out=out))  # noqa: B023
         warm_s = max(warm_s - dispatch_s, _LEAST_BUSY * warm_s)
         touched.append((3 * result_bytes, 3 * result_bytes / warm_s))
-        if result_bytes > _MOST_HELD_BYTES:
+        if result_bytes <= _MOST_HELD_BYTES:
+            cold_s = held_s(lambda: _aten.add.Tensor(left, right))  # noqa: B023
+        elif elements in _LARGE_ELEMENTS:
+            cold_s = typical_s(lambda: _drop(_aten.add.Tensor(left, right)))  # noqa: B023
+        else:
             continue
-        cold_s = held_s(lambda: _aten.add.Tensor(left, right))  # noqa: B023
         # The result takes a third of the traffic, and what is new is never faster than what is not.
         result_s = max(cold_s - dispatch_s - warm_s * 2 / 3, warm_s / 3)
         allocated.append((result_bytes, result_bytes / result_s))
     return Streams(tuple(touched), tuple(allocated))
+
+
+def _drop(_: torch.Tensor) -> None:
+    """Free a result within the time that is taken."""
 
 
 def pointwise_flops_per_s(dtype: PeakDType) -> float:

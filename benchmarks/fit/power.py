@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 import steelyard.hw
-from steelyard.hw.device import PeakDType
 from steelyard.hw.power import ArithmeticUnit, sustained_fraction
 from steelyard.hw.registry import load_device
 from steelyard.hw.sm import fma_fraction
+from steelyard.hw.sustained import PeakDType
 
 # TFLOP/s, from github.com/zzc0721/torch-performance-test-data: issues 9, 79, 95, 104, 108, 120, 126, 140,
 # 160, 177, 185 and database.md at 0785868; PyTorch 2.0 to 2.11, 2024-26.

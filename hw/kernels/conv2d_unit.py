@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from steelyard.hw.arithmetic import FALLBACK
-from steelyard.hw.device import Device, PeakDType
+from steelyard.hw.device import Device
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.gemm_tensor_shape import OPERAND_BYTES
 from steelyard.hw.kernels.gemm_tensor_tiles import TensorCores, matrix_clock_hz
@@ -11,6 +11,7 @@ from steelyard.hw.kernels.model import Coefficients
 from steelyard.hw.kernels.query import Floats
 from steelyard.hw.power import sustained_fraction
 from steelyard.hw.sm import fma_fraction
+from steelyard.hw.sustained import PeakDType
 from steelyard.hw.work import DType
 
 ELEMENT_BYTES: dict[DType, int] = {"f64": 8, "f32": 4, **OPERAND_BYTES}

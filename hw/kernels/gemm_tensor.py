@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from steelyard.hw.defaults import DISPATCH_OVERHEAD_S
-from steelyard.hw.device import Device, PeakDType
+from steelyard.hw.device import Device
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.family import family_coefficients
 from steelyard.hw.kernels.gemm_tensor_shape import Products, products
@@ -16,6 +16,7 @@ from steelyard.hw.kernels.gemm_tensor_traffic import memory_traffic
 from steelyard.hw.kernels.model import Coefficients, Counts, Estimate
 from steelyard.hw.kernels.query import Column, Floats
 from steelyard.hw.power import sustained_fraction
+from steelyard.hw.sustained import PeakDType
 from steelyard.hw.work import DType, ExecutionContext
 
 THROTTLE_S = 1e-3

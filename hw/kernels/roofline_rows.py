@@ -3,12 +3,13 @@
 import numpy as np
 
 from steelyard.hw.arithmetic import Unit, contraction_unit, pointwise_unit, transcendental_unit
-from steelyard.hw.device import Device, Sustained
+from steelyard.hw.device import Device
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.models import MODELS
 from steelyard.hw.kernels.prices import Prices
 from steelyard.hw.kernels.query import Floats, KernelKind, Queries
 from steelyard.hw.roofline import Roofline
+from steelyard.hw.sustained import Sustained
 from steelyard.hw.work import ExecutionContext, KernelWork, WorkKind
 
 _WORK: dict[KernelKind, WorkKind] = {

@@ -18,6 +18,9 @@ def verify(
     device: Annotated[str, Option(help="This machine: the file that `calibrate` wrote.")] = "cpu",
     tolerance: Annotated[float, Option(min=0.0, help="How far off a prediction may be; 0.25 is 25%.")] = 0.25,
     passes: Annotated[str, Option(help="What rewrites the program before, as 'recompute{budget=0.4}'.")] = "",
+    threads: Annotated[
+        int | None, Option(min=1, help="CPU threads to run with and to predict for; as torch has them.")
+    ] = None,
     style: Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")] = "table",
 ) -> None:
     """Run a model here and put what is measured beside what was predicted.
@@ -27,7 +30,7 @@ def verify(
     from steelyard.runtime.pipeline import verify_spec
     from steelyard.runtime.report_verify import format_verification
 
-    result = verify_spec(spec, choices, device, tolerance, passes)
+    result = verify_spec(spec, choices, device, tolerance, passes, threads)
     typer.echo(json.dumps(result.to_json(), indent=2) if style == "json" else format_verification(result))
     if not result.ok:
         raise typer.Exit(_OUT_OF_TOLERANCE)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.hw.device import Device, Sustained
+from steelyard.hw.device import Device
 from steelyard.hw.registry import load_device
+from steelyard.hw.sustained import Sustained
 
 HOWTO = Path(__file__).parents[2] / "docs" / "howto" / "add-a-device.md"
 

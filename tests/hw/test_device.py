@@ -1,10 +1,12 @@
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from steelyard.hw.device import Device, Sustained
+from steelyard.hw.device import Device
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.quantity import Quantity, Source
+from steelyard.hw.sustained import Sustained
 
 ONE = Quantity(value=1, kind="spec", source=Source(title="a test", date=date(2026, 1, 1)))
 
@@ -43,6 +45,13 @@ def test_threads_that_were_not_calibrated_are_refused():
     with pytest.raises(DeviceError, match="not calibrated with 3 threads") as caught:
         cpu(1, 2).sustained_with(3)
     assert caught.value.why == "it was with 1, 2"
+    with pytest.raises(DeviceError, match="not calibrated with 1 threads"):
+        cpu(2, 4).sustained_with(1)
+
+
+def test_threads_between_calibrated_ones_follow_the_law_of_contention():
+    found = cpu(1, 8, 4).sustained_with(2)
+    assert (found.threads, found.dispatch_overhead_s) == (2, replace(ONE, kind="derived"))
 
 
 def test_quantities_have_dotted_keys():

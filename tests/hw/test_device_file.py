@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.hw.device import Device, Sustained
+from steelyard.hw.device import Device
 from steelyard.hw.device_file import dump_device, write_device
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.registry import device_names, load_device
 from steelyard.hw.schema import parse_device
+from steelyard.hw.sustained import Sustained
 
 PROBE = Source(title='A probe: "quoted", back\\slash,\nnew line', date=date(2026, 5, 4))
 SHEET = Source(title="Data sheet", date=date(2026, 1, 2), url="https://example.com")

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steelyard.hw.device import Device, Sustained
+from steelyard.hw.device import Device
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.registry import device_names, load_device
 from steelyard.hw.roofline import Roofline, roofline_latency
+from steelyard.hw.sustained import Sustained
 from steelyard.hw.work import ExecutionContext, KernelWork
 
 SOURCE = Source(title="a test", date=date(2026, 1, 1))

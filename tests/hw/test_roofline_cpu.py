@@ -5,9 +5,10 @@ from datetime import date
 
 import pytest
 
-from steelyard.hw.device import Device, Sustained
+from steelyard.hw.device import Device
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.roofline import roofline_latency
+from steelyard.hw.sustained import Sustained
 from steelyard.hw.work import ExecutionContext, KernelWork
 
 SOURCE = Source(title="a test", date=date(2026, 1, 1))
@@ -42,12 +43,14 @@ CPU = Device(
                 "aten.convolution_backward": rate(10e9),
             },
             kernel_overhead_s={"convolution": measured(1e-4), "aten.convolution_backward": measured(2e-4)},
+            resident_speedup={"convolution": rate(1.5), "pointwise": rate(2.0)},
             op_bandwidth_bytes_per_s={
                 "aten.tanh": Rate(curve=((1e5, 4e9), (1e7, 8e9)), kind="measured", source=SOURCE)
             },
         ),
     ),
 )
+NEAR = ExecutionContext(mode="graph", resident=True)
 COPY = KernelWork(kind="copy", dtype="f32", bytes_read=10**8, bytes_written=10**8)
 
 
@@ -82,3 +85,18 @@ def test_page_faults_cost_the_same_whatever_kernel_meets_them():
     ]
     assert faults[0] == pytest.approx(1e8 / 2e9 - 1e8 / 40e9)
     assert faults[1] == pytest.approx(faults[0])
+
+
+def test_a_kernel_whose_operands_stay_in_the_caches_is_faster_by_its_kind():
+    product = KernelWork(kind="convolution", dtype="f32", contraction_flops=10**9, bytes_read=10**8)
+    far_s = 1e-4 + 1e9 / 2e11 + 1e8 / 20e9
+    assert roofline_latency(CPU, product, NEAR).value_s == pytest.approx(far_s / 1.5)
+    tanh = KernelWork(kind="pointwise", dtype="f32", bytes_read=10**7, op="aten.tanh")
+    assert roofline_latency(CPU, tanh, NEAR).value_s == pytest.approx(1e7 / 8e9 / 2)
+    assert roofline_latency(CPU, COPY, NEAR) == roofline_latency(CPU, COPY, GRAPH)
+
+
+def test_no_cache_makes_memory_faster_than_its_peak():
+    slow = replace(CPU, memory_bandwidth_bytes_per_s=measured(10e9), l2_bytes=measured(2e6))
+    tanh = KernelWork(kind="pointwise", dtype="f32", bytes_read=10**7, op="aten.tanh")
+    assert roofline_latency(slow, tanh, NEAR).value_s == pytest.approx((1e7 - 2e6) / 10e9)

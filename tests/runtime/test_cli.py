@@ -6,6 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import torch
 
 from steelyard.compiler.text import read_program
 from steelyard.runtime.cli import main
@@ -191,10 +192,30 @@ def test_devices(steelyard, tmp_path):
     assert "memory_sort" in err
 
 
+def test_verify_runs_with_the_threads_that_it_predicts_for(steelyard, monkeypatch):
+    ran_with = set[int]()
+
+    def time_s(*_: object) -> float:
+        ran_with.add(torch.get_num_threads())
+        return 1.0
+
+    monkeypatch.setattr("steelyard.runtime.verify.measure_steady_time_s", time_s)
+    before = torch.get_num_threads()
+    predicted = [
+        json.loads(steelyard("verify", TINY, "--format", "json", "--threads", threads)[1])["step_time_ms"]
+        for threads in (1, 2)
+    ]
+    assert ran_with == {1, 2}
+    assert predicted[0]["predicted"] >= predicted[1]["predicted"]
+    assert torch.get_num_threads() == before
+
+
 def test_verify_prints_both_and_leaves_with_3_past_the_tolerance(steelyard):
     code, out, _ = steelyard("verify", TINY, "--format", "json", "--tolerance", 0)
     found = json.loads(out)
     assert code == 3  # no prediction of a time is exact
     assert found["numerics"]["equal"]
+    assert found["step_time_ms"].keys() == {"predicted", "low", "high", "measured", "ratio"}
     assert found["peak_memory_bytes"].keys() >= {"predicted", "measured", "ratio"}
+    assert found["flops"].keys() == {"ours", "torch"}
     assert steelyard("verify", TINY, "--tolerance", 1e9)[0] == 0

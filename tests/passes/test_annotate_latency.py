@@ -1,0 +1,78 @@
+"""What a program finds in the caches is decided by its peak memory and the size of the last cache."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from steelyard.compiler.context import make_context
+from steelyard.compiler.text import parse_program
+from steelyard.hw.device import Device
+from steelyard.hw.device_file import write_device
+from steelyard.hw.quantity import Quantity, Rate, Source
+from steelyard.hw.sustained import Sustained
+from steelyard.passes.annotate_cost import AnnotateCostPass
+from steelyard.passes.annotate_latency import AnnotateLatencyPass
+from steelyard.passes.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.totals import read_totals
+
+SOURCE = Source(title="a test", date=date(2026, 1, 1))
+PROGRAM = """
+builtin.module {
+  func.func @forward(%x: tensor<1024xf32> {program.role = "input", program.path = "x"}) -> tensor<1024xf32> {
+    %y = aten.tanh(%x) {phase = "forward", path = "act", source = "net.py:7"} : tensor<1024xf32>
+    func.return %y : tensor<1024xf32>
+  }
+}
+"""
+PEAK_BYTES = 2 * 4096
+
+
+def measured(value: float) -> Quantity:
+    return Quantity(value=value, kind="measured", source=SOURCE)
+
+
+def rate(value: float) -> Rate:
+    return Rate(value=value, kind="measured", source=SOURCE)
+
+
+CPU = Device(
+    name="toy-cpu",
+    title="A toy",
+    vendor="generic",
+    kind="cpu",
+    architecture="one",
+    memory_kind="ddr",
+    compute_units=measured(2),
+    memory_capacity_bytes=measured(2**30),
+    sustained=(
+        Sustained(
+            threads=2,
+            memory_bandwidth_bytes_per_s=rate(8e9),
+            op_bandwidth_bytes_per_s={"aten.tanh": rate(8.192e6)},
+            resident_speedup={"pointwise": rate(4.0)},
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("cache_bytes", "memory_first", "expected_us"),
+    [
+        (PEAK_BYTES, True, 250.0),
+        (PEAK_BYTES - 1, True, 1000.0),
+        (PEAK_BYTES, False, 1000.0),  # without a peak nothing is taken to stay
+    ],
+)
+def test_a_program_that_the_last_cache_holds_is_faster(
+    cache_bytes: float, memory_first: bool, expected_us: float, tmp_path: Path
+):
+    file = tmp_path / "toy-cpu.toml"
+    write_device(file, replace(CPU, l2_bytes=measured(cache_bytes)))
+    context, module = make_context(), parse_program(PROGRAM)
+    AnnotateCostPass().apply(context, module)
+    if memory_first:
+        AnnotateMemoryPass(device=str(file)).apply(context, module)
+    AnnotateLatencyPass(device=str(file), context="graph").apply(context, module)
+    assert read_totals(module)["latency"]["value_us"] == pytest.approx(expected_us)  # pyright: ignore
