@@ -135,9 +135,9 @@ def main() -> None:
             options = ArenaOptions(arena_extend_strategy=strategy, max_dead_bytes_per_chunk=2**16 << seed)
             nodes = draw(seed)
             ours, theirs = predicted(nodes, options), measured(nodes, options)
-            if ours != theirs: print(ours, theirs)
             print(
-                f"| {seed} | {strategy} | {len(theirs)} | {sum(ours):,} / {sum(theirs):,} | {ours == theirs} |"
+                f"| {seed} | {strategy} | {len(theirs)} | {sum(ours):,} / {sum(theirs):,} "
+                f"| {ours == theirs} |"
             )
 
 

@@ -9,10 +9,9 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from steelyard.compiler.dialects.cost import MEMORY, LiveBytes, MemoryAttr
-from steelyard.compiler.dialects.program import OP_PATH, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.liveness import liveness
-from steelyard.compiler.storage import join_paths
+from steelyard.compiler.storage import path_of
 from steelyard.hw.registry import load_device
 from steelyard.passes.totals import write_totals
 from steelyard.passes.workspace import no_workspace, workspace_of
@@ -55,17 +54,12 @@ class AnnotateMemoryPass(ModulePass):
         by_role: Counter[str] = Counter()
         for storage in found.peak:
             by_role[storage.role] += storage.bytes
-        if workspace := found.peak_bytes - by_role.total():
-            by_role["workspace"] = workspace
-        path = ""
-        for each in found.peak_at:
-            path = join_paths(path, text_attribute(each, OP_PATH))
         options = {"device": self.device, "threads": self.threads}
         totals = {
             **{name: value for name, value in options.items() if value is not None},
             "peak_bytes": found.peak_bytes,
             "peak_op": _name(found.peak_at[-1]) if found.peak_at else "",
-            "peak_path": path,
+            "peak_path": path_of(found.peak_at),
             "peak_bytes_by_role": dict(sorted(by_role.items())),
         }
         write_totals(op, "memory", totals)

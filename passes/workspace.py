@@ -14,6 +14,7 @@ from steelyard.compiler.dialects.program import CHANNELS_LAST
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.hw.device import Device
 from steelyard.hw.onednn import Convolution, backward_peak_bytes, forward_peak_bytes
+from steelyard.passes.cudnn_workspace import CudnnWorkspace
 
 _CONVOLUTIONS = ("convolution", "depthwise_convolution")
 
@@ -26,7 +27,7 @@ def workspace_of(device: Device, threads: int | None = None) -> Callable[[Operat
         threads: Threads of a CPU; by default the most it was calibrated with, or its cores.
     """
     if device.kind != "cpu":
-        return no_workspace
+        return CudnnWorkspace(device) if device.compute_capability else no_workspace
     most = max((entry.threads or 0 for entry in device.sustained), default=0)
     return partial(onednn_workspace_bytes, threads=threads or most or round(device.compute_units.value))
 

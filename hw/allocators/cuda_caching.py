@@ -51,7 +51,7 @@ class CudaCachingAllocator:
         self._requests += 1
         if not size_bytes:
             return self._requests
-        size = round_size(size_bytes, self._options.roundup_power2_divisions)
+        size = round_size(size_bytes, self._options.divisions(size_bytes))
         is_small = size <= SMALL_BYTES
         pool = self._pools.setdefault((stream, is_small), Pool(is_small))
         block = self._cached(pool, size) or self._from_device(pool, size)
@@ -106,7 +106,7 @@ class CudaCachingAllocator:
             # A block above the limit is for requests above it, and then not for much smaller ones.
             if size < limit <= block.size:
                 return None
-            if size >= limit and block.size >= size + self._large_segment_bytes:
+            if size >= limit and block.size >= size + self._options.max_non_split_rounding_mb * MIB:
                 return None
         pool.remove(block)
         return block

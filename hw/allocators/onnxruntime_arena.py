@@ -1,9 +1,9 @@
 """ONNX Runtime's arena: best fit with coalescing, in regions that double.
 
-The rules are those of onnxruntime/core/framework/bfc_arena.cc (ONNX Runtime 1.32), with which
-benchmarks/onnxruntime_arena.py compares it region for region; the function that has a rule is named beside it.
-Its bins hold free blocks by power of two and are searched from the smallest that may do, each in order of size
-and address: the best fit of all free blocks.
+The rules are those of onnxruntime/core/framework/bfc_arena.cc (ONNX Runtime 1.32), with which the script
+benchmarks/onnxruntime_arena.py compares it region for region; the function that has a rule is named beside
+it. Its bins hold free blocks by power of two and are searched from the smallest that may do, each in order of
+size and address: the best fit of all free blocks.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class ArenaOptions:
         arena_extend_strategy: Whether regions double, or are as large as the request.
         initial_chunk_size_bytes: The first region, where regions double.
         max_dead_bytes_per_chunk: A block is split if it would waste as much.
-        max_power_of_two_extend_bytes: Regions double up to this size; larger ones are made for requests alone.
+        max_power_of_two_extend_bytes: Regions double up to this size; larger ones are for requests.
 
     Raises:
         UsageError: There is no such strategy, or a size is not positive.
@@ -135,7 +135,8 @@ class OnnxRuntimeArena:
         gaps = self.usage.reserved - self.usage.allocated
         return OutOfMemory(
             what=f"a block of {size:,} bytes does not fit",
-            why=f"of {self._capacity_bytes:,} bytes {self.usage.allocated:,} are in use, {gaps:,} lie in gaps",
+            why=f"of {self._capacity_bytes:,} bytes {self.usage.allocated:,} are in use, "
+            f"{gaps:,} lie in gaps",
         )
 
 
