@@ -31,19 +31,19 @@ def format_fit(fit: Fit, ways: Sequence[Way]) -> str:
     lines += ["", *_table("of the tensors, by source line", fit.by_source, _SHOWN)]
     if ways:
         lines += ["", *(_way(way) for way in ways)]
-        if not any(way.fits for way in ways):
-            least = min(ways, key=lambda way: way.peak_reserved_bytes)
-            lines.append(
-                f"nothing is enough by itself: the smallest peak is "
-                f"{format_bytes(least.peak_reserved_bytes)}, with {least.change}"
-            )
+    peaks = {way.change: way.peak_reserved_bytes for way in ways if way.peak_reserved_bytes is not None}
+    if peaks and not any(way.fits for way in ways):
+        change = min(peaks, key=lambda each: peaks[each])
+        lines.append(
+            f"nothing is enough by itself; the least is {format_bytes(peaks[change])}, with {change}"
+        )
     return "\n".join(lines)
 
 
 def _way(way: Way) -> str:
-    time = (
-        "time not known" if way.time_per_sample is None else f"{way.time_per_sample:.2f}x the time a sample"
-    )
+    if way.peak_reserved_bytes is None:
+        return f"not with {way.change}: {way.why}"
+    time = f"{way.time_per_sample:.2f}x the time a sample" if way.time_per_sample else "time not known"
     verdict = "fits" if way.fits else "still not"
     return f"{verdict} with {way.change}: peak {format_bytes(way.peak_reserved_bytes)}, {time}"
 

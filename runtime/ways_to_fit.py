@@ -1,21 +1,28 @@
 """What would make a model fit into a device that it does not fit into, and what that costs in time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
+from steelyard.compiler.context import make_context
 from steelyard.compiler.dialects.program import ROLE, argument_texts, entry_function
-from steelyard.hw.errors import DeviceError
+from steelyard.compiler.liveness import liveness
+from steelyard.hw.errors import DeviceError, UsageError
 from steelyard.passes.step_memory import step_memory
+from steelyard.passes.universe import PASSES
 from steelyard.passes.zero_memory import Zero
 from steelyard.runtime.fits import Budget, Fit, check_fit, fit_of, usable_bytes
 from steelyard.runtime.max_batch import largest_batch
 from steelyard.runtime.pipeline import Target, annotate_program, load_costed, load_program, step_time_us
 
 _STAGES = (1, 2, 3)
+_REWRITES = ("recompute", "offload")
+"""Passes with a budget of live bytes, as far as they are there."""
+_TRIES = 3
+"""Other storages leave other gaps, which is known only afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +32,17 @@ class Way:
     Attributes:
         change: What to change, as it is written on the command line where there is an option for it.
         fits: Whether that alone is enough.
-        peak_reserved_bytes: What the allocator then takes at the most.
+        peak_reserved_bytes: What the allocator then takes at the most; None where the change cannot be made.
         time_per_sample: Predicted time of a step per sample, over that without the change; None where it is
             not known.
+        why: Why the change cannot be made.
     """
 
     change: str
     fits: bool
-    peak_reserved_bytes: int
+    peak_reserved_bytes: int | None
     time_per_sample: float | None
+    why: str = ""
 
 
 def ways_to_fit(spec: str, choices: dict[str, Any], device: str, budget: Budget, ranks: int) -> list[Way]:
@@ -83,16 +92,32 @@ def _changes(spec: str, choices: dict[str, Any], budget: Budget) -> Iterator[tup
 
 
 def _rewritten(program: ModuleOp, budget: Budget) -> Iterator[Way]:
-    """Programs that other passes make of an annotated one."""
+    """What passes make of the program that keep its live bytes within a budget."""
     before_us = step_time_us(program)
-    for change, rewrite in REWRITES.items():
-        made = rewrite(program, usable_bytes(budget))
-        if made is not None:
+    for name in _REWRITES:
+        if name not in PASSES or entry_function(program).sym_name.data != "step":
+            continue
+        try:
+            made, allowed = _rewrite(program, name, budget)
+        except (UsageError, DeviceError) as error:
+            yield Way(name, False, None, None, f"{error.what}; {error.why}" if error.why else error.what)
+        else:
+            change = f"{name}{{budget-bytes={allowed}}}"
             yield _way(change, check_fit(made, budget), step_time_us(made) / before_us)
 
 
-REWRITES: dict[str, Callable[[ModuleOp, int], ModuleOp | None]] = {}
-"""What rewrites an annotated program for a budget of bytes and annotates it again; None if nothing helps."""
+def _rewrite(program: ModuleOp, name: str, budget: Budget) -> tuple[ModuleOp, int]:
+    """The program after a pass, and the live bytes it was allowed: less than there are, by what lies in gaps."""
+    fit = check_fit(program, budget)
+    allowed = usable_bytes(budget) - (fit.peak_reserved_bytes - liveness(program).peak_bytes)
+    for _ in range(_TRIES):
+        made = program.clone()
+        PASSES[name]()(budget_bytes=allowed).apply(make_context(), made)  # pyright: ignore[reportCallIssue]
+        short = -check_fit(made, budget).margin_bytes[0]
+        if short <= 0:
+            break
+        allowed -= short
+    return made, allowed
 
 
 def _shared_out(program: ModuleOp, budget: Budget, ranks: int) -> Iterator[Way]:
