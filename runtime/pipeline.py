@@ -64,14 +64,15 @@ def load_program(spec: str, choices: dict[str, Any]) -> ModuleOp:
         return import_program(capture(model, options), options)
 
 
-def load_costed(spec: str, choices: dict[str, Any]) -> ModuleOp:
-    """As `load_program`, with `cost.work` on every op.
+def load_costed(spec: str, choices: dict[str, Any], device: str = "cpu") -> ModuleOp:
+    """As `load_program`, with the kernels of a device and `cost.work` on every op.
 
     Raises:
         SteelyardError: The model cannot be captured, or the file not be read.
     """
-    module = load_program(spec, choices)
-    AnnotateCostPass().apply(make_context(), module)
+    module, context = load_program(spec, choices), make_context()
+    RetargetPass(device=device).apply(context, module)
+    AnnotateCostPass().apply(context, module)
     return module
 
 

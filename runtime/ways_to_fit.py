@@ -71,16 +71,18 @@ def _other_captures(
 ) -> Iterator[Way]:
     if spec.endswith(".mlir"):
         return
-    for change, changed in _changes(spec, choices, budget):
+    for change, changed in _changes(spec, choices, device, budget):
         program = load_program(spec, changed)
         annotate_program(program, Target(device=device))
         after_us = step_time_us(program) / (changed.get("batch") or 1)
         yield _way(change, check_fit(program, budget), after_us / before_us)
 
 
-def _changes(spec: str, choices: dict[str, Any], budget: Budget) -> Iterator[tuple[str, dict[str, Any]]]:
+def _changes(
+    spec: str, choices: dict[str, Any], device: str, budget: Budget
+) -> Iterator[tuple[str, dict[str, Any]]]:
     if (choices.get("batch") or 1) > 1:
-        found = largest_batch(lambda batch: load_costed(spec, {**choices, "batch": batch}), budget)
+        found = largest_batch(lambda batch: load_costed(spec, {**choices, "batch": batch}, device), budget)
         if found.batch:
             yield f"--batch {found.batch}", {**choices, "batch": found.batch}
     if choices.get("dtype", "float32") == "float32" and "bf16" in budget.device.matrix_peak_flops_per_s:
@@ -107,16 +109,17 @@ def _rewritten(program: ModuleOp, budget: Budget) -> Iterator[Way]:
 
 
 def _rewrite(program: ModuleOp, name: str, budget: Budget) -> tuple[ModuleOp, int]:
-    """The program after a pass, and the live bytes it was allowed: less than there are, by what lies in gaps."""
+    """The program after a pass, and the live bytes it was allowed, which leave room for gaps."""
     fit = check_fit(program, budget)
     allowed = usable_bytes(budget) - (fit.peak_reserved_bytes - liveness(program).peak_bytes)
+    made = program
     for _ in range(_TRIES):
         made = program.clone()
         PASSES[name]()(budget_bytes=allowed).apply(make_context(), made)  # pyright: ignore[reportCallIssue]
-        short = -check_fit(made, budget).margin_bytes[0]
-        if short <= 0:
+        fit = check_fit(made, budget)
+        if fit.fits:
             break
-        allowed -= short
+        allowed += min(fit.margin_bytes[0], 0)
     return made, allowed
 
 

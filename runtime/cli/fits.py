@@ -55,7 +55,7 @@ def fits(
         require_timeline_name(memory_timeline)
     budget = _budget(device, reserve, allocator, cuda)
     usable_bytes(budget)  # before the model is captured
-    memory = step_memory(load_costed(spec, choices), budget.device, budget.cuda)
+    memory = step_memory(load_costed(spec, choices, device), budget.device, budget.cuda)
     fit = fit_of(memory, budget)
     if memory_timeline:
         write_timeline(memory_timeline, timeline(memory, make_allocator(budget.device, None, budget.options)))
@@ -90,7 +90,7 @@ def max_batch(
 
     budget = _budget(device, reserve, allocator, cuda)
     usable_bytes(budget)
-    found = largest_batch(lambda batch: load_costed(spec, {**choices, "batch": batch}), budget)
+    found = largest_batch(lambda batch: load_costed(spec, {**choices, "batch": batch}, device), budget)
     if style == "json":
         typer.echo(json.dumps({"batch": found.batch, **_json(found.fit)}, indent=2))
     else:
