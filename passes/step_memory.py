@@ -53,6 +53,21 @@ class StepMemory:
         role = self.owners[storage].role
         return "input" if role == "target" else role
 
+    def with_kept_gradients(self) -> "StepMemory":
+        """The same if gradients are set to zero instead of being dropped: fresh ones are added to them."""
+        owners, steady = dict(self.owners), list[Allocation]()
+        kept = [e for e in self.steady if self.category(e.storage) == "gradient" and e.bytes > 0]
+        for event in self.steady:
+            if self.category(event.storage) != "gradient":
+                steady.append(event)
+            elif event.bytes > 0:
+                number = min(*owners, 0) - 1
+                owners[number] = replace(owners[event.storage], role="temporary")
+                fresh = replace(event, storage=number)
+                steady += [fresh, replace(fresh, bytes=-event.bytes)]
+        first = [e for e in self.first if self.category(e.storage) != "gradient" or e.bytes > 0]
+        return StepMemory(first, [*(replace(event, at=()) for event in kept), *steady], owners)
+
     def without_kernel_workspace(self) -> "StepMemory":
         """The same for kernels that take no memory of their own; libraries keep theirs."""
 

@@ -86,7 +86,7 @@ class Zero:
                 made.append(event)
                 continue
             part = replace(event, bytes=self._part(event.bytes))
-            if role == "gradient" and event.bytes > 0:
+            if role == "gradient" and event.bytes > 0 and event.at:
                 number = min(owners) - 1
                 owners[number] = replace(memory.owners[event.storage], role="communication")
                 made += [replace(event, storage=number), part, Allocation(number, -event.bytes, event.at)]

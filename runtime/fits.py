@@ -32,12 +32,23 @@ class Budget:
         reserve_bytes: What is to be left free.
         options: Of the allocator.
         cuda: The version of CUDA; None for the newest that the device has.
+        keep_gradients: Whether gradients are set to zero after a step, not dropped.
     """
 
     device: Device
     reserve_bytes: int = 0
     options: AllocatorOptions | None = None
     cuda: Version | None = None
+    keep_gradients: bool = False
+
+    def memory(self, module: ModuleOp) -> StepMemory:
+        """What two steps of a program with `cost.work` ask for.
+
+        Raises:
+            IRError: The module is no program.
+        """
+        memory = step_memory(module, self.device, self.cuda)
+        return memory.with_kept_gradients() if self.keep_gradients else memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +109,7 @@ def check_fit(module: ModuleOp, budget: Budget) -> Fit:
         UsageError: The reserve and the context leave nothing.
         IRError: The module is no program.
     """
-    return fit_of(step_memory(module, budget.device, budget.cuda), budget)
+    return fit_of(budget.memory(module), budget)
 
 
 def fit_of(memory: StepMemory, budget: Budget) -> Fit:

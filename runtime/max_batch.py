@@ -7,7 +7,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.allocations import Allocation
 from steelyard.hw.errors import UsageError
-from steelyard.passes.step_memory import StepMemory, step_memory
+from steelyard.passes.step_memory import StepMemory
 from steelyard.runtime.fits import Budget, Fit, check_fit, fits_into, usable_bytes
 
 _BATCHES = 2, 3
@@ -40,10 +40,7 @@ def largest_batch(capture: Callable[[int], ModuleOp], budget: Budget) -> Largest
             the batch.
     """
     # What kernels take for themselves is no straight line.
-    low, high = (
-        step_memory(capture(batch), budget.device, budget.cuda).without_kernel_workspace()
-        for batch in _BATCHES
-    )
+    low, high = (budget.memory(capture(batch)).without_kernel_workspace() for batch in _BATCHES)
 
     def fits(batch: int) -> bool:
         first, steady = (_at_batch(*each, batch) for each in zip(low.steps, high.steps, strict=True))

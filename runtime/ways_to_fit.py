@@ -11,7 +11,6 @@ from steelyard.compiler.context import make_context
 from steelyard.compiler.dialects.program import ROLE, argument_texts, entry_function
 from steelyard.compiler.liveness import liveness
 from steelyard.hw.errors import DeviceError, UsageError
-from steelyard.passes.step_memory import step_memory
 from steelyard.passes.universe import PASSES
 from steelyard.passes.zero_memory import Zero
 from steelyard.runtime.fits import Budget, Fit, check_fit, fit_of, usable_bytes
@@ -124,7 +123,7 @@ def _rewrite(program: ModuleOp, name: str, budget: Budget) -> tuple[ModuleOp, in
 
 
 def _shared_out(program: ModuleOp, budget: Budget, ranks: int) -> Iterator[Way]:
-    memory = step_memory(program, budget.device, budget.cuda)
+    memory = budget.memory(program)
     step_us = step_time_us(program)
     for stage in _STAGES:
         plan = Zero(stage, ranks)

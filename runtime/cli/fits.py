@@ -23,6 +23,9 @@ AllocatorOptions = Annotated[
     ),
 ]
 Cuda = Annotated[str, Option(help="Version of CUDA, whose context is smaller from 11.7 on.")]
+KeepGradients = Annotated[
+    bool, Option("--keep-gradients", help="Gradients are set to zero, not to None, as before PyTorch 2.0.")
+]
 Style = Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")]
 
 
@@ -34,6 +37,7 @@ def fits(
     reserve: Reserve = "0",
     allocator: AllocatorOptions = "",
     cuda: Cuda = "",
+    keep_gradients: KeepGradients = False,
     devices: Annotated[int, Option(min=1, help="Devices that could share states by ZeRO.")] = 8,
     memory_timeline: given.MemoryTimeline = None,
     style: Style = "table",
@@ -43,7 +47,6 @@ def fits(
     steelyard fits hf:gpt2 --train --batch 16 --sequence 512 --device t4 --reserve 1GiB
     """
     from steelyard.hw.allocators.choice import make_allocator
-    from steelyard.passes.step_memory import step_memory
     from steelyard.runtime.fits import fit_of, usable_bytes
     from steelyard.runtime.fits_report import format_fit
     from steelyard.runtime.memory_timeline import memory_timeline as timeline
@@ -53,9 +56,9 @@ def fits(
 
     if memory_timeline:
         require_timeline_name(memory_timeline)
-    budget = _budget(device, reserve, allocator, cuda)
+    budget = _budget(device, reserve, allocator, cuda, keep_gradients)
     usable_bytes(budget)  # before the model is captured
-    memory = step_memory(load_costed(spec, choices, device), budget.device, budget.cuda)
+    memory = budget.memory(load_costed(spec, choices, device))
     fit = fit_of(memory, budget)
     if memory_timeline:
         write_timeline(memory_timeline, timeline(memory, make_allocator(budget.device, None, budget.options)))
@@ -77,6 +80,7 @@ def max_batch(
     reserve: Reserve = "0",
     allocator: AllocatorOptions = "",
     cuda: Cuda = "",
+    keep_gradients: KeepGradients = False,
     style: Style = "table",
 ) -> None:
     """Find the largest batch that fits into a device.
@@ -88,7 +92,7 @@ def max_batch(
     from steelyard.runtime.max_batch import largest_batch
     from steelyard.runtime.pipeline import load_costed
 
-    budget = _budget(device, reserve, allocator, cuda)
+    budget = _budget(device, reserve, allocator, cuda, keep_gradients)
     usable_bytes(budget)
     found = largest_batch(lambda batch: load_costed(spec, {**choices, "batch": batch}, device), budget)
     if style == "json":
@@ -99,7 +103,7 @@ def max_batch(
         raise typer.Exit(_DOES_NOT_FIT)
 
 
-def _budget(device: str, reserve: str, allocator: str, cuda: str) -> "Budget":
+def _budget(device: str, reserve: str, allocator: str, cuda: str, keep_gradients: bool) -> "Budget":
     from steelyard.hw.allocators.choice import make_allocator
     from steelyard.hw.allocators.context import parse_version
     from steelyard.hw.allocators.options import parse_allocator
@@ -114,6 +118,7 @@ def _budget(device: str, reserve: str, allocator: str, cuda: str) -> "Budget":
         reserve_bytes=parse_bytes(reserve),
         options=options,
         cuda=parse_version(cuda) if cuda else None,
+        keep_gradients=keep_gradients,
     )
 
 
