@@ -29,7 +29,8 @@ class AnnotateMemoryPass(ModulePass):
 
         %2 = aten.relu(%1) {cost.memory = #cost.memory<live = [8, 16, 8], allocates = 8, frees = 8>} : ...
 
-    Kernels of a CPU take workspace for convolutions (oneDNN), which needs the kind in `cost.work`.
+    Kernels of a CPU take workspace for convolutions and bf16 products (oneDNN), those of a GPU for
+    convolutions (cuDNN), which needs `cost.work`.
 
     Raises:
         DeviceError: the device is not known.
@@ -39,7 +40,7 @@ class AnnotateMemoryPass(ModulePass):
     name = "annotate-memory"
 
     device: str | None = None
-    """The device whose kernels run; without it, or on other devices than CPUs, workspace is not counted."""
+    """The device whose kernels run; without it workspace is not counted."""
 
     threads: int | None = None
     """Threads of a CPU, some kernels of which need scratch for each; all its cores where not given."""

@@ -26,7 +26,7 @@ CATEGORIES = (
     "communication",
     "input",
 )
-"""What the bytes of storages are for; those of targets count as input."""
+"""What the bytes of storages are for; those of targets, and of arguments without a role, count as input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class StepMemory:
     def category(self, storage: int) -> str:
         """One of `CATEGORIES`."""
         role = self.owners[storage].role
-        return "input" if role == "target" else role
+        return "input" if role in ("target", "") else role
 
     def with_kept_gradients(self) -> "StepMemory":
         """The same if gradients are set to zero instead of being dropped: fresh ones are added to them."""

@@ -146,7 +146,7 @@ def fit_of(memory: StepMemory, budget: Budget) -> Fit:
         first_step_bytes=_peak_of_first(free, len(memory.first)),
         unsure_bytes=max(0, free.peak_reserved - sure),
         place=_place(limited.failed_at if limited.failed else free.peak.at),
-        why=f"{limited.failed.what}; {limited.failed.why}" if limited.failed else "",
+        why=_why(limited, memory),
         by_category=_largest_first(categories),
         by_module=_largest_first(modules),
         by_source=_largest_first(sources),
@@ -206,6 +206,16 @@ def _largest_first(sizes: Counter[str]) -> dict[str, int]:
 
 def _peak_of_first(run: Replay, events: int) -> int:
     return max(moment.allocated for moment in run.moments[:events])
+
+
+def _why(run: Replay, memory: StepMemory) -> str:
+    if run.failed is None:
+        return ""
+    why = f"{run.failed.what}; {run.failed.why}"
+    if run.failed_at:
+        return why
+    resident = sum(event.bytes for event in memory.first if not event.at)
+    return f"parameters, inputs and what else is there before a step take {resident:,} bytes; {why}"
 
 
 def _place(at: Sequence[Operation]) -> str:

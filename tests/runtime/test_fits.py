@@ -107,6 +107,7 @@ def test_less_memory_than_the_parameters_take(capsys):
     assert leave(f"fits '{spec}' --device t4 --reserve 15GiB --devices 1 --format json") == 1
     report = json.loads(capsys.readouterr().out)
     assert report["place"] == "before the first op"
+    assert "parameters, inputs and what else" in report["why"]
     assert report["by_category"]["parameter"] > GIB - report["context_bytes"][0]
 
 
