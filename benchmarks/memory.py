@@ -52,6 +52,9 @@ MODES = {
     "sgd": {"train": True, "optimizer": "sgd"},
 }
 
+EXACT = 1e-5
+"""Errors below are tables of a few KiB inside kernels; they count neither as under- nor as over-estimates."""
+
 
 def compare(spec: str, options: CaptureOptions) -> dict[str, tuple[int, int]]:
     """Return predicted and measured peak bytes of the first and of a later step."""
@@ -96,9 +99,14 @@ def main() -> None:
                         f"| {predicted / measured:.5f} | {measured:,} |",
                         flush=True,
                     )
-    sizes_of_error, under = [abs(error) for error in errors], [error for error in errors if error < -1e-5]
-    print(f"\n{len(errors)} cases: mean error {fmean(sizes_of_error):.3%}, worst {max(sizes_of_error):.3%}")
-    print(f"under-estimated: {len(under) / len(errors):.0%}")
+    under = [error for error in errors if error < -EXACT]
+    print(
+        f"\n{len(errors)} cases: mean error {fmean(map(abs, errors)):.3%}, worst {max(map(abs, errors)):.3%}"
+    )
+    print(
+        f"under-estimated: {len(under) / len(errors):.0%} of the cases, "
+        f"by {-fmean(under or [0]):.3%} on average, {-min(under, default=0):.3%} at the most"
+    )
 
 
 if __name__ == "__main__":

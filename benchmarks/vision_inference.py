@@ -40,7 +40,8 @@ def main() -> None:
     errors: list[float] = []
     for name, spec in SPECS.items():
         batch, known_ms = int(table[name]["infer_batch_size"]), float(table[name]["infer_step_time"])
-        module = load_program(spec, {"batch": batch, "image_size": IMAGE_SIZE, "autocast": "float16"})
+        choices = {"batch": batch, "image_size": IMAGE_SIZE, "autocast": "float16"}
+        module = load_program(spec, choices, device="rtx-3090")
         annotate_program(module, Target(device="rtx-3090"))
         predicted_ms = step_time_us(module) / 1e3
         errors.append(predicted_ms / known_ms - 1)

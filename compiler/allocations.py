@@ -8,8 +8,9 @@ from xdsl.dialects.func import CallOp
 from xdsl.ir import Operation
 
 from steelyard.compiler.call_graph import call_graph, callee_name
-from steelyard.compiler.dialects.program import PHASE, ROLE, argument_texts, text_attribute
-from steelyard.compiler.storage import FunctionStorages, find_storages
+from steelyard.compiler.dialects.program import PATH, PHASE, ROLE, SOURCE, argument_texts, text_attribute
+from steelyard.compiler.liveness import LiveStorage
+from steelyard.compiler.storage import FunctionStorages, Storage, find_storages, join_paths, path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,15 @@ def allocations(
     Raises:
         IRError: the module is no program, or its types cannot be read.
     """
-    graph = call_graph(module)
-    walk = _Walk(find_storages(graph), workspace)
-    entry = graph.entry.sym_name.data
-    arguments = walk.found[entry].storages[: walk.found[entry].num_arguments]
-    for storage in arguments:
-        yield Allocation(walk.number(), storage.bytes, ())
-    yield from walk.run(entry, list(range(len(arguments))), ())
+    yield from _Walk(module, workspace).events()
+
+
+def owned_allocations(
+    module: ModuleOp, workspace: Callable[[Operation], int] = lambda op: 0
+) -> tuple[list[Allocation], dict[int, LiveStorage]]:
+    """As `allocations`, and what each storage is by its number."""
+    walk = _Walk(module, workspace)
+    return [*walk.events()], walk.owners()
 
 
 def first_step(module: ModuleOp, events: Sequence[Allocation]) -> list[Allocation]:
@@ -73,20 +76,38 @@ def first_step(module: ModuleOp, events: Sequence[Allocation]) -> list[Allocatio
 
 
 class _Walk:
-    def __init__(self, found: dict[str, FunctionStorages], workspace: Callable[[Operation], int]) -> None:
-        self.found = found
+    def __init__(self, module: ModuleOp, workspace: Callable[[Operation], int]) -> None:
+        graph = call_graph(module)
+        self._entry = graph.entry
+        self._found = find_storages(graph)
         self._workspace = workspace
-        self._count = 0
         self._returned: list[int] = []
+        self._arguments: list[LiveStorage] = []
+        self._made: list[LiveStorage | tuple[Storage, str]] = []
+        """Workspace, and storages with the path of the calls to their maker; without the arguments."""
 
-    def number(self) -> int:
-        """A number that no storage has yet."""
-        self._count += 1
-        return self._count - 1
+    def events(self) -> Iterator[Allocation]:
+        """The events of the program."""
+        name = self._entry.sym_name.data
+        arguments = self._found[name].storages[: self._found[name].num_arguments]
+        roles, paths = argument_texts(self._entry, ROLE), argument_texts(self._entry, PATH)
+        for number, (storage, role, path) in enumerate(zip(arguments, roles, paths, strict=True)):
+            self._arguments.append(LiveStorage(role, path, storage.bytes))
+            yield Allocation(number, storage.bytes, ())
+        yield from self._run(name, list(range(len(arguments))), ())
 
-    def run(self, name: str, numbers: list[int], calls: tuple[Operation, ...]) -> Iterator[Allocation]:
+    def owners(self) -> dict[int, LiveStorage]:
+        """What each storage is, once all events are there."""
+        made = (each if isinstance(each, LiveStorage) else _live(*each) for each in self._made)
+        return dict(enumerate([*self._arguments, *made]))
+
+    def _make(self, made: LiveStorage | tuple[Storage, str]) -> int:
+        self._made.append(made)
+        return len(self._arguments) + len(self._made) - 1
+
+    def _run(self, name: str, numbers: list[int], calls: tuple[Operation, ...]) -> Iterator[Allocation]:
         """The events of a function whose arguments have the storages of these numbers."""
-        function = self.found[name]
+        function, prefix = self._found[name], path_of(calls)
         known = dict(enumerate(numbers))
         born: list[list[int]] = [[] for _ in function.ops]
         freed: list[list[int]] = [[] for _ in function.ops]
@@ -98,21 +119,35 @@ class _Walk:
         for index, op in enumerate(function.ops):
             at = (*calls, op)
             if isinstance(op, CallOp):
-                yield from self.run(callee_name(op), [known[function.of[v]] for v in op.operands], at)
-                for value, number in zip(op.results, self._returned, strict=True):
-                    known.setdefault(function.of[value], number)
-                theirs = self.found[callee_name(op)].storages
+                yield from self._run(callee_name(op), [known[function.of[v]] for v in op.operands], at)
+                self._take_returned(function, op, known, prefix)
+                theirs = self._found[callee_name(op)].storages
                 inside = {function.of[v] for v, s in zip(op.operands, theirs, strict=False) if s.freed_here}
                 gone = [k for k in freed[index] if k not in inside]
             else:
                 for k in born[index]:
-                    known[k] = self.number()
+                    known[k] = self._make((function.storages[k], prefix))
                     yield Allocation(known[k], function.storages[k].bytes, at)
                 if scratch := self._workspace(op):
-                    number = self.number()
+                    source = text_attribute(op, SOURCE)
+                    number = self._make(LiveStorage("workspace", path_of(at), scratch, source))
                     yield Allocation(number, scratch, at)
                     yield Allocation(number, -scratch, at)
                 gone = freed[index]
             for k in gone:
                 yield Allocation(known[k], -function.storages[k].bytes, at)
         self._returned = [known[k] for k in function.results]
+
+    def _take_returned(
+        self, function: FunctionStorages, call: CallOp, known: dict[int, int], prefix: str
+    ) -> None:
+        """What a call returns is known by its number; its caller knows more of what it is for."""
+        for value, number in zip(call.results, self._returned, strict=True):
+            k = function.of[value]
+            known.setdefault(k, number)
+            if k >= function.num_arguments and number >= len(self._arguments):
+                self._made[number - len(self._arguments)] = function.storages[k], prefix
+
+
+def _live(storage: Storage, prefix: str) -> LiveStorage:
+    return LiveStorage(storage.role, join_paths(prefix, storage.path), storage.bytes, storage.source)

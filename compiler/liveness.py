@@ -9,8 +9,8 @@ from xdsl.ir import Operation
 
 from steelyard.compiler.call_graph import call_graph, callee_name
 from steelyard.compiler.dialects.cost import LiveBytes
-from steelyard.compiler.dialects.program import OP_PATH, PATH, ROLE, argument_texts, text_attribute
-from steelyard.compiler.storage import FunctionStorages, Storage, find_storages, join_paths
+from steelyard.compiler.dialects.program import OP_PATH, PATH, ROLE, SOURCE, argument_texts, text_attribute
+from steelyard.compiler.storage import FunctionStorages, Storage, find_storages, join_paths, path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,14 @@ class LiveStorage:
     """A storage that is alive: its bytes, its role, and the module path of its argument or its maker.
 
     The role is that of the program's argument (parameter, buffer, input, target, optimizer_state), else
-    gradient, activation (made in the forward, used in the backward) or temporary.
+    gradient, activation (made in the forward, used in the backward), communication (made by a collective),
+    temporary, or workspace of the kernel that runs. The source is the line of the maker.
     """
 
     role: str
     path: str
     bytes: int
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +69,13 @@ def liveness(module: ModuleOp, workspace: Callable[[Operation], int] = lambda op
     peak = _Peak(found, timelines)
     roles, paths = argument_texts(graph.entry, ROLE), argument_texts(graph.entry, PATH)
     live = [
-        LiveStorage(roles[k], paths[k], storage.bytes)
-        if k < len(roles)
-        else LiveStorage(_role(storage), storage.path, storage.bytes)
+        LiveStorage(roles[k], paths[k], storage.bytes) if k < len(roles) else _made(storage)
         for k, storage in peak.alive(entry)
     ]
-    live += [LiveStorage(_role(storage), storage.path, storage.bytes) for storage in peak.inside]
+    live += [_made(storage) for storage in peak.inside]
+    if peak.ops and (scratch := workspace(peak.ops[-1])):
+        source = text_attribute(peak.ops[-1], SOURCE)
+        live.append(LiveStorage("workspace", path_of(peak.ops), scratch, source))
     return Liveness(at, timelines[entry].peak_bytes, tuple(peak.ops), tuple(live))
 
 
@@ -155,8 +158,5 @@ def _lasts(storage: Storage, index: int) -> bool:
     return not storage.freed_here or storage.last_use >= index
 
 
-def _role(storage: Storage) -> str:
-    if storage.is_gradient:
-        return "gradient"
-    made_before = storage.phase in ("forward", "loss")
-    return "activation" if made_before and storage.in_backward else "temporary"
+def _made(storage: Storage) -> LiveStorage:
+    return LiveStorage(storage.role, storage.path, storage.bytes, storage.source)

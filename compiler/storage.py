@@ -5,16 +5,20 @@ made it wrote. It lives from that op to the last op that uses any of its values.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, cast
 
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.call_graph import CallGraph, callee_name
-from steelyard.compiler.dialects.program import OP_PATH, PHASE, DropOp, text_attribute
-from steelyard.compiler.dialects.torch_op import TorchOp
+from steelyard.compiler.dialects.program import OP_PATH, PHASE, SOURCE, DropOp, text_attribute
+from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.op_call import CallReader, size_bytes
+
+_BEFORE_BACKWARD = ("forward", "loss")
+_COLLECTIVES = "_c10d_functional."
 
 
 @dataclass(slots=True)
@@ -27,6 +31,8 @@ class Storage:
         last_use: Index of the last op that uses it.
         phase: Phase of the op that made it.
         path: Module path of the op that made it.
+        source: Source line of the op that made it.
+        communicates: Whether a collective made it.
         escapes: Whether the function returns it.
         freed_here: Whether it is given back after `last_use`, by this function or one that it calls.
         in_backward: Whether an op of the backward uses it.
@@ -38,10 +44,21 @@ class Storage:
     last_use: int
     phase: str = ""
     path: str = ""
+    source: str = ""
+    communicates: bool = False
     escapes: bool = False
     freed_here: bool = False
     in_backward: bool = False
     is_gradient: bool = False
+
+    @property
+    def role(self) -> str:
+        """gradient, communication, activation (made before the backward and used in it) or temporary."""
+        if self.is_gradient:
+            return "gradient"
+        if self.communicates:
+            return "communication"
+        return "activation" if self.phase in _BEFORE_BACKWARD and self.in_backward else "temporary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +157,19 @@ class _Builder:
             aliases = facts.aliases
             for gradient in facts.gradients:
                 self._made.storages[self._made.of[op.operands[gradient]]].is_gradient = True
-        index, phase, path = len(self._made.ops), text_attribute(op, PHASE), text_attribute(op, OP_PATH)
+        index = len(self._made.ops)
+        made = Storage(
+            0,
+            index,
+            index,
+            phase=text_attribute(op, PHASE),
+            path=text_attribute(op, OP_PATH),
+            source=text_attribute(op, SOURCE),
+            communicates=isinstance(op, TorchOp) and operator_name(op).startswith(_COLLECTIVES),
+        )
         for result, alias in zip(op.results, aliases, strict=True):
             if alias is None:
-                self._add(result, Storage(size_bytes(result.type), index, index, phase, path))
+                self._add(result, replace(made, bytes=size_bytes(result.type)))
             else:
                 self._made.of[result] = self._made.of[op.operands[alias]]
 
@@ -159,14 +185,24 @@ class _Builder:
                 self._made.of[result] = mine[theirs]
                 continue
             inside = callee.storages[theirs]
-            path = join_paths(prefix, inside.path)
-            self._add(result, Storage(inside.bytes, index, index, inside.phase, path))
+            made = replace(
+                inside, born=index, last_use=index, path=join_paths(prefix, inside.path), escapes=False
+            )
+            self._add(result, made)
             mine[theirs] = self._made.of[result]
 
 
 def join_paths(prefix: str, path: str) -> str:
     """A module path inside a function behind the path of the call."""
     return f"{prefix}.{path}" if prefix and path else prefix or path
+
+
+def path_of(at: Sequence[Operation]) -> str:
+    """The module path of an op, given the calls that lead to it and then itself."""
+    path = ""
+    for op in at:
+        path = join_paths(path, text_attribute(op, OP_PATH))
+    return path
 
 
 def _settle(function: FunctionStorages, offers: list[list[_Offer]]) -> None:

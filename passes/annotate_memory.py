@@ -9,10 +9,9 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from steelyard.compiler.dialects.cost import MEMORY, LiveBytes, MemoryAttr
-from steelyard.compiler.dialects.program import OP_PATH, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.liveness import liveness
-from steelyard.compiler.storage import join_paths
+from steelyard.compiler.storage import path_of
 from steelyard.hw.registry import load_device
 from steelyard.passes.totals import write_totals
 from steelyard.passes.workspace import no_workspace, workspace_of
@@ -30,7 +29,8 @@ class AnnotateMemoryPass(ModulePass):
 
         %2 = aten.relu(%1) {cost.memory = #cost.memory<live = [8, 16, 8], allocates = 8, frees = 8>} : ...
 
-    Kernels of a CPU take workspace for convolutions (oneDNN), which needs the kind in `cost.work`.
+    Kernels of a CPU take workspace for convolutions and bf16 products (oneDNN), those of a GPU for
+    convolutions (cuDNN), which needs `cost.work`.
 
     Raises:
         DeviceError: the device is not known.
@@ -40,7 +40,7 @@ class AnnotateMemoryPass(ModulePass):
     name = "annotate-memory"
 
     device: str | None = None
-    """The device whose kernels run; without it, or on other devices than CPUs, workspace is not counted."""
+    """The device whose kernels run; without it workspace is not counted."""
 
     threads: int | None = None
     """Threads of a CPU, some kernels of which need scratch for each; all its cores where not given."""
@@ -55,17 +55,12 @@ class AnnotateMemoryPass(ModulePass):
         by_role: Counter[str] = Counter()
         for storage in found.peak:
             by_role[storage.role] += storage.bytes
-        if workspace := found.peak_bytes - by_role.total():
-            by_role["workspace"] = workspace
-        path = ""
-        for each in found.peak_at:
-            path = join_paths(path, text_attribute(each, OP_PATH))
         options = {"device": self.device, "threads": self.threads}
         totals = {
             **{name: value for name, value in options.items() if value is not None},
             "peak_bytes": found.peak_bytes,
             "peak_op": _name(found.peak_at[-1]) if found.peak_at else "",
-            "peak_path": path,
+            "peak_path": path_of(found.peak_at),
             "peak_bytes_by_role": dict(sorted(by_role.items())),
         }
         write_totals(op, "memory", totals)

@@ -11,10 +11,13 @@ from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.dialects.cost import WORK, WorkAttr
 from steelyard.compiler.dialects.program import CHANNELS_LAST
-from steelyard.compiler.dialects.torch_op import TorchOp
+from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.hw.device import Device
 from steelyard.hw.onednn import Convolution, backward_peak_bytes, forward_peak_bytes
+from steelyard.hw.onednn_matmul import matmul_scratch_bytes
+from steelyard.passes.cudnn_workspace import CudnnWorkspace
 
+_PRODUCTS = {"aten.mm": ("self", "mat2"), "aten.addmm": ("mat1", "mat2")}
 _CONVOLUTIONS = ("convolution", "depthwise_convolution")
 
 
@@ -26,7 +29,7 @@ def workspace_of(device: Device, threads: int | None = None) -> Callable[[Operat
         threads: Threads of a CPU; by default the most it was calibrated with, or its cores.
     """
     if device.kind != "cpu":
-        return no_workspace
+        return CudnnWorkspace(device) if device.compute_capability else no_workspace
     most = max((entry.threads or 0 for entry in device.sustained), default=0)
     return partial(onednn_workspace_bytes, threads=threads or most or round(device.compute_units.value))
 
@@ -46,8 +49,21 @@ def onednn_workspace_bytes(op: Operation, threads: int = 1) -> int:
         threads: Threads of the CPU, some of which need scratch of their own.
     """
     work = op.attributes.get(WORK)
-    if not isinstance(op, TorchOp) or not isinstance(work, WorkAttr) or work.data.kind not in _CONVOLUTIONS:
+    if not isinstance(op, TorchOp) or not isinstance(work, WorkAttr):
         return 0
+    if operator_name(op) in _PRODUCTS and work.data.dtype == "bf16":
+        left, right = (op.arguments()[name] for name in _PRODUCTS[operator_name(op)])
+        return _product_bytes(cast(SSAValue, left), cast(SSAValue, right), threads)
+    return _convolution_bytes(op, threads) if work.data.kind in _CONVOLUTIONS else 0
+
+
+def _product_bytes(left: SSAValue, right: SSAValue, threads: int) -> int:
+    (rows, depth), columns = _shape(left), _shape(right)[1]
+    by_columns = isinstance(left.owner, TorchOp) and operator_name(left.owner) == "aten.t"
+    return matmul_scratch_bytes(rows, depth, columns, threads, transposed=by_columns)
+
+
+def _convolution_bytes(op: TorchOp, threads: int) -> int:
     arguments = op.arguments()
     gradient, weight = arguments.get("grad_output"), arguments.get("weight")
     source = arguments.get("input")

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.allocations import Allocation
-from steelyard.hw.allocators.cuda_options import CudaOptions
-from steelyard.hw.device import Device
 from steelyard.hw.errors import UsageError
-from steelyard.runtime.fits import Fit, check_fit, fit_of, steps_of
+from steelyard.passes.step_memory import StepMemory
+from steelyard.runtime.fits import Budget, Fit, check_fit, fits_into, usable_bytes
 
 _BATCHES = 2, 3
 """Of the two captures: with a batch of 1, dims are dropped or broadcast that others keep."""
@@ -29,29 +28,23 @@ class LargestBatch:
     fit: Fit
 
 
-def largest_batch(
-    capture: Callable[[int], ModuleOp],
-    device: Device,
-    reserve_bytes: int = 0,
-    options: CudaOptions | None = None,
-) -> LargestBatch:
+def largest_batch(capture: Callable[[int], ModuleOp], budget: Budget) -> LargestBatch:
     """Find the largest batch by bisection, and check it with a capture of its own.
 
     Args:
         capture: Makes the program for a batch, with `cost.work`.
-        device: The device.
-        reserve_bytes: What is to be left free.
-        options: Of the CUDA allocator.
+        budget: The memory that there is.
 
     Raises:
         UsageError: Two captures with different batches do not run the same ops, or memory does not depend on
             the batch.
     """
-    low_steps, high_steps = (steps_of(capture(batch), device) for batch in _BATCHES)
+    # What kernels take for themselves is no straight line.
+    low, high = (budget.memory(capture(batch)).without_kernel_workspace() for batch in _BATCHES)
 
     def fits(batch: int) -> bool:
-        steps = [_at_batch(*each, batch) for each in zip(low_steps, high_steps, strict=True)]
-        return fit_of(steps, device, reserve_bytes, options).fits
+        first, steady = (_at_batch(*each, batch) for each in zip(low.steps, high.steps, strict=True))
+        return fits_into(StepMemory(first, steady, low.owners), budget)
 
     if fits(_LARGEST):
         raise UsageError(what="the largest batch has no limit", why="no storage grows with the batch")
@@ -59,13 +52,25 @@ def largest_batch(
     while most - least > 1:
         middle = (least + most) // 2
         least, most = (middle, most) if fits(middle) else (least, middle)
-    batch = least
-    fit = check_fit(capture(max(batch, 1)), device, reserve_bytes, options)
-    # Kernels may be chosen by size, so that the straight line is off by a little.
-    while batch and not fit.fits:
-        batch -= 1
-        fit = check_fit(capture(max(batch, 1)), device, reserve_bytes, options)
-    return LargestBatch(batch, fit)
+    return _checked(capture, budget, least)
+
+
+def _checked(capture: Callable[[int], ModuleOp], budget: Budget, most: int) -> LargestBatch:
+    """The largest batch up to one, by captures: mostly that one, which leaves out what kernels take."""
+    fit = check_fit(capture(max(most, 1)), budget)
+    if fit.fits or not most:
+        return LargestBatch(most, fit)
+    least, found = 0, fit
+    while most - least > 1:
+        # The share of the peak that there is room for, then halves.
+        share = usable_bytes(budget) / fit.peak_reserved_bytes
+        batch = most - 1 if most - least == 2 else min(max(int(most * share), (least + most) // 2), most - 1)
+        fit = check_fit(capture(batch), budget)
+        if fit.fits:
+            least, found = batch, fit
+        else:
+            most = batch
+    return LargestBatch(least, found if least else check_fit(capture(1), budget))
 
 
 def _at_batch(low: Sequence[Allocation], high: Sequence[Allocation], batch: int) -> list[Allocation]:

@@ -79,7 +79,7 @@ def load_program(
     return module
 
 
-def load_costed(spec: str, choices: dict[str, Any], device: str | None = None) -> ModuleOp:
+def load_costed(spec: str, choices: dict[str, Any], device: str = "cpu") -> ModuleOp:
     """As `load_program`, with `cost.work` on every op.
 
     Raises:

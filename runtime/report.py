@@ -24,6 +24,8 @@ from steelyard.compiler.dialects.program import (
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.liveness import Liveness, LiveStorage, liveness
 from steelyard.compiler.storage import join_paths
+from steelyard.hw.device import Device
+from steelyard.passes.workspace import workspace_of
 
 Grouping = Literal["module", "op", "phase"]
 
@@ -105,8 +107,13 @@ class Report:
     @property
     def memory_by_path(self) -> dict[str, int]:
         """Bytes alive at the peak that are no parameters and the like, by module path, the largest first."""
-        own = ("gradient", "activation", "temporary")
+        own = ("gradient", "activation", "temporary", "workspace", "communication")
         return _largest_first((each.path, each) for each in self.memory.peak if each.role in own)
+
+    @property
+    def memory_by_source(self) -> dict[str, int]:
+        """As `memory_by_path`, by the source line that made them."""
+        return _largest_first((each.source, each) for each in self.memory.peak if each.source)
 
     def group_flat(self, by: Literal["op", "phase"]) -> dict[str, Figures]:
         """The figures by name of op or by phase, in the order in which they are first met."""
@@ -117,17 +124,17 @@ class Report:
         return groups
 
 
-def make_report(module: ModuleOp, device: str) -> Report:
+def make_report(module: ModuleOp, device: Device) -> Report:
     """Add up the annotations of a module.
 
     Args:
         module: Went through annotate-cost and annotate-latency.
-        device: The device that the latencies are of.
+        device: The device that the latencies are of, and whose kernels take workspace.
 
     Raises:
         IRError: The module is no program.
     """
-    memory = liveness(module)
+    memory = liveness(module, workspace_of(device))
     entry = entry_function(module)
     functions = {op.sym_name.data: op for op in module.body.ops if isinstance(op, FuncOp)}
     rows, latencies = list[Row](), list[LatencyEstimate]()
@@ -147,7 +154,7 @@ def make_report(module: ModuleOp, device: str) -> Report:
     return Report(
         model=text_attribute(module, "program.model") or "program",
         mode="train" if entry.sym_name.data == "step" else "inference",
-        device=device,
+        device=device.name,
         params=sum(parameters.values()),
         total=sum((row.figures for row in rows), Figures(params=sum(parameters.values()))),
         latency_us=(

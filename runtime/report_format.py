@@ -62,6 +62,8 @@ def format_json(report: Report, device: Device, by: Grouping, depth: int, second
             "latency_by_source": report.latency_by_source,
             "peak_memory_bytes": report.memory.peak_bytes,
             "memory_by_role": report.memory_by_role,
+            "memory_by_path": report.memory_by_path,
+            "memory_by_source": report.memory_by_source,
             "memory_capacity_bytes": int(device.memory_capacity_bytes.value),
             "coverage": {
                 "ops": report.total.ops,

@@ -2,9 +2,8 @@
 
 from textwrap import fill
 
-from steelyard.compiler.dialects.program import OP_PATH, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
-from steelyard.compiler.storage import join_paths
+from steelyard.compiler.storage import path_of
 from steelyard.hw.device import Device
 from steelyard.hw.units import format_bytes, format_us
 from steelyard.runtime.report import Report
@@ -69,9 +68,7 @@ def peak_place(report: Report) -> str:
     """Where the peak is, as ` at aten.mm in lm_head`; empty in a program without ops."""
     if not report.memory.peak_at:
         return ""
-    path = ""
-    for op in report.memory.peak_at:
-        path = join_paths(path, text_attribute(op, OP_PATH))
+    path = path_of(report.memory.peak_at)
     last = report.memory.peak_at[-1]
     name = operator_name(last) if isinstance(last, TorchOp) else last.name
     return f" at {name}" + (f" in {path}" if path else "")

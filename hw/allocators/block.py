@@ -59,6 +59,14 @@ class Block:
                     self.after.before = self
 
 
+def run_of(first: Block) -> Iterator[Block]:
+    """A block and all behind it in its segment."""
+    block: Block | None = first
+    while block is not None:
+        yield block
+        block = block.after
+
+
 @dataclass(slots=True, eq=False)
 class Pool:
     """The free blocks of one stream and size class: mapped ones by size, unmapped ones by address.

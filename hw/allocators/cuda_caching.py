@@ -4,10 +4,8 @@ The rules are those of c10/cuda/CUDACachingAllocator.cpp and c10/core/AllocatorC
 function that has a rule is named beside it.
 """
 
-from collections.abc import Iterator
-
 from steelyard.hw.allocators.allocator import OutOfMemory, Usage
-from steelyard.hw.allocators.block import Block, Pool
+from steelyard.hw.allocators.block import Block, Pool, run_of
 from steelyard.hw.allocators.cuda_options import CudaOptions
 from steelyard.hw.units import MIB
 
@@ -53,7 +51,7 @@ class CudaCachingAllocator:
         self._requests += 1
         if not size_bytes:
             return self._requests
-        size = round_size(size_bytes, self._options.roundup_power2_divisions)
+        size = round_size(size_bytes, self._options.divisions(size_bytes))
         is_small = size <= SMALL_BYTES
         pool = self._pools.setdefault((stream, is_small), Pool(is_small))
         block = self._cached(pool, size) or self._from_device(pool, size)
@@ -88,7 +86,7 @@ class CudaCachingAllocator:
         blocks = [block for pool in self._pools.values() for block in (*pool, *pool.unmapped)]
         blocks += [block for block, _ in self._used.values()]
         firsts = sorted((b for b in blocks if b.before is None), key=lambda block: block.address)
-        return [[(b.size, not b.free) for b in _run(first) if b.mapped] for first in firsts]
+        return [[(b.size, not b.free) for b in run_of(first) if b.mapped] for first in firsts]
 
     def _cached(self, pool: Pool, size: int) -> Block | None:
         """The smallest cached block that is large enough (get_free_block)."""
@@ -108,7 +106,7 @@ class CudaCachingAllocator:
             # A block above the limit is for requests above it, and then not for much smaller ones.
             if size < limit <= block.size:
                 return None
-            if size >= limit and block.size >= size + self._large_segment_bytes:
+            if size >= limit and block.size >= size + self._options.max_non_split_rounding_mb * MIB:
                 return None
         pool.remove(block)
         return block
@@ -256,13 +254,6 @@ def round_size(size_bytes: int, power2_divisions: int = 0) -> int:
     return max(ROUND_BYTES, ROUND_BYTES * -(-size_bytes // ROUND_BYTES))
 
 
-def _run(first: Block) -> Iterator[Block]:
-    block: Block | None = first
-    while block is not None:
-        yield block
-        block = block.after
-
-
 def _grown_size(block: Block) -> int:
     grows = block.after is not None and not block.after.mapped
     return block.size + (block.after.size if grows and block.after is not None else 0)
@@ -275,7 +266,7 @@ def _with_free_before(block: Block) -> Block:
 def _room(block: Block) -> int:
     """Bytes from a block on until the first that is in use."""
     room = 0
-    for each in _run(block):
+    for each in run_of(block):
         if not each.free:
             break
         room += each.size

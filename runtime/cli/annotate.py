@@ -25,6 +25,7 @@ def annotate(
         Literal["table", "json", "csv"], Option("--format", help="Of what goes to stdout.")
     ] = "table",
     output: Annotated[Path | None, Option("-o", help="Write the annotated IR to this file.")] = None,
+    memory_timeline: given.MemoryTimeline = None,
     strict: Annotated[bool, Option("--strict", help="An op of unknown work is an error.")] = False,
     fusion_rules: Annotated[
         Path | None, Option(help="Fuse, but not what this file of `detect-fusion` saw to run apart.")
@@ -35,8 +36,12 @@ def annotate(
     steelyard annotate hf:gpt2 --train --device h100-sxm
     """
     from steelyard.compiler.text import format_program, write_atomically
+    from steelyard.hw.allocators.choice import make_allocator
     from steelyard.hw.registry import load_device
+    from steelyard.passes.step_memory import step_memory
     from steelyard.runtime.detect_fusion.rules_file import read_rules
+    from steelyard.runtime.memory_timeline import memory_timeline as timeline
+    from steelyard.runtime.memory_timeline import require_timeline_name, write_timeline
     from steelyard.runtime.pipeline import (
         Target,
         annotate_program,
@@ -47,6 +52,8 @@ def annotate(
     from steelyard.runtime.report import make_report
     from steelyard.runtime.report_format import FORMATTERS
 
+    if memory_timeline:
+        require_timeline_name(memory_timeline)
     start_s = time.perf_counter()
     rules = read_rules(fusion_rules) if fusion_rules else None
     hardware = load_device(device)
@@ -55,7 +62,7 @@ def annotate(
     annotate_program(module, target, strict=strict)
     if rules:
         fuse_program(module, rules.apart)
-    report = make_report(module, hardware.name)
+    report = make_report(module, hardware)
     for name, count in report.unknown.items():
         typer.echo(
             f"warning: the work of {name} is not known ({count} ops): docs/howto/add-an-op.md adds it",
@@ -65,5 +72,9 @@ def annotate(
         flatten_annotated(module, target)
         write_atomically(output, format_program(module))
         typer.echo(f"wrote {output}", err=True)
+    if memory_timeline:
+        memory = step_memory(module, hardware)
+        write_timeline(memory_timeline, timeline(memory, make_allocator(hardware)))
+        typer.echo(f"wrote {memory_timeline}", err=True)
     seconds = time.perf_counter() - start_s
     typer.echo(FORMATTERS[style](report, hardware, by, depth, seconds))

@@ -2,19 +2,29 @@
 
 import json
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
 
 from steelyard.runtime.cli import options as given
 
+if TYPE_CHECKING:
+    from steelyard.runtime.fits import Budget, Fit
+
 _DOES_NOT_FIT = 1
 
 Reserve = Annotated[str, Option(help='Memory to leave free, as in "1GiB".')]
 AllocatorOptions = Annotated[
     str,
-    Option("--allocator", help="Options as in PYTORCH_CUDA_ALLOC_CONF, such as expandable_segments:True."),
+    Option(
+        "--allocator",
+        help="As in PYTORCH_CUDA_ALLOC_CONF, such as expandable_segments:True; or backend:onnxruntime.",
+    ),
+]
+Cuda = Annotated[str, Option(help="Version of CUDA, whose context is smaller from 11.7 on.")]
+KeepGradients = Annotated[
+    bool, Option("--keep-gradients", help="Gradients are set to zero, not to None, as before PyTorch 2.0.")
 ]
 Style = Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")]
 
@@ -26,30 +36,36 @@ def fits(
     device: given.Device,
     reserve: Reserve = "0",
     allocator: AllocatorOptions = "",
+    cuda: Cuda = "",
+    keep_gradients: KeepGradients = False,
+    devices: Annotated[int, Option(min=1, help="Devices that could share states by ZeRO.")] = 8,
+    memory_timeline: given.MemoryTimeline = None,
     style: Style = "table",
 ) -> None:
     """Say whether a model fits into a device, with what margin, and what would make it fit.
 
     steelyard fits hf:gpt2 --train --batch 16 --sequence 512 --device t4 --reserve 1GiB
     """
-    from steelyard.hw.allocators.cuda_options import parse_cuda_options
-    from steelyard.hw.registry import load_device
-    from steelyard.hw.units import parse_bytes
-    from steelyard.runtime.fits import check_fit
+    from steelyard.hw.allocators.choice import make_allocator
+    from steelyard.runtime.fits import fit_of, usable_bytes
     from steelyard.runtime.fits_report import format_fit
+    from steelyard.runtime.memory_timeline import memory_timeline as timeline
+    from steelyard.runtime.memory_timeline import require_timeline_name, write_timeline
     from steelyard.runtime.pipeline import load_costed
     from steelyard.runtime.ways_to_fit import ways_to_fit
 
-    hardware, reserve_bytes, settings = (
-        load_device(device),
-        parse_bytes(reserve),
-        parse_cuda_options(allocator),
-    )
-    fit = check_fit(load_costed(spec, choices), hardware, reserve_bytes, settings)
-    ways = [] if fit.fits else ways_to_fit(spec, choices, device, reserve_bytes, settings)
+    if memory_timeline:
+        require_timeline_name(memory_timeline)
+    budget = _budget(device, reserve, allocator, cuda, keep_gradients)
+    usable_bytes(budget)  # before the model is captured
+    memory = budget.memory(load_costed(spec, choices, device))
+    fit = fit_of(memory, budget)
+    if memory_timeline:
+        write_timeline(memory_timeline, timeline(memory, make_allocator(budget.device, None, budget.options)))
+        typer.echo(f"wrote {memory_timeline}", err=True)
+    ways = [] if fit.fits else ways_to_fit(spec, choices, device, budget, devices)
     if style == "json":
-        report = {**asdict(fit), "fits": fit.fits, "margin_bytes": fit.margin_bytes}
-        typer.echo(json.dumps({**report, "ways_to_fit": [asdict(way) for way in ways]}, indent=2))
+        typer.echo(json.dumps({**_json(fit), "ways_to_fit": [asdict(way) for way in ways]}, indent=2))
     else:
         typer.echo(format_fit(fit, ways))
     if not fit.fits:
@@ -63,28 +79,48 @@ def max_batch(
     device: given.Device,
     reserve: Reserve = "0",
     allocator: AllocatorOptions = "",
+    cuda: Cuda = "",
+    keep_gradients: KeepGradients = False,
     style: Style = "table",
 ) -> None:
     """Find the largest batch that fits into a device.
 
     steelyard max-batch hf:gpt2 --train --sequence 512 --device t4
     """
-    from steelyard.hw.allocators.cuda_options import parse_cuda_options
-    from steelyard.hw.registry import load_device
-    from steelyard.hw.units import parse_bytes
+    from steelyard.runtime.fits import usable_bytes
     from steelyard.runtime.fits_report import format_fit
     from steelyard.runtime.max_batch import largest_batch
     from steelyard.runtime.pipeline import load_costed
 
-    found = largest_batch(
-        lambda batch: load_costed(spec, {**choices, "batch": batch}),
-        load_device(device),
-        parse_bytes(reserve),
-        parse_cuda_options(allocator),
-    )
+    budget = _budget(device, reserve, allocator, cuda, keep_gradients)
+    usable_bytes(budget)
+    found = largest_batch(lambda batch: load_costed(spec, {**choices, "batch": batch}, device), budget)
     if style == "json":
-        typer.echo(json.dumps({"batch": found.batch, **asdict(found.fit), "fits": found.fit.fits}, indent=2))
+        typer.echo(json.dumps({"batch": found.batch, **_json(found.fit)}, indent=2))
     else:
         typer.echo(f"{found.batch}\n{format_fit(found.fit, [])}")
     if not found.batch:
         raise typer.Exit(_DOES_NOT_FIT)
+
+
+def _budget(device: str, reserve: str, allocator: str, cuda: str, keep_gradients: bool) -> "Budget":
+    from steelyard.hw.allocators.choice import make_allocator
+    from steelyard.hw.allocators.context import parse_version
+    from steelyard.hw.allocators.options import parse_allocator
+    from steelyard.hw.registry import load_device
+    from steelyard.hw.units import parse_bytes
+    from steelyard.runtime.fits import Budget
+
+    hardware, options = load_device(device), parse_allocator(allocator)
+    make_allocator(hardware, None, options)  # refuses options that its allocator has not
+    return Budget(
+        device=hardware,
+        reserve_bytes=parse_bytes(reserve),
+        options=options,
+        cuda=parse_version(cuda) if cuda else None,
+        keep_gradients=keep_gradients,
+    )
+
+
+def _json(fit: "Fit") -> dict[str, Any]:
+    return {**asdict(fit), "fits": fit.fits, "margin_bytes": fit.margin_bytes}

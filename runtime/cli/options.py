@@ -2,11 +2,17 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from typer import Argument, Option
 
 Device = Annotated[str, Option(help="A name of `steelyard devices list`, or a .toml file.")]
+
+MemoryTimeline = Annotated[
+    Path | None,
+    Option("--memory-timeline", help="Write what is alive after each allocation to this .csv or .json file."),
+]
 
 
 def _capture(

@@ -1,4 +1,5 @@
 from itertools import pairwise
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from steelyard.compiler.dialects.program import entry_function
 from steelyard.compiler.liveness import LiveStorage, liveness
 from steelyard.compiler.text import parse_program
 from steelyard.hw.errors import IRError
+from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate_memory import AnnotateMemoryPass
 from steelyard.passes.totals import read_totals
 
@@ -204,3 +206,20 @@ def test_a_result_that_the_kernel_leaves_undefined_takes_nothing() -> None:
 def test_a_module_that_is_no_program_is_an_error(text: str, message: str) -> None:
     with pytest.raises(IRError, match=message):
         annotate(text)
+
+
+def test_products_of_halves_take_scratch_on_a_cpu() -> None:
+    module = parse_program("""
+    builtin.module {
+      func.func @forward(%x : tensor<98x768xbf16>, %w : tensor<768x3072xbf16>) -> tensor<98x3072xbf16> {
+        %1 = aten.mm(%x, %w) : tensor<98x3072xbf16>
+        func.return %1 : tensor<98x3072xbf16>
+      }
+    }
+    """)
+    AnnotateCostPass().apply(make_context(), module)
+    AnnotateMemoryPass(device="cpu", threads=2).apply(make_context(), module)
+    [live] = live_bytes(module)
+    assert live.allocates == 98 * 3072 * 2 + 182_912
+    by_role = cast("dict[str, int]", read_totals(module)["memory"]["peak_bytes_by_role"])
+    assert by_role["workspace"] == 182_912

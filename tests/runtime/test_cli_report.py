@@ -46,7 +46,7 @@ OUTLINED = f"""builtin.module {{
 def weigh(text: str, device: str = "h100-sxm") -> Report:
     module = parse_program(text)
     annotate_program(module, Target(device=device))
-    return make_report(module, device)
+    return make_report(module, load_device(device))
 
 
 def test_functions_called_twice_count_twice():

@@ -1,0 +1,40 @@
+import pytest
+
+from steelyard.compiler.context import make_context
+from steelyard.compiler.dialects.program import entry_function
+from steelyard.compiler.text import parse_program
+from steelyard.hw.registry import load_device
+from steelyard.passes.annotate_cost import AnnotateCostPass
+from steelyard.passes.workspace import workspace_of
+
+CALL = "[1, 1], [1, 1], [1, 1], false, [0, 0]"
+
+
+def workspace(channels: int, groups: int, device: str) -> int:
+    image = f"tensor<8x{channels}x56x56xf32>"
+    weight = f"tensor<{channels}x{channels // groups}x3x3xf32>"
+    module = parse_program(
+        f"""
+    func.func @forward(%x : {image}, %w : {weight}) -> {image} {{
+      %1 = aten.convolution(%x, %w, %none, {CALL}, {groups}) : {image}
+      func.return %1 : {image}
+    }}
+    """.replace("%none, ", "none, ")
+    )
+    AnnotateCostPass().apply(make_context(), module)
+    [convolution, _] = entry_function(module).body.block.ops
+    return workspace_of(load_device(device))(convolution)
+
+
+def test_winograd_transforms_its_filters():
+    """F(2x2, 3x3) has 16 values for each of 64 x 64 filters; the unfused one has more, and the images too."""
+    assert workspace(64, 1, "t4") >= 16 * 64 * 64 * 4
+
+
+@pytest.mark.parametrize("device", ["mi300x", "tpu-v4"])
+def test_libraries_of_other_vendors_are_not_known(device):
+    assert workspace(64, 1, device) == 0
+
+
+def test_depthwise_kernels_are_pytorchs_own():
+    assert workspace(64, 64, "t4") == 0
