@@ -80,7 +80,7 @@ def _convolution(call: OpCall, nest: Nest) -> KernelQuery:
     Where windows slide over other than two dims, the product that it amounts to.
     """
     accesses = (*nest.reads, *nest.writes)
-    large = next(access for access in accesses if any(len(dims or ()) > 1 for dims in access.dims[2:]))
+    large = next(access for access in accesses if ("g", "c") in access.dims)
     weight = next(access for access in accesses if ("k0",) in access.dims)
     rank = sum(dim.startswith("k") for dim in nest.dims)
     places = prod(size for dim, size in nest.dims.items() if dim.startswith("o")) * nest.dims.get("n", 1)

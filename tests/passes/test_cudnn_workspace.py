@@ -7,20 +7,18 @@ from steelyard.hw.registry import load_device
 from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.passes.workspace import workspace_of
 
-CALL = "[1, 1], [1, 1], [1, 1], false, [0, 0]"
+CALL = "stride = [1, 1], padding = [1, 1], dilation = [1, 1], transposed = false, output_padding = [0, 0]"
 
 
 def workspace(channels: int, groups: int, device: str) -> int:
     image = f"tensor<8x{channels}x56x56xf32>"
     weight = f"tensor<{channels}x{channels // groups}x3x3xf32>"
-    module = parse_program(
-        f"""
+    module = parse_program(f"""
     func.func @forward(%x : {image}, %w : {weight}) -> {image} {{
-      %1 = aten.convolution(%x, %w, %none, {CALL}, {groups}) : {image}
+      %1 = aten.convolution(%x, %w, {CALL}, groups = {groups}) : {image}
       func.return %1 : {image}
     }}
-    """.replace("%none, ", "none, ")
-    )
+    """)
     AnnotateCostPass().apply(make_context(), module)
     [convolution, _] = entry_function(module).body.block.ops
     return workspace_of(load_device(device))(convolution)

@@ -81,6 +81,13 @@ def test_convolution():
     assert found == ("conv2d", {**CONVOLUTION, "direction": "fwd"}, False)
 
 
+def test_an_image_of_one_pixel_is_an_image():
+    call = f"aten.convolution(%x, %w, {WINDOW})"
+    pixel = IMAGE.replace("16x16x", "1x1x")
+    [found] = queries(program(call, pixel, "tensor<2x32x1x1xf32>"))
+    assert found == ("conv2d", {**CONVOLUTION, "h": 1, "w": 1, "direction": "fwd"}, False)
+
+
 def test_the_gradient_of_a_convolution_is_two_kernels():
     mask = "output_mask = [true, true, false]"
     call = f"aten.convolution_backward(%g, %x, %w, bias_sizes = [0], {WINDOW}, {mask})"

@@ -45,7 +45,7 @@ def test_terms_add_up():
 
 def test_convolutions_make_the_margin_less_sure():
     spec = "hf:resnet?depths=[1,1,1,1]&hidden_sizes=[64,64,64,64]&embedding_size=64&layer_type=basic"
-    module = load_costed(spec, {"batch": 16, "image_size": 224}, "t4")
+    module = load_costed(spec, {"batch": 16, "image_size": 224, "train": True}, "t4")
     fit = check_fit(module, Budget(device=load_device("t4")))
     value, low, high = fit.margin_bytes
     assert fit.unsure_bytes > 0
