@@ -11,7 +11,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from steelyard.compiler.text import write_atomically
+from steelyard.hw.whole_file import write_atomically
 
 Row = dict[str, object]
 

@@ -1,7 +1,5 @@
-"""Programs as text: read with one clear error, written whole or not at all."""
+"""Programs as text, read with one clear error."""
 
-import os
-import tempfile
 from io import StringIO
 from pathlib import Path
 
@@ -60,21 +58,3 @@ def format_program(module: ModuleOp, generic: bool = False) -> str:
     stream = StringIO()
     Printer(stream, print_generic_format=generic).print_op(module)
     return stream.getvalue() + "\n"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file whole or not at all: a temporary file beside it, then a rename.
-
-    Raises:
-        IRError: the folder is missing or not writable.
-    """
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise IRError(what="the file cannot be written", where=str(path), why=str(error)) from error

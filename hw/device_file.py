@@ -1,7 +1,6 @@
 """Writing a device file: the inverse of `schema.parse_device`, for whatever measures a device."""
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -16,23 +15,18 @@ from steelyard.hw.learned import Accuracy, Learned, Regressor
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.sustained import Sustained
 from steelyard.hw.units import GIB, MIB
+from steelyard.hw.whole_file import write_atomically
 
 _Part = Fit | Residual | Spread | Learned | Regressor | Accuracy
 
 
 def write_device(path: str | Path, device: Device) -> None:
-    """Write the file of a device; a reader sees the old file or the whole new one, never a part.
+    """Write the file of a device, whole or not at all.
 
     Raises:
-        OSError: The folder does not exist or cannot be written to.
+        UsageError: The folder does not exist or cannot be written to.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(dump_device(device), encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(Path(path), dump_device(device))
 
 
 def dump_device(device: Device) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 from steelyard.compiler.dialects.program import PHASE, SOURCE, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.storage import path_of
-from steelyard.compiler.text import write_atomically
 from steelyard.hw.allocators.allocator import Allocator
 from steelyard.hw.errors import UsageError
+from steelyard.hw.whole_file import write_atomically
 from steelyard.passes.replay import replay, requests
 from steelyard.passes.step_memory import CATEGORIES, StepMemory
 

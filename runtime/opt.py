@@ -10,8 +10,8 @@ from typing import IO
 from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError
 from xdsl.xdsl_opt_main import xDSLOptMain
 
-from steelyard.compiler.text import write_atomically
 from steelyard.hw.errors import IRError, SteelyardError, UsageError, did_you_mean
+from steelyard.hw.whole_file import write_atomically
 from steelyard.passes.remark import collecting
 
 

@@ -35,9 +35,10 @@ def annotate(
 
     steelyard annotate hf:gpt2 --train --device h100-sxm
     """
-    from steelyard.compiler.text import format_program, write_atomically
+    from steelyard.compiler.text import format_program
     from steelyard.hw.allocators.choice import make_allocator
     from steelyard.hw.registry import load_device
+    from steelyard.hw.whole_file import write_atomically
     from steelyard.passes.step_memory import step_memory
     from steelyard.runtime.detect_fusion.rules_file import read_rules
     from steelyard.runtime.memory_timeline import memory_timeline as timeline

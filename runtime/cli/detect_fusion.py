@@ -24,8 +24,8 @@ def detect_fusion(
 
     steelyard detect-fusion --op aten.relu --op aten.add.Tensor -o rules.toml
     """
-    from steelyard.compiler.text import write_atomically
     from steelyard.hw.errors import UsageError
+    from steelyard.hw.whole_file import write_atomically
     from steelyard.runtime.detect_fusion.format import format_verdicts
     from steelyard.runtime.detect_fusion.kinds import all_pairs
     from steelyard.runtime.detect_fusion.machine import detect_here, this_machine

@@ -25,7 +25,7 @@ def predict(
 
     steelyard predict --device h100-sxm rows.csv --score latency_ms
     """
-    from steelyard.compiler.text import write_atomically
+    from steelyard.hw.whole_file import write_atomically
     from steelyard.runtime.predict import predict as price
     from steelyard.runtime.predict_format import format_prediction, format_scores
 

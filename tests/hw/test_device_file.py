@@ -5,6 +5,7 @@ import pytest
 
 from steelyard.hw.device import Device
 from steelyard.hw.device_file import dump_device, write_device
+from steelyard.hw.errors import UsageError
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.registry import device_names, load_device
 from steelyard.hw.schema import parse_device
@@ -74,7 +75,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
         raise OSError("disk on fire")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(OSError, match="on fire"):
+    with pytest.raises(UsageError, match="on fire"):
         write_device(path, calibrated())
     assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("my-cpu.toml", "old")]
 
