@@ -6,8 +6,8 @@ import torch
 from torch.fx import GraphModule
 from xdsl.dialects.builtin import ModuleOp
 
-from steelyard.compiler.dialects.program import PATH, ROLE, argument_texts, entry_function
 from steelyard.compiler.dialects.host import HostType
+from steelyard.compiler.dialects.program import PATH, ROLE, argument_texts, entry_function
 from steelyard.compiler.emit_graph import emit_graph
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.host_copy import HostCopy, to_host
@@ -57,7 +57,7 @@ def bind(
 
 
 def order_arguments(module: ModuleOp, binding: Binding) -> Sequence[torch.Tensor | HostCopy]:
-    """The tensors of a binding in the order of the program's arguments; copies of those that it has on the host.
+    """The tensors of a binding in the order of the program's arguments, those that live on the host as copies.
 
     Raises:
         ExecutionError: an argument has no tensor, or one of another shape.

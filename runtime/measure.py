@@ -69,7 +69,11 @@ def measure_peak_bytes(step: Callable[[], Any], resident: Iterable[torch.Tensor 
         step: Run once; its result is dropped at once.
         resident: Tensors that exist before, whose storages count from the start; copies on the host do not.
     """
-    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in resident if isinstance(t, torch.Tensor)}
+    storages = {
+        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
+        for t in resident
+        if isinstance(t, torch.Tensor)
+    }
     live = peak = sum(storages.values())
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
         step()

@@ -1,12 +1,12 @@
 """Optimizer state on the host: an update in chunks, whose state comes before and goes after."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from xdsl.dialects.builtin import StringAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import BlockArgument, Operation, SSAValue
+from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 from xdsl.rewriter import Rewriter
 
 from steelyard.compiler.dialects.cost import LATENCY, LatencyAttr
@@ -71,7 +71,7 @@ class _Update:
         lists = [given[name] for name in work.mutates if name not in ("self", "grads")]
         roles = argument_texts(function, ROLE)
 
-        def movable(value: object) -> bool:
+        def movable(value: SSAValue | None) -> bool:
             return (
                 isinstance(value, BlockArgument)
                 and value.owner is function.body.block
@@ -103,7 +103,7 @@ class _Update:
             ahead_us = link.ahead * sum(took_us[number:early])
             fetched.append(_fetch(hosted[number], _ahead_of(self.op, ahead_us)))
         for number, chunk in enumerate(chunks):
-            values = {fetch.copy: fetch.value for fetch in fetched[number]}
+            values: dict[SSAValue, SSAValue] = {fetch.copy: fetch.value for fetch in fetched[number]}
             _put(self._part(chunk, values), self.op)
             for fetch in fetched[number]:
                 _put(StoreOp(fetch.value, fetch.copy), self.op)
@@ -130,7 +130,7 @@ class _Update:
                 chunks.append(range(index, index + 1))
         return chunks
 
-    def _part(self, indices: range, values: dict[SSAValue, SSAValue]) -> TorchOp:
+    def _part(self, indices: range, values: Mapping[SSAValue, SSAValue]) -> TorchOp:
         """The optimizer of some parameters: of each list, as many as there are parameters, a part."""
 
         def part(value: Argument) -> Argument:
@@ -154,7 +154,7 @@ def _bytes(state: SSAValue) -> int:
     return size_bytes(state.type)
 
 
-def _tensor(state: SSAValue) -> object:
+def _tensor(state: SSAValue) -> Attribute:
     return cast(HostType, state.type).tensor
 
 
