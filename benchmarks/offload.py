@@ -1,6 +1,6 @@
 """Offload under budgets of memory: peak predicted beside measured on this CPU, with the prices of a GPU.
 
-python benchmarks/offload.py "hf:gpt2" h100-sxm 0.9 0.7 0.5   # rows of a Markdown table; budgets are parts of the peak
+python benchmarks/offload.py "hf:gpt2" h100-sxm 0.9 0.7   # rows of a table; budgets are parts of the peak
 """
 
 import argparse

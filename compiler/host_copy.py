@@ -1,5 +1,5 @@
 # pyright: standard
-"""What `host.offload`, `host.fetch` and `host.store` run on a CPU: copies to and from memory that torch does not count."""
+"""What the ops of `host` run on a CPU: copies to and from memory that torch does not count."""
 
 from typing import NamedTuple
 

@@ -56,7 +56,10 @@ class Storage:
 
     @property
     def role(self) -> str:
-        """gradient, optimizer_state, communication, activation (made before the backward and used in it) or temporary."""
+        """gradient, optimizer_state, communication, activation or temporary.
+
+        An activation is made before the backward and used in it.
+        """
         if self.is_gradient:
             return "gradient"
         if self.is_state:

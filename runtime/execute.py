@@ -57,7 +57,7 @@ def bind(
 
 
 def order_arguments(module: ModuleOp, binding: Binding) -> Sequence[torch.Tensor | HostCopy]:
-    """The tensors of a binding in the order of the program's arguments, those that live on the host as copies.
+    """The tensors of a binding in the order of the program's arguments; for those on the host, copies.
 
     Raises:
         ExecutionError: an argument has no tensor, or one of another shape.

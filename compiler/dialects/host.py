@@ -70,7 +70,7 @@ class FetchOp(IRDLOperation):
 
 @irdl_op_definition
 class StoreOp(IRDLOperation):
-    """`host.store %x, %h : tensor<4xf32> -> !host.copy<tensor<4xf32>>`: starts a copy to where one is already.
+    """`host.store %x, %h : tensor<4xf32> -> !host.copy<tensor<4xf32>>`: starts a copy over an older one.
 
     As `host.offload`, but the tensor on the host exists and is overwritten: state that lives there between
     steps is an argument of type `!host.copy`.

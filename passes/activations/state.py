@@ -43,8 +43,8 @@ PLACEMENTS = tuple(Placement(share, buffers) for share in (0.25, 0.5, 1.0) for b
 def state_to_host(function: FuncOp, placement: Placement, link: Link) -> int:
     """Split the fused optimizers of a flat step and let their state live on the host; how many bytes do.
 
-    State that moves becomes an argument of type `!host.copy`. The first chunks are fetched in the backward, so
-    early that they are there when the update begins; each further one once an earlier one is stored.
+    State that moves becomes an argument of type `!host.copy`. The first chunks are fetched in the backward,
+    so early that they are there when the update begins; each further one once an earlier one is stored.
     """
     moved = 0
     for op in [op for op in function.body.block.ops if isinstance(op, TorchOp)]:
