@@ -11,13 +11,13 @@ from xdsl.dialects.builtin import NoneType, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, SSAValue
 
-from steelyard.compiler.dialects.host import FetchOp, OffloadOp
+from steelyard.compiler.dialects.host import FetchOp, OffloadOp, StoreOp
 from steelyard.compiler.dialects.kernel import FusedOp, YieldOp
 from steelyard.compiler.dialects.program import DropOp
 from steelyard.compiler.dialects.schema import Parameter
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.frontend.program import drop
-from steelyard.compiler.host_copy import from_host, to_host
+from steelyard.compiler.host_copy import from_host, store_on_host, to_host
 from steelyard.hw.errors import ExecutionError
 
 Kernels = Callable[[FusedOp], Callable[..., Sequence[torch.Tensor]]]
@@ -68,6 +68,8 @@ def _emit_block(block: Block, name: str, kernels: Kernels | None) -> Graph:
             nodes[op.copy] = graph.call_function(to_host, (nodes[op.value],))
         elif isinstance(op, FetchOp):
             nodes[op.value] = graph.call_function(from_host, (nodes[op.copy],))
+        elif isinstance(op, StoreOp):
+            graph.call_function(store_on_host, (nodes[op.value], nodes[op.copy]))
         elif isinstance(op, ReturnOp | YieldOp):
             graph.output(tuple(nodes[value] for value in op.operands))
         else:

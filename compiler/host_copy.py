@@ -1,5 +1,5 @@
 # pyright: standard
-"""What `host.offload` and `host.fetch` run on a CPU: copies to and from memory that torch does not count."""
+"""What the ops of `host` run on a CPU: copies to and from memory that torch does not count."""
 
 from typing import NamedTuple
 
@@ -15,6 +15,10 @@ class HostCopy(NamedTuple):
     shape: torch.Size
     stride: tuple[int, ...]
 
+    def clone(self) -> "HostCopy":
+        """A copy of its own, on the host too."""
+        return self._replace(content=self.content.copy())
+
 
 def to_host(tensor: torch.Tensor) -> HostCopy:
     """Copy a tensor that has its storage to itself.
@@ -24,8 +28,13 @@ def to_host(tensor: torch.Tensor) -> HostCopy:
     """
     content = np.empty(tensor.untyped_storage().nbytes(), np.uint8)
     kept = HostCopy(content, tensor.dtype, tensor.shape, tensor.stride())
-    _as_tensor(torch.from_numpy(content), kept).copy_(tensor)
+    store_on_host(tensor, kept)
     return kept
+
+
+def store_on_host(tensor: torch.Tensor, kept: HostCopy) -> None:
+    """Overwrite what is on the host, in place."""
+    _as_tensor(torch.from_numpy(kept.content), kept).copy_(tensor)
 
 
 def from_host(kept: HostCopy) -> torch.Tensor:

@@ -17,9 +17,10 @@ from steelyard.compiler.storage import FunctionStorages, Storage, find_storages,
 class LiveStorage:
     """A storage that is alive: its bytes, its role, and the module path of its argument or its maker.
 
-    The role is that of the program's argument (parameter, buffer, input, target, optimizer_state), else
-    gradient, activation (made in the forward, used in the backward), communication (made by a collective),
-    temporary, or workspace of the kernel that runs. The source is the line of the maker.
+    The role is that of the program's argument (parameter, buffer, input, target, optimizer_state, which
+    may be fetched from the host), else gradient, activation (made in the forward, used in the backward),
+    communication (made by a collective), temporary, or workspace of the kernel that runs. The source is the
+    line of the maker.
     """
 
     role: str

@@ -13,6 +13,7 @@ from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.call_graph import CallGraph, callee_name
+from steelyard.compiler.dialects.host import FetchOp
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, SOURCE, DropOp, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.op_call import CallReader, size_bytes
@@ -37,6 +38,7 @@ class Storage:
         freed_here: Whether it is given back after `last_use`, by this function or one that it calls.
         in_backward: Whether an op of the backward uses it.
         is_gradient: Whether an optimizer takes it as a gradient.
+        is_state: Whether it is optimizer state that lives on the host, fetched for the update.
     """
 
     bytes: int
@@ -50,12 +52,18 @@ class Storage:
     freed_here: bool = False
     in_backward: bool = False
     is_gradient: bool = False
+    is_state: bool = False
 
     @property
     def role(self) -> str:
-        """gradient, communication, activation (made before the backward and used in it) or temporary."""
+        """gradient, optimizer_state, communication, activation or temporary.
+
+        An activation is made before the backward and used in it.
+        """
         if self.is_gradient:
             return "gradient"
+        if self.is_state:
+            return "optimizer_state"
         if self.communicates:
             return "communication"
         return "activation" if self.phase in _BEFORE_BACKWARD and self.in_backward else "temporary"
@@ -165,6 +173,7 @@ class _Builder:
             phase=text_attribute(op, PHASE),
             path=text_attribute(op, OP_PATH),
             source=text_attribute(op, SOURCE),
+            is_state=isinstance(op, FetchOp) and text_attribute(op, PHASE) == "optimizer",
             communicates=isinstance(op, TorchOp) and operator_name(op).startswith(_COLLECTIVES),
         )
         for result, alias in zip(op.results, aliases, strict=True):

@@ -7,7 +7,7 @@ from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.call_graph import CallGraph, callee_name
 from steelyard.compiler.dialects.cost import LATENCY, LatencyAttr
-from steelyard.compiler.dialects.host import FetchOp, HostType, OffloadOp
+from steelyard.compiler.dialects.host import FetchOp, HostType, OffloadOp, StoreOp
 from steelyard.compiler.dialects.program import DropOp
 from steelyard.compiler.op_call import size_bytes
 from steelyard.hw.device import Device
@@ -28,7 +28,7 @@ def waited_us(graph: CallGraph, device: Device) -> float | None:
         DeviceError: The device has no link to a host.
     """
     ops = (op for function in graph.functions.values() for op in function.body.block.ops)
-    if not any(isinstance(op, OffloadOp | FetchOp) for op in ops):
+    if not any(isinstance(op, OffloadOp | FetchOp | StoreOp) for op in ops):
         return None
     walk = _Walk(graph, device)
     walk.run(graph.entry, {})
@@ -69,6 +69,9 @@ class _Walk:
         if isinstance(op, OffloadOp):
             self.streams.offload(results[0], self._copy_us(op.copy))
             self._copies[operands[0]] = results[0]
+        elif isinstance(op, StoreOp):
+            self.streams.offload(operands[1], self._copy_us(op.copy))
+            self._copies[operands[0]] = operands[1]
         elif isinstance(op, FetchOp):
             self.streams.fetch(results[0], operands[0], self._copy_us(op.copy))
         elif isinstance(op, DropOp):

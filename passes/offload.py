@@ -1,4 +1,4 @@
-"""The pass offload: activations go to the host and come back, or are made again, as far as a budget asks."""
+"""The pass offload: activations and optimizer state go to the host and come back, as far as a budget asks."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from steelyard.passes.annotations import read_annotations
 
 @dataclass(frozen=True)
 class OffloadPass(ModulePass):
-    """Keep fewer activations on the device: move them to the host and back, or run the ops again.
+    """Keep less on the device: activations move to the host and back or are made again, state lives there.
 
     As `recompute`, which it contains: of each activation one decision says whether it stays, moves or is made
     again, all under one budget, so that the result is never slower than that of `recompute`. A copy is priced
@@ -28,6 +28,13 @@ class OffloadPass(ModulePass):
         %h = host.offload %1 : tensor<4x8xf32> -> !host.copy<tensor<4x8xf32>>
         program.drop %1 : tensor<4x8xf32>
         %2 = host.fetch %h : !host.copy<tensor<4x8xf32>> -> tensor<4x8xf32>
+
+    Optimizer state may live on the host between steps: its arguments are of type `!host.copy`, a fused
+    optimizer becomes several ops over consecutive parameters, and each has its state fetched before and
+    stored after. How much state does so is decided by the same price under the same budget.
+
+        %m = host.fetch %state : !host.copy<tensor<4x8xf32>> -> tensor<4x8xf32>
+        host.store %m, %state : tensor<4x8xf32> -> !host.copy<tensor<4x8xf32>>
 
     Raises:
         UsageError: no plan is within the budget (the error says the least that would do), or `ahead` is less

@@ -6,9 +6,11 @@ import torch
 from torch.fx import GraphModule
 from xdsl.dialects.builtin import ModuleOp
 
+from steelyard.compiler.dialects.host import HostType
 from steelyard.compiler.dialects.program import PATH, ROLE, argument_texts, entry_function
 from steelyard.compiler.emit_graph import emit_graph
 from steelyard.compiler.frontend.model import BuiltModel
+from steelyard.compiler.host_copy import HostCopy, to_host
 from steelyard.hw.errors import ExecutionError
 from steelyard.runtime.fused import FusedKernels
 
@@ -28,7 +30,7 @@ def compile_program(module: ModuleOp) -> Callable[..., tuple[torch.Tensor, ...]]
     """
     graph_module = GraphModule(torch.nn.Module(), emit_graph(entry_function(module), FusedKernels()))
 
-    def run(*arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def run(*arguments: torch.Tensor | HostCopy) -> tuple[torch.Tensor, ...]:
         with torch.no_grad():
             return graph_module.forward(*arguments)
 
@@ -54,14 +56,14 @@ def bind(
     return found
 
 
-def order_arguments(module: ModuleOp, binding: Binding) -> Sequence[torch.Tensor]:
-    """The tensors of a binding in the order of the program's arguments.
+def order_arguments(module: ModuleOp, binding: Binding) -> Sequence[torch.Tensor | HostCopy]:
+    """The tensors of a binding in the order of the program's arguments; for those on the host, copies.
 
     Raises:
         ExecutionError: an argument has no tensor, or one of another shape.
     """
     function = entry_function(module)
-    ordered = list[torch.Tensor]()
+    ordered = list[torch.Tensor | HostCopy]()
     roles, paths = argument_texts(function, ROLE), argument_texts(function, PATH)
     for role, path, value in zip(roles, paths, function.body.block.args, strict=True):
         tensor = binding.get((role, path))
@@ -71,12 +73,14 @@ def order_arguments(module: ModuleOp, binding: Binding) -> Sequence[torch.Tensor
                 where=path or "an argument without a path",
                 fix="run it with the SPEC and options with which it was captured",
             )
-        shape = tuple(value.type.get_shape())  # pyright: ignore[reportAttributeAccessIssue]
+        on_host = isinstance(value.type, HostType)
+        tensor_type = value.type.tensor if isinstance(value.type, HostType) else value.type
+        shape = tuple(tensor_type.get_shape())  # pyright: ignore[reportAttributeAccessIssue]
         if tuple(tensor.shape) != shape:
             raise ExecutionError(
                 what=f"{role} {path} has another shape",
                 why=f"the program takes {shape}, the model has {tuple(tensor.shape)}",
                 fix="run it with the SPEC and options with which it was captured",
             )
-        ordered.append(tensor)
+        ordered.append(to_host(tensor) if on_host else tensor)
     return ordered

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from steelyard.compiler.host_copy import HostCopy
 from steelyard.runtime.calm import calm_of
 from steelyard.runtime.other_load import OtherLoad
 
@@ -61,14 +62,18 @@ def _spell(step: Callable[[], Any]) -> list[float]:
     return times
 
 
-def measure_peak_bytes(step: Callable[[], Any], resident: Iterable[torch.Tensor]) -> int:
+def measure_peak_bytes(step: Callable[[], Any], resident: Iterable[torch.Tensor | HostCopy]) -> int:
     """Peak bytes of tensor storage while a step runs, from the CPU allocator's own events.
 
     Args:
         step: Run once; its result is dropped at once.
-        resident: Tensors that exist before, whose storages count from the start.
+        resident: Tensors that exist before, whose storages count from the start; copies on the host do not.
     """
-    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in resident}
+    storages = {
+        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
+        for t in resident
+        if isinstance(t, torch.Tensor)
+    }
     live = peak = sum(storages.values())
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
         step()

@@ -68,6 +68,27 @@ class FetchOp(IRDLOperation):
         _require_copy_of(self.value.type, self.copy.type)
 
 
+@irdl_op_definition
+class StoreOp(IRDLOperation):
+    """`host.store %x, %h : tensor<4xf32> -> !host.copy<tensor<4xf32>>`: starts a copy over an older one.
+
+    As `host.offload`, but the tensor on the host exists and is overwritten: state that lives there between
+    steps is an argument of type `!host.copy`.
+    """
+
+    name = "host.store"
+    value = operand_def(AnyAttr())
+    copy = operand_def(base(HostType))
+    assembly_format = "$value `,` $copy attr-dict `:` type($value) `->` type($copy)"
+
+    def __init__(self, value: SSAValue, copy: SSAValue):
+        super().__init__(operands=[value, copy])
+
+    def verify_(self) -> None:
+        """The copy is of the value's type."""
+        _require_copy_of(self.value.type, self.copy.type)
+
+
 def _require_copy_of(tensor: Attribute, copy: Attribute) -> None:
     if not isinstance(tensor, TensorType) or not isinstance(copy, HostType) or copy.tensor != tensor:
         raise VerifyException(f"a copy of {tensor} on the host has type !host.copy<{tensor}>, not {copy}")
@@ -75,4 +96,4 @@ def _require_copy_of(tensor: Attribute, copy: Attribute) -> None:
 
 def get_host() -> Dialect:
     """The dialect of copies on the host."""
-    return Dialect("host", [OffloadOp, FetchOp], [HostType])
+    return Dialect("host", [OffloadOp, FetchOp, StoreOp], [HostType])

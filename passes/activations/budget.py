@@ -1,5 +1,6 @@
 """A program made to fit a budget of memory: what the passes recompute and offload share."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
@@ -13,9 +14,11 @@ from steelyard.hw.errors import UsageError
 from steelyard.hw.registry import load_device
 from steelyard.passes.activations.graph import ActivationGraph, read_graph
 from steelyard.passes.activations.moves import Link
-from steelyard.passes.activations.plans import BASELINES, Plan, cheapest, make_plans
+from steelyard.passes.activations.plans import BASELINES, Plan, candidates, cheapest, play_plans
 from steelyard.passes.activations.rewrite import rewrite
 from steelyard.passes.activations.schedule import Player
+from steelyard.passes.activations.state import PLACEMENTS, state_to_host
+from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotations import Annotations
 from steelyard.passes.inline import InlinePass
 from steelyard.passes.remark import Remark, RemarkKind, emit
@@ -47,9 +50,15 @@ class Budget:
             IRError: Types cannot be read.
         """
         InlinePass().apply(ctx, module)
-        player = Player(_read(module, annotations), link)
-        plans = make_plans(player)
-        plan = self._choose(player, plans)
+        stays = Player(_read(module, annotations), link)
+        # What moves state comes after the forward, so that a choice means the same in each program.
+        choices = [*candidates(stays)]
+        programs = [_Program(module, stays, play_plans(stays, choices))]
+        for made, size in _with_state_on_host(ctx, module, annotations, link):
+            player = Player(_read(made, annotations), link, stays.step_us)
+            programs.append(_Program(made, player, play_plans(player, choices), size))
+        program, plan = self._choose(programs)
+        plans, player = programs[0].plans, program.player
         for each in plans:
             if each.name in BASELINES:
                 self._remark("analysis", each, f"{each.name} recomputation: {_price(each)}")
@@ -62,19 +71,24 @@ class Budget:
         if schedule.moves:
             moved = graph.bytes_of(move.storage for move in schedule.moves)
             parts.insert(0, f"{len(schedule.moves)} activations of {moved} bytes go to the host")
+        if program.state_bytes:
+            parts.insert(0, f"optimizer state of {program.state_bytes} bytes lives on the host")
         self._remark("passed", plan, f"{', '.join(parts)}: {_price(plan)}, {plans[0].peak_bytes} before")
         rewrite(graph, plan.choice, schedule)
+        if program.module is not module:
+            _take_entry(module, program.module)
         annotations.renew(ctx, module)
 
-    def _choose(self, player: Player, plans: list[Plan]) -> Plan:
-        floor, before = player.floor_bytes(), plans[0].peak_bytes
+    def _choose(self, programs: list["_Program"]) -> tuple["_Program", Plan]:
+        floor, before = programs[0].player.floor_bytes(), programs[0].plans[0].peak_bytes
         budget = self.peak_bytes
         if budget is None:
             budget = floor + int(self.share * (before - floor))
-        plan = cheapest(plans, budget)
-        if plan is not None:
-            return plan
-        least = min(each.peak_bytes for each in plans)
+        chosen = [(program, cheapest(program.plans, budget)) for program in programs]
+        fitting = [(program, plan) for program, plan in chosen if plan is not None]
+        if fitting:
+            return min(fitting, key=lambda each: (each[1].cost_us, each[0].state_bytes))
+        least = min(plan.peak_bytes for program in programs for plan in program.plans)
         # Rounded up, so that what is advised is within reach.
         share = ceil((least - floor) / max(before - floor, 1) * _PARTS) / _PARTS
         raise UsageError(
@@ -86,6 +100,39 @@ class Budget:
 
     def _remark(self, kind: RemarkKind, plan: Plan, text: str) -> None:
         emit(Remark(self.wanted_by, kind, "program", "", text, -plan.cost_us))
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """The program with some state on the host, and the plans for its activations."""
+
+    module: ModuleOp
+    player: Player
+    plans: list[Plan]
+    state_bytes: int = 0
+
+
+def _with_state_on_host(
+    ctx: Context, module: ModuleOp, annotations: Annotations, link: Link | None
+) -> Iterator[tuple[ModuleOp, int]]:
+    """The program with more and more state on the host, and how many bytes of it."""
+    if link is None:
+        return
+    for placement in PLACEMENTS:
+        made = module.clone()
+        if size := state_to_host(call_graph(made).entry, placement, link):
+            AnnotateCostPass().apply(ctx, made)
+            annotations.latency.apply(ctx, made)
+            yield made, size
+
+
+def _take_entry(module: ModuleOp, other: ModuleOp) -> None:
+    """Replace the program of a module by that of another."""
+    old, new = call_graph(module).entry, call_graph(other).entry
+    new.detach()
+    module.body.block.insert_op_before(new, old)
+    old.detach()
+    old.erase()
 
 
 def _read(module: ModuleOp, annotations: Annotations) -> ActivationGraph:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from steelyard.compiler.dialects.host import FetchOp, OffloadOp, StoreOp
 from steelyard.compiler.dialects.program import DropOp
 from steelyard.passes.activations.graph import ActivationGraph
 from steelyard.passes.host_streams import HostStreams
@@ -128,7 +129,7 @@ def by_return(moves: Sequence[Move]) -> dict[int, list[Move]]:
 def waited_us(
     graph: ActivationGraph, again: Mapping[int, Sequence[int]], moves: Sequence[Move], link: Link
 ) -> float:
-    """How long kernels wait for copies."""
+    """How long kernels wait for copies, those that the program has already and those of `moves`."""
     after: defaultdict[int, list[Move]] = defaultdict(list)
     gone: defaultdict[int, list[Move]] = defaultdict(list)
     for move in moves:
@@ -137,6 +138,23 @@ def waited_us(
     before = by_return(moves)
     streams = HostStreams()
     back = set[int]()
+    copies: dict[int, int] = {}
+
+    def step(index: int) -> None:
+        match op := graph.ops[index]:
+            case OffloadOp() | StoreOp():
+                value, kept = graph.storage_of[op.value], graph.storage_of[op.copy]
+                streams.offload(("copy", kept), link.copy_us(graph.storages[value].bytes))
+                copies[value] = kept
+            case FetchOp():
+                value, kept = graph.storage_of[op.value], graph.storage_of[op.copy]
+                streams.fetch(("back", value), ("copy", kept), link.copy_us(graph.storages[value].bytes))
+                back.add(value)
+            case DropOp():
+                value = graph.storage_of[op.value]
+                streams.wait(("copy", copies[value]) if value in copies else ("back", value))
+            case _:
+                run(index)
 
     def run(index: int) -> None:
         reads = [("back", read.storage) for read in graph.reads[index] if read.storage in back]
@@ -149,7 +167,7 @@ def waited_us(
             back.add(move.storage)
         for each in again.get(index, ()):
             run(each)
-        run(index)
+        step(index)
         for move in after[index]:
             streams.offload(move.storage, link.copy_us(graph.storages[move.storage].bytes))
         for move in gone[index]:

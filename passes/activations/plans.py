@@ -1,7 +1,7 @@
 """The plans that a pass chooses from; they do not depend on the budget."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isqrt
 
@@ -33,10 +33,15 @@ class Plan:
 
 
 def make_plans(player: Player) -> list[Plan]:
-    """Every plan, played through: its time and its peak are those of the program it becomes."""
+    """Every plan of a program, played through."""
+    return play_plans(player, candidates(player))
+
+
+def play_plans(player: Player, choices: Iterable[tuple[str, Choice]]) -> list[Plan]:
+    """Plans of choices with their names: time and peak are those of the program that each becomes."""
     plans: list[Plan] = []
     seen: dict[Choice, Schedule] = {}
-    for name, choice in _candidates(player):
+    for name, choice in choices:
         complete = player.complete(choice)
         if complete in seen and name not in BASELINES:
             continue
@@ -57,7 +62,8 @@ def cheapest(plans: list[Plan], budget_bytes: int) -> Plan | None:
     )
 
 
-def _candidates(player: Player) -> Iterator[tuple[str, Choice]]:
+def candidates(player: Player) -> Iterator[tuple[str, Choice]]:
+    """The choices that are worth playing through, and their names."""
     graph = player.graph
     ranges = cut_blocks(graph)
     borders = passed_on(graph, ranges)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.compiler.dialects.host import FetchOp, OffloadOp, StoreOp
 from steelyard.passes.activations.graph import ActivationGraph, Read
 from steelyard.passes.activations.moves import Link, Move, Timetable, waited_us
 
@@ -60,11 +61,17 @@ class Player:
     Args:
         graph: The program.
         link: The way to the host; without it nothing moves.
+        before_us: What the step takes that prices are compared with; that of this program where not given.
     """
 
-    def __init__(self, graph: ActivationGraph, link: Link | None = None) -> None:
+    def __init__(
+        self, graph: ActivationGraph, link: Link | None = None, before_us: float | None = None
+    ) -> None:
         self.graph = graph
         self.link = link
+        self._copies = any(isinstance(op, OffloadOp | FetchOp | StoreOp) for op in graph.ops)
+        self.step_us = sum(graph.cost_us) + self._waited_us({}, ())
+        self._more_us = sum(graph.cost_us) - (self.step_us if before_us is None else before_us)
         self._sizes = [storage.bytes for storage in graph.storages]
         self._resident = sum(storage.bytes for storage in graph.storages if storage.born < 0)
         self._activations = frozenset(graph.activations)
@@ -110,12 +117,17 @@ class Player:
         """Run a choice on paper, which is complete."""
         graph = self.graph
         again, needed = self._reruns(choice)
-        cost_us = sum(graph.cost_us[index] for ops in again.values() for index in ops)
+        again_us = sum(graph.cost_us[index] for ops in again.values() for index in ops)
         moves: Sequence[Move] = ()
         if self.link and needed:
             moves = Timetable(graph, again, self._early, needed, self.link).moves()
-            cost_us += waited_us(graph, again, moves, self.link)
+        cost_us = self._more_us + again_us + self._waited_us(again, moves)
         return Schedule(again, moves, cost_us, self._top_bytes(choice, again, moves))
+
+    def _waited_us(self, again: Again, moves: Sequence[Move]) -> float:
+        if self.link is None or not (moves or self._copies):
+            return 0.0
+        return waited_us(self.graph, again, moves, self.link)
 
     def _answer(self, choice: Choice) -> Choice:
         """The choice with which every read of the backward finds its value."""

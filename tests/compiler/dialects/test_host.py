@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from steelyard.compiler.host_copy import from_host, to_host
+from steelyard.compiler.host_copy import from_host, store_on_host, to_host
 from steelyard.compiler.liveness import liveness
 from steelyard.compiler.text import format_program, parse_program
 from steelyard.hw.errors import IRError
@@ -40,3 +40,25 @@ def test_a_tensor_comes_back_as_it_went(dtype):
     assert torch.equal(back, tensor)
     assert back.stride() == tensor.stride()
     assert back.dtype == dtype
+
+
+def test_state_on_the_host_is_overwritten_where_it_is():
+    text = """builtin.module {
+  func.func @forward(%h: !host.copy<tensor<4xf32>>) {
+    %x = host.fetch %h : !host.copy<tensor<4xf32>> -> tensor<4xf32>
+    host.store %x, %h : tensor<4xf32> -> !host.copy<tensor<4xf32>>
+    func.return
+  }
+}
+"""
+    assert format_program(parse_program(text)) == text
+    assert liveness(parse_program(text)).peak_bytes == 4 * 4
+    other = text.replace("(%h", "(%z: tensor<8xf32>, %h")
+    other = other.replace("store %x, %h : tensor<4", "store %z, %h : tensor<8")
+    with pytest.raises(IRError, match=r"has type !host\.copy<tensor<8xf32>>, not"):
+        parse_program(other)
+    kept = to_host(torch.zeros(4))
+    before = kept.clone()
+    store_on_host(torch.ones(4), kept)
+    assert torch.equal(from_host(kept), torch.ones(4))
+    assert torch.equal(from_host(before), torch.zeros(4))

@@ -1,0 +1,70 @@
+"""Offload under budgets of memory: peak predicted beside measured on this CPU, with the prices of a GPU.
+
+python benchmarks/offload.py "hf:gpt2" h100-sxm 0.9 0.7   # rows of a table; budgets are parts of the peak
+"""
+
+import argparse
+import gc
+from typing import Any
+
+import torch
+
+from steelyard.compiler.context import make_context
+from steelyard.compiler.dialects.host import HostType
+from steelyard.compiler.dialects.program import entry_function
+from steelyard.compiler.frontend.capture import capture
+from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.spec import load_spec
+from steelyard.compiler.frontend.training_step import build_real
+from steelyard.compiler.op_call import size_bytes
+from steelyard.hw.errors import UsageError
+from steelyard.passes.annotate_cost import AnnotateCostPass
+from steelyard.passes.annotate_latency import AnnotateLatencyPass
+from steelyard.passes.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.offload import OffloadPass
+from steelyard.passes.totals import read_totals
+from steelyard.runtime.execute import bind, compile_program, order_arguments
+from steelyard.runtime.measure import measure_peak_bytes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("spec")
+    parser.add_argument("device")
+    parser.add_argument("budgets", nargs="+", type=float)
+    parser.add_argument("--batch", type=int, default=1)
+    given = parser.parse_args()
+    options = CaptureOptions(train=True, batch=given.batch)
+    model = load_spec(given.spec, options)
+    program = capture(model, options)
+    module = import_program(program)
+    for each in (
+        AnnotateCostPass(),
+        AnnotateLatencyPass(device=given.device),
+        AnnotateMemoryPass(device="cpu", threads=torch.get_num_threads()),
+    ):
+        each.apply(make_context(), module)
+    binding = bind(*build_real(model, options), program.constants)
+    before: Any = read_totals(module)
+    for budget in (1.0, *given.budgets):
+        made = module.clone()
+        try:
+            OffloadPass(budget_bytes=int(budget * before["memory"]["peak_bytes"])).apply(make_context(), made)
+        except UsageError as error:
+            print(f"| {budget:.0%} | {error.what}; {error.why} |", flush=True)
+            continue
+        types = [value.type for value in entry_function(made).body.block.args]
+        hosted = sum(size_bytes(each.tensor) for each in types if isinstance(each, HostType))
+        arguments, run = order_arguments(made, binding), compile_program(made)
+        run(*arguments)
+        gc.collect()
+        measured = measure_peak_bytes(lambda run=run, arguments=arguments: run(*arguments), arguments)
+        after: Any = read_totals(made)
+        more_us = after["latency"]["value_us"] - before["latency"]["value_us"]
+        peak = after["memory"]["peak_bytes"]
+        print(f"| {budget:.0%} | {hosted:,} | {peak:,} | {measured:,} | {more_us / 1e3:.2f} ms |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
