@@ -73,7 +73,6 @@ def order_arguments(module: ModuleOp, binding: Binding) -> Sequence[torch.Tensor
                 where=path or "an argument without a path",
                 fix="run it with the SPEC and options with which it was captured",
             )
-        on_host = isinstance(value.type, HostType)
         tensor_type = value.type.tensor if isinstance(value.type, HostType) else value.type
         shape = tuple(tensor_type.get_shape())  # pyright: ignore[reportAttributeAccessIssue]
         if tuple(tensor.shape) != shape:
@@ -82,5 +81,5 @@ def order_arguments(module: ModuleOp, binding: Binding) -> Sequence[torch.Tensor
                 why=f"the program takes {shape}, the model has {tuple(tensor.shape)}",
                 fix="run it with the SPEC and options with which it was captured",
             )
-        ordered.append(to_host(tensor) if on_host else tensor)
+        ordered.append(to_host(tensor) if isinstance(value.type, HostType) else tensor)
     return ordered
