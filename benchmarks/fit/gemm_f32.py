@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
-from gemm_f32_rows import Case, deepbench_cases, model_cases, random_cases
+from gemm_f32_rows import Case, Kind, deepbench_cases, model_cases, random_cases
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
@@ -40,7 +40,7 @@ COMMON = {
     "cache_fraction": 0.5,
     "lead_fraction": 0.7,
 }
-START = {
+START: dict[Kind, dict[str, float]] = {
     "bmm": COMMON,
     "gemm": COMMON | {"far_load_cycles": 3.0, "far_bytes": 150e6, "long_row_cycles": 0.2, "split_s": 3e-6},
 }
@@ -95,7 +95,7 @@ def main() -> None:
         _write(kind, own, slot_power, notes)
 
 
-def _fit_kind(root: Path, kind: str) -> tuple[dict[str, Constants], list[str]]:
+def _fit_kind(root: Path, kind: Kind) -> tuple[dict[str, Constants], list[str]]:
     cases = {case.device.name: case for case in random_cases(root, kind)}
     few = {name: case.split(FIT_ROWS)[0] for name, case in cases.items()}
     own = {name: _fit([case], START[kind]) for name, case in few.items()}
@@ -160,7 +160,7 @@ def _score(title: str, case: Case, coefficients: Mapping[str, float]) -> str:
     return f"{title}: {len(case)} rows, MAPE {mape:.1f} %, median {median:.1f} %, bias {bias:+.1f} %"
 
 
-def _write(kind: str, own: Mapping[str, Constants], slot_power: float, notes: Sequence[str]) -> None:
+def _write(kind: Kind, own: Mapping[str, Constants], slot_power: float, notes: Sequence[str]) -> None:
     lines = [
         f"# f32 {MEANT[kind]} on vector lanes; hw/kernels/gemm_simt.py says what each constant means.",
         "# Written by benchmarks/fit/gemm_f32.py. Bias is that of the median row.",
@@ -178,7 +178,7 @@ def _write(kind: str, own: Mapping[str, Constants], slot_power: float, notes: Se
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _entries(kind: str, own: Mapping[str, Constants], slot_power: float) -> dict[str, Constants | str]:
+def _entries(kind: Kind, own: Mapping[str, Constants], slot_power: float) -> dict[str, Constants | str]:
     """Return the constants of each family, or the name of the one whose constants it takes."""
     entries: dict[str, Constants | str] = {FAMILIES[name]: found for name, found in own.items()}
     usual = {"power_fraction": usual_power_fraction()}

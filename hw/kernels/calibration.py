@@ -45,22 +45,25 @@ class _Held:
         return _mean_error(self.corrected_s, self.measured_s)
 
 
-def calibrate_case(model: KernelModel, case: Case, source: Source, most_points: int = MOST_POINTS) -> Fit:
+def calibrate_case(
+    model: KernelModel, case: Case, source: Source, most_points: int = MOST_POINTS, worth: float = 1.0
+) -> Fit:
     """Return what the measurements say of a model on their device.
 
-    How sure it is comes from five folds: everything is fitted again without each fifth of the rows. Where the
-    family's coefficients do better on rows left out than fitted ones, they stay.
+    How sure it is comes from five folds: everything is fitted again without each fifth of the rows. Where on
+    rows left out fitted coefficients are not better by `worth` than the family's, these stay.
 
     Args:
         model: The model of the kind.
         case: At least `FEWEST_ROWS` rows.
         source: Where they are from.
         most_points: How many points of the residual to keep; 0 for coefficients alone.
+        worth: The part of the family's error that fitted coefficients may leave.
     """
     rows = np.random.default_rng(0).permutation(_size(case))  # tables come sorted
     case = case.take(rows)
     held, kept = (_held_out(model, case, most_points, refit) for refit in (True, False))
-    refit = held.error <= kept.error
+    refit = held.error <= worth * kept.error
     held = held if refit else kept
     fitted = _fit(model, case, most_points, refit)
     within = held.within if held.within.any() else np.ones_like(held.within)

@@ -144,13 +144,13 @@ def _compute_s(
 
 
 def _cycles(lanes: SimtDevice, tile: Tile, extra: Layout, c: Coefficients) -> Floats:
-    """Return the cycles for the multiply-adds that the lanes of an SM can do in one.
+    """Return the cycles for the multiply-adds that the lanes of an SM can do in one, which is the least.
 
     Small tiles load more for each, and where lanes are crowded a load takes more of their cycles.
     """
     loads = 1 / tile[0] + 1 / tile[1]
     cycles = c["cycles_per_step"] + c["operand_load_cycles"] * lanes.crowding * loads
-    return cycles + extra.step + extra.load * loads
+    return max(1.0, cycles) + extra.step + extra.load * loads
 
 
 def _memory_s(

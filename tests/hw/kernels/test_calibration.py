@@ -1,7 +1,7 @@
 """Fits on a model whose coefficients a test can choose: time = launch + bytes / (fraction x bandwidth)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -126,6 +126,16 @@ def test_a_calibration_says_how_good_it_is():
     assert fit.mean_error_before > 0.2
     assert fit.mean_error == pytest.approx(0.03 * np.sqrt(2 / np.pi), rel=0.2)  # of a normal distribution
     assert fit.source == SOURCE
+
+
+def test_coefficients_that_explain_little_more_do_not_replace_the_familys():
+    case = toy_case(400, noise=0.10)
+    ratio = case.measured_s / modelled_s(ToySoftmax(), case, TRUTH)
+    nearly_family_s = 1.03 * ratio * modelled_s(ToySoftmax(), case, FAMILY)
+    case = replace(case, measured_s=nearly_family_s)
+    strict, lax = (calibrate_case(ToySoftmax(), case, SOURCE, 0, worth=worth) for worth in (0.9, 1.0))
+    assert strict.coefficients == FAMILY != lax.coefficients
+    assert strict.mean_error == strict.mean_error_before > lax.mean_error
 
 
 def test_what_the_model_cannot_follow_is_interpolated():

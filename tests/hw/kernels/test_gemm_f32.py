@@ -140,6 +140,17 @@ def test_lanes_that_share_their_loads_are_slower_the_more_so_in_small_tiles() ->
     assert slower[0] > 1.02 * slower[1] > 1.04
 
 
+def test_lanes_do_one_multiply_add_a_cycle_at_most() -> None:
+    a100, model = load_device("a100-80gb-sxm"), SimtGemm("bmm")
+    dims = {"b": np.array([864]), "m": np.array([128]), "n": np.array([128]), "k": np.array([1024])}
+    c = {**model.coefficients(a100, "f32"), "operand_load_cycles": 1e-12}
+    one, less = (
+        model.estimate(a100, "f32", GRAPH, dims, {**c, "cycles_per_step": cycles}).seconds[0]
+        for cycles in (1.0, 0.5)
+    )
+    assert less == pytest.approx(one, rel=1e-9)
+
+
 def test_a_tile_alone_on_its_sm_waits_in_each_step() -> None:
     a100, model = load_device("a100-80gb-sxm"), SimtGemm("bmm")
     c = model.coefficients(a100, "f32")

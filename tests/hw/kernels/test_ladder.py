@@ -71,7 +71,7 @@ def test_a_cpu_is_priced_by_its_roofline(kind: KernelKind):
 
 
 def test_a_calibrated_device_is_interpolated_between_its_points_and_fitted_beyond():
-    device = load_device("h100-sxm")
+    device = replace(load_device("h100-sxm"), fitted={})  # the same coefficients before and after
     queries = ask("gemm", ROWS["gemm"], (1, 256, 256, 256))
     before = Ladder(device, GRAPH).price(queries)
     after = Ladder(calibrated(device, "graph"), GRAPH).price(queries)
