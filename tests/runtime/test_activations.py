@@ -131,8 +131,8 @@ def test_offload_keeps_every_bit_and_peaks_as_predicted(name: str):
         assert case.measure(module) == peak_bytes(module) < peak_bytes(case.module)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_state_on_the_host_lasts_over_steps_and_peaks_as_predicted(optimizer: str):
+@pytest.mark.parametrize(("optimizer", "share"), [("adamw", 0.8), ("sgd", 0.9)])
+def test_state_on_the_host_lasts_over_steps_and_peaks_as_predicted(optimizer: str, share: float):
     case = Case(
         "hf:gpt2?n_layer=2&n_embd=64&n_head=2&vocab_size=640",
         "h100-sxm",
@@ -140,7 +140,8 @@ def test_state_on_the_host_lasts_over_steps_and_peaks_as_predicted(optimizer: st
         sequence=16,
         optimizer=optimizer,
     )
-    module = case.rewritten(OffloadPass(budget_bytes=peak_bytes(case.module) * 8 // 10))
+    budget_bytes = int(peak_bytes(case.module) * share)
+    module = case.rewritten(OffloadPass(budget_bytes=budget_bytes))
     assert "host.store" in format_program(module)
-    assert case.measure(module) == peak_bytes(module) <= peak_bytes(case.module) * 8 // 10
+    assert case.measure(module) == peak_bytes(module) <= budget_bytes
     assert equal(case.steps(module, 2), case.eager_steps(case.module, 2))
