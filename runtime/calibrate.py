@@ -163,7 +163,8 @@ def _basics(threads: int, host: HostTime, source: Source) -> Sustained:
             "transcendental": {dtype: rate(transcendental_flops_per_s(dtype)) for dtype in ("f32", "f64")},
         },
         memory_bandwidth_bytes_per_s=curve_of(found.touched, source),
-        allocation_bandwidth_bytes_per_s=curve_of(found.allocated, source),
+        # Every point by itself: just above what malloc keeps, memory costs many times that just below.
+        allocation_bandwidth_bytes_per_s=Rate(curve=found.allocated, kind="measured", source=source),
         dispatch_overhead_s=told(host.kernel_s),
         view_overhead_s=told(host.view_s),
     )
