@@ -12,7 +12,7 @@ from steelyard.hw.kernels.ladder import Ladder
 from steelyard.hw.kernels.learned import law_amounts, learned_features, learned_prices
 from steelyard.hw.kernels.query import Queries
 from steelyard.hw.kernels.spread import Spread
-from steelyard.hw.learned import LAW, Accuracy, Learned, LearnedKind, Regressor, feature_names, size_names
+from steelyard.hw.learned import LAW, Accuracy, Learned, Regressor, feature_names, size_names
 from steelyard.hw.quantity import Source
 from steelyard.hw.registry import load_device
 from steelyard.hw.work import ExecutionContext
@@ -40,8 +40,7 @@ def learned(kind, *, law_s=(CALL_S, FLOP_S, 0.0, BYTE_S, 0.0), trees=(), smalles
 def machine(**kinds: Learned) -> Device:
     """A CPU of which nothing but this is known."""
     bare = replace(load_device("cpu"), vector_peak_flops_per_s={})
-    names: dict[LearnedKind, dict] = {name: {"f32": found} for name, found in kinds.items()}  # type: ignore[misc]
-    return replace(bare, learned=names)
+    return replace(bare, learned={name: {"f32": found} for name, found in kinds.items()})
 
 
 def products(*rows: tuple[int, int, int]) -> Queries:
