@@ -1,10 +1,13 @@
 """Timing single ops, call by call on a CPU, in short runs of calls on a GPU."""
 
 from collections.abc import Callable
+from functools import cache
 from time import perf_counter
 
 import torch
 
+from steelyard.runtime.host_cpu import last_cache_bytes
+from steelyard.runtime.microbench import write_again
 from steelyard.runtime.random_operands import Runnable
 
 Timer = Callable[[Runnable, int], list[float]]
@@ -15,18 +18,42 @@ _RUN_S = 1e-3
 
 _MOST_CALLS = 200
 
+_WARM_UPS = 2
+"""Calls before those that count: two results take turns in memory, which each must have found once."""
+
+_CACHE_BYTES = 2**25
+"""The last cache where the operating system does not tell."""
+
 
 def time_on_cpu(op: Runnable, repeats: int) -> list[float]:
-    """Return the seconds of single calls; results are dropped at once, outside of the time."""
-    op.run()
+    """Return the seconds of single calls in the state in which the step of a real model finds them.
+
+    What the kernel before it wrote is in the caches, as far as they hold it, and nothing else is: neither its
+    other operands nor the memory of its result, since that of the call before is still held.
+    """
     times_s: list[float] = []
-    for _ in range(repeats):
+    held: object = None
+    for _ in range(_WARM_UPS + repeats):
         op.restore()
+        _fill_caches()
+        for tensor in op.produced:
+            write_again(tensor)
         start_s = perf_counter()
         result = op.run()
         times_s.append(perf_counter() - start_s)
-        del result
-    return times_s
+        held, result = result, None
+    del held
+    return times_s[_WARM_UPS:]
+
+
+def _fill_caches() -> None:
+    """Leave nothing in the caches that was there before."""
+    _other_data().add_(1)
+
+
+@cache
+def _other_data() -> torch.Tensor:
+    return torch.zeros(2 * (last_cache_bytes() or _CACHE_BYTES), dtype=torch.uint8)
 
 
 def time_on_cuda(op: Runnable, repeats: int) -> list[float]:

@@ -1,0 +1,68 @@
+"""The state in which a call on the CPU is timed; how long it takes is not tested."""
+
+import weakref
+from collections.abc import Callable
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from steelyard.runtime.host_cpu import last_cache_bytes
+from steelyard.runtime.op_timing import time_on_cpu
+from steelyard.runtime.random_operands import Runnable
+
+
+class Result:
+    """What an op returns; knows when nobody holds it any more."""
+
+
+class Log(TorchDispatchMode):
+    """Lists the storages that ops write in place, and what else is added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events = list[object]()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket.__name__.endswith("_") and isinstance(args[0], torch.Tensor):
+            self.events.append(args[0].untyped_storage())
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_result_of_the_call_before_is_held_and_no_older_one():
+    made = list[Callable[[], Result | None]]()
+    alive = list[list[bool]]()
+
+    def run() -> Result:
+        alive.append([each() is not None for each in made])
+        result = Result()
+        made.append(weakref.ref(result))
+        return result
+
+    times_s = time_on_cpu(Runnable(run, lambda: None), repeats=3)
+    assert len(times_s) == 3
+    assert alive == [[False] * (calls - 1) + [True] * (calls > 0) for calls in range(len(made))]
+    assert not any(each() for each in made)
+
+
+def test_before_each_call_the_caches_are_filled_and_then_hold_what_was_just_produced():
+    produced = torch.rand(4, 8)
+    before = produced.clone()
+    with Log() as log:
+        op = Runnable(lambda: log.events.append("run"), lambda: log.events.append("restore"), (produced,))
+        time_on_cpu(op, repeats=1)
+    restored, other, again, ran = log.events[-4:]
+    assert (restored, ran) == ("restore", "run")
+    assert isinstance(other, torch.UntypedStorage)
+    assert isinstance(again, torch.UntypedStorage)
+    assert other.nbytes() >= 2 * (last_cache_bytes() or 1)
+    assert again.data_ptr() == produced.untyped_storage().data_ptr()
+    assert torch.equal(produced, before)
+
+
+def test_what_the_caches_cannot_hold_is_not_written_again():
+    produced = torch.zeros(2**24 + 1, dtype=torch.uint8)
+    with Log() as log:
+        time_on_cpu(Runnable(lambda: None, lambda: None, (produced,)), repeats=1)
+    written = {each.data_ptr() for each in log.events if isinstance(each, torch.UntypedStorage)}
+    assert written
+    assert produced.data_ptr() not in written
