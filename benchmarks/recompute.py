@@ -136,9 +136,10 @@ def measure_times(name: str, budgets: Sequence[float]) -> None:
         extra_s = predicted(module)[0] - predicted(case.module)[0]
         load, start = OtherLoad(), perf_counter()
         again_s = time_marked_s(module, case.arguments, RECOMPUTED)
-        step_s, others = perf_counter() - start, load.cpus() or 0.0
+        step_s, others_cpus = perf_counter() - start, load.cpus()
         row = f"| {name} | {budget:.0%} | {extra_s:.3f} | {again_s:.3f} | {extra_s / again_s:.3f} "
-        print(f"{row}| {step_s:.1f} | {others:.2f} |", flush=True)
+        others = "unknown" if others_cpus is None else f"{others_cpus:.2f}"
+        print(f"{row}| {step_s:.1f} | {others} |", flush=True)
     print(f"without: predicted {predicted(case.module)[0]:.2f} s")
 
 
