@@ -18,8 +18,12 @@ _RUN_S = 1e-3
 
 _MOST_CALLS = 200
 
-_WARM_UPS = 2
-"""Calls before those that count: two results take turns in memory, which each must have found once."""
+_KEPT_BYTES = 31 * 2**20
+"""So much glibc keeps for the next result, once a process has freed as much, as a step does; it takes what is
+larger than 32 MiB from the operating system each time (DEFAULT_MMAP_THRESHOLD_MAX in malloc.c)."""
+
+_END_BYTES = 2**20
+"""A block behind the memory in which two results take turns: malloc gives back what is free at the end."""
 
 _CACHE_BYTES = 2**25
 """The last cache where the operating system does not tell."""
@@ -31,9 +35,12 @@ def time_on_cpu(op: Runnable, repeats: int) -> list[float]:
     What the kernel before it wrote is in the caches, as far as they hold it, and nothing else is: neither its
     other operands nor the memory of its result, since that of the call before is still held.
     """
+    torch.empty(_KEPT_BYTES, dtype=torch.uint8)  # malloc learns what to keep from what is freed
+    held = [op.run(), op.run()]
+    end_of_heap = torch.empty(_END_BYTES, dtype=torch.uint8)
     times_s: list[float] = []
-    held: object = None
-    for _ in range(_WARM_UPS + repeats):
+    for _ in range(repeats):
+        del held[0]
         op.restore()
         _fill_caches()
         for tensor in op.produced:
@@ -41,9 +48,10 @@ def time_on_cpu(op: Runnable, repeats: int) -> list[float]:
         start_s = perf_counter()
         result = op.run()
         times_s.append(perf_counter() - start_s)
-        held, result = result, None
-    del held
-    return times_s[_WARM_UPS:]
+        held.append(result)
+        del result
+    del end_of_heap
+    return times_s
 
 
 def _fill_caches() -> None:

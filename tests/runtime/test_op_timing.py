@@ -1,8 +1,12 @@
 """The state in which a call on the CPU is timed; how long it takes is not tested."""
 
+import platform
+import resource
 import weakref
 from collections.abc import Callable
+from statistics import median
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -64,3 +68,20 @@ def test_what_the_caches_cannot_hold_is_not_written_again():
         time_on_cpu(Runnable(lambda: None, lambda: None, (produced,)), repeats=1)
     assert log.events
     assert all(isinstance(each, tuple) and each[0] != produced.data_ptr() for each in log.events)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators keep other sizes")
+@pytest.mark.parametrize(("mib", "faults"), [(12, False), (24, False), (40, True)])
+def test_memory_of_a_result_is_new_only_where_malloc_maps_it_each_time(mib, faults):
+    x = torch.zeros(mib * 2**18)
+    new_pages = list[int]()
+
+    def run() -> torch.Tensor:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        result = x + 1.0
+        new_pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        return result
+
+    time_on_cpu(Runnable(run, lambda: None), repeats=5)
+    pages = x.nbytes // resource.getpagesize()
+    assert (median(new_pages[-5:]) > pages / 2) == faults
