@@ -43,6 +43,7 @@ from steelyard.passes.workspace import no_workspace
 from steelyard.runtime.execute import bind, compile_program, order_arguments
 from steelyard.runtime.marked_time import time_marked_s
 from steelyard.runtime.measure import measure_peak_bytes
+from steelyard.runtime.other_load import OtherLoad
 from steelyard.runtime.pipeline import Target, annotate_program, load_costed, load_program
 from steelyard.runtime.profile import profile
 
@@ -126,21 +127,19 @@ def measure_peaks(name: str, budgets: Sequence[float]) -> None:
 
 
 def measure_times(name: str, budgets: Sequence[float]) -> None:
-    """One row a budget; a step of the program as it was comes last."""
+    """One row a budget, with the seconds of its step and the CPUs that others kept busy meanwhile."""
     case = Case(name)
-    rows: list[tuple[str, float]] = []
+    # Memory that no process used for long costs more when it is touched first.
+    compile_program(case.module)(*case.arguments)
     for budget in budgets:
         module = case.plan(budget=budget)
         extra_s = predicted(module)[0] - predicted(case.module)[0]
-        start = perf_counter()
+        load, start = OtherLoad(), perf_counter()
         again_s = time_marked_s(module, case.arguments, RECOMPUTED)
-        step_s = perf_counter() - start
+        step_s, others_cpus = perf_counter() - start, load.cpus()
         row = f"| {name} | {budget:.0%} | {extra_s:.3f} | {again_s:.3f} | {extra_s / again_s:.3f} "
-        rows.append((row, step_s))
-        print(row, f"{step_s:.2f}", flush=True)
-    base_s = seconds(lambda: compile_program(case.module)(*case.arguments))
-    for row, step_s in rows:
-        print(f"{row}| {step_s - base_s:+.3f} of {base_s:.2f} |")
+        others = "unknown" if others_cpus is None else f"{others_cpus:.2f}"
+        print(f"{row}| {step_s:.1f} | {others} |", flush=True)
     print(f"without: predicted {predicted(case.module)[0]:.2f} s")
 
 

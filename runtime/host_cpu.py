@@ -30,7 +30,7 @@ def host_device(name: str, source: Source) -> Device:
     def told(value: float, note: str) -> Quantity:
         return Quantity(value=value, kind="measured", source=source, note=note)
 
-    cache_bytes = _last_cache_bytes()
+    cache_bytes = last_cache_bytes()
     return Device(
         name=name,
         title=cpu_model(),
@@ -46,6 +46,7 @@ def host_device(name: str, source: Source) -> Device:
     )
 
 
-def _last_cache_bytes() -> int | None:
+def last_cache_bytes() -> int | None:
+    """Return the size of the largest cache, None where the operating system does not tell."""
     sizes = [path.read_text(encoding="utf-8").strip() for path in _CACHES.glob("index*/size")]
     return max((int(size.removesuffix("K")) * KIB for size in sizes if size.endswith("K")), default=None)

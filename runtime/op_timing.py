@@ -1,10 +1,13 @@
 """Timing single ops, call by call on a CPU, in short runs of calls on a GPU."""
 
 from collections.abc import Callable
+from functools import cache
 from time import perf_counter
 
 import torch
 
+from steelyard.runtime.host_cpu import last_cache_bytes
+from steelyard.runtime.microbench import write_again
 from steelyard.runtime.random_operands import Runnable
 
 Timer = Callable[[Runnable, int], list[float]]
@@ -15,18 +18,50 @@ _RUN_S = 1e-3
 
 _MOST_CALLS = 200
 
+_KEPT_BYTES = 31 * 2**20
+"""So much glibc keeps for the next result, once a process has freed as much, as a step does; it takes what is
+larger than 32 MiB from the operating system each time (DEFAULT_MMAP_THRESHOLD_MAX in malloc.c)."""
+
+_END_BYTES = 2**20
+"""A block behind the memory in which two results take turns: malloc gives back what is free at the end."""
+
+_CACHE_BYTES = 2**25
+"""The last cache where the operating system does not tell."""
+
 
 def time_on_cpu(op: Runnable, repeats: int) -> list[float]:
-    """Return the seconds of single calls; results are dropped at once, outside of the time."""
-    op.run()
+    """Return the seconds of single calls in the state in which the step of a real model finds them.
+
+    What the kernel before it wrote is in the caches, as far as they hold it, and nothing else is: neither its
+    other operands nor the memory of its result, since that of the call before is still held.
+    """
+    torch.empty(_KEPT_BYTES, dtype=torch.uint8)  # malloc learns what to keep from what is freed
+    held = [op.run(), op.run()]
+    end_of_heap = torch.empty(_END_BYTES, dtype=torch.uint8)
     times_s: list[float] = []
-    for _ in range(repeats):
+    for _ in range(1 + repeats):
+        del held[0]
         op.restore()
+        _fill_caches()
+        for tensor in op.produced:
+            write_again(tensor)
         start_s = perf_counter()
         result = op.run()
         times_s.append(perf_counter() - start_s)
+        held.append(result)
         del result
-    return times_s
+    del end_of_heap
+    return times_s[1:]  # the first may still have found new memory
+
+
+def _fill_caches() -> None:
+    """Leave nothing in the caches that was there before."""
+    _other_data().add_(1)
+
+
+@cache
+def _other_data() -> torch.Tensor:
+    return torch.zeros(2 * (last_cache_bytes() or _CACHE_BYTES), dtype=torch.uint8)
 
 
 def time_on_cuda(op: Runnable, repeats: int) -> list[float]:

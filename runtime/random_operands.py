@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from xdsl.ir import OpResult, SSAValue
+from xdsl.ir import Block, Operation, OpResult, SSAValue
 
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.emit_graph import torch_arguments, torch_operator
@@ -41,10 +41,12 @@ class Runnable:
     Attributes:
         run: Runs it and returns its results.
         restore: Gives the operands that it writes their first values again.
+        produced: The operands that the kernel before it in the program has just written.
     """
 
     run: Callable[[], object]
     restore: Callable[[], None]
+    produced: tuple[torch.Tensor, ...] = ()
 
 
 def make_runnable(op: TorchOp, reader: CallReader, device: str) -> Runnable:
@@ -78,7 +80,30 @@ def make_runnable(op: TorchOp, reader: CallReader, device: str) -> Runnable:
         for target, value in zip(targets, first, strict=True):
             target.copy_(value)
 
-    return Runnable(lambda: operator(*arguments, **named), restore)
+    before = _kernel_before(op, reader)
+    produced = tuple(
+        tensor for value, tensor in values.items() if tensor is not None and _source(value, reader) is before
+    )
+    return Runnable(lambda: operator(*arguments, **named), restore, produced)
+
+
+def _kernel_before(op: TorchOp, reader: CallReader) -> Operation | None:
+    before = op.prev_op
+    while isinstance(before, TorchOp) and _is_view(before, reader):
+        before = before.prev_op
+    return before
+
+
+def _source(value: SSAValue, reader: CallReader) -> Operation | Block:
+    """Return what writes a value, or is given it."""
+    while isinstance(value.owner, TorchOp) and _is_view(value.owner, reader):
+        value = value.owner.operands[0]
+    return value.owner
+
+
+def _is_view(op: TorchOp, reader: CallReader) -> bool:
+    work = reader.read(op).work
+    return work is not None and work.is_view and bool(op.operands)
 
 
 def _operand(value: SSAValue, reader: CallReader, limit: int, device: str) -> torch.Tensor | None:

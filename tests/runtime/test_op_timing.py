@@ -1,0 +1,87 @@
+"""The state in which a call on the CPU is timed; how long it takes is not tested."""
+
+import platform
+import resource
+import weakref
+from collections.abc import Callable
+from statistics import median
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from steelyard.runtime.host_cpu import last_cache_bytes
+from steelyard.runtime.op_timing import time_on_cpu
+from steelyard.runtime.random_operands import Runnable
+
+
+class Result:
+    """What an op returns; knows when nobody holds it any more."""
+
+
+class Log(TorchDispatchMode):
+    """Lists the address and the bytes of what is added to in place, and what else is told to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events = list[object]()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.overloadpacket.__name__ == "add_":
+            self.events.append((args[0].data_ptr(), args[0].nbytes))
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_result_of_the_call_before_is_held_and_no_older_one():
+    made = list[Callable[[], Result | None]]()
+    alive = list[list[bool]]()
+
+    def run() -> Result:
+        alive.append([each() is not None for each in made])
+        result = Result()
+        made.append(weakref.ref(result))
+        return result
+
+    times_s = time_on_cpu(Runnable(run, lambda: None), repeats=3)
+    assert len(times_s) == 3
+    assert alive == [[False] * (calls - 1) + [True] * (calls > 0) for calls in range(len(made))]
+    assert not any(each() for each in made)
+
+
+def test_before_each_call_the_caches_are_filled_and_then_hold_what_was_just_produced():
+    produced = torch.rand(4, 8)
+    before = produced.clone()
+    with Log() as log:
+        op = Runnable(lambda: log.events.append("run"), lambda: log.events.append("restore"), (produced,))
+        time_on_cpu(op, repeats=1)
+    restored, other, again, ran = log.events[-4:]
+    assert (restored, ran) == ("restore", "run")
+    assert isinstance(other, tuple)
+    assert other[1] >= 2 * (last_cache_bytes() or 1)
+    assert again == (produced.data_ptr(), produced.nbytes)
+    assert torch.equal(produced, before)
+
+
+def test_what_the_caches_cannot_hold_is_not_written_again():
+    produced = torch.zeros(2**24 + 1, dtype=torch.uint8)
+    with Log() as log:
+        time_on_cpu(Runnable(lambda: None, lambda: None, (produced,)), repeats=1)
+    assert log.events
+    assert all(isinstance(each, tuple) and each[0] != produced.data_ptr() for each in log.events)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators keep other sizes")
+@pytest.mark.parametrize(("mib", "faults"), [(12, False), (24, False), (40, True)])
+def test_memory_of_a_result_is_new_only_where_malloc_maps_it_each_time(mib, faults):
+    x = torch.zeros(mib * 2**18)
+    new_pages = list[int]()
+
+    def run() -> torch.Tensor:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        result = x + 1.0
+        new_pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        return result
+
+    time_on_cpu(Runnable(run, lambda: None), repeats=5)
+    pages = x.nbytes // resource.getpagesize()
+    assert (median(new_pages[-5:]) > pages / 2) == faults
