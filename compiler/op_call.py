@@ -34,13 +34,11 @@ class CallFacts:
         work: The work, None where it is unknown.
         aliases: For each result the operand whose storage it shares, None where it has its own.
         gradients: The operands that an optimizer takes as gradients.
-        allocated_bytes: Bytes of the results with a storage of their own.
     """
 
     work: Work | None
     aliases: tuple[int | None, ...]
     gradients: tuple[int, ...]
-    allocated_bytes: int
 
 
 class CallReader:
@@ -153,12 +151,7 @@ def _facts(op: TorchOp) -> CallFacts:
     aliases = tuple(
         names.index(name) if name in names else None for name in _shared(op.schema, work, len(op.results))
     )
-    return CallFacts(
-        work,
-        aliases,
-        tuple(i for i, name in enumerate(names) if name.startswith("grads[")),
-        sum(result.bytes for result, alias in zip(call.results, aliases, strict=True) if alias is None),
-    )
+    return CallFacts(work, aliases, tuple(i for i, name in enumerate(names) if name.startswith("grads[")))
 
 
 def _shared(schema: Schema, work: Work | None, count: int) -> list[str | None]:

@@ -73,7 +73,9 @@ class Roofline:
         self._peak_bytes_per_s = peak.value if peak else inf
         # What the last cache may still hold need not come from memory.
         self._cache_bytes = device.l2_bytes.value if device.l2_bytes else 0.0
-        fresh = sustained.allocation_bandwidth_bytes_per_s
+        unaligned = sustained.unaligned_bandwidth_bytes_per_s
+        self._unaligned_bandwidth = unaligned.evaluator() if unaligned else None
+        fresh = sustained.fresh_page_bytes_per_s
         self._fresh_bandwidth = fresh.evaluator() if fresh else None
         self._op_bandwidths = {
             name: rate.evaluator() for name, rate in sustained.op_bandwidth_bytes_per_s.items()
@@ -123,9 +125,7 @@ class Roofline:
     def _of_op(self, work: KernelWork, bandwidth: Callable[[float], float]) -> Latency:
         touched_bytes = work.bytes_read + work.bytes_written
         floor_s = max(0.0, touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
-        busy_s = self._in_caches(
-            work, touched_bytes / bandwidth(touched_bytes) + self.page_faults_s(work), floor_s
-        )
+        busy_s = self._in_caches(work, touched_bytes / bandwidth(touched_bytes), floor_s)
         return self._with_overheads(busy_s, floor_s, "memory", "interpolated")
 
     def _in_caches(self, work: KernelWork, busy_s: float, floor_s: float) -> float:
@@ -183,18 +183,18 @@ class Roofline:
             return 0.0, 0.0
         if engine.operand_bandwidth:
             time_s = touched_bytes / engine.operand_bandwidth(touched_bytes)
+            if self._unaligned_bandwidth and work.unaligned_bytes:
+                time_s += work.unaligned_bytes / self._unaligned_bandwidth(work.unaligned_bytes)
         else:
             efficiency = engine.memory_efficiency(touched_bytes) if engine.memory_efficiency else 1.0
             time_s = touched_bytes / (self._bandwidth(touched_bytes) * efficiency)
-        time_s += self.page_faults_s(work)
         return time_s, max(0.0, touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
 
-    def page_faults_s(self, work: KernelWork) -> float:
-        """Return what writing fresh memory takes longer than writing other memory."""
-        fresh_bytes = min(work.allocated_bytes, work.bytes_written)
+    def page_faults_s(self, fresh_bytes: float) -> float:
+        """Return what writing to fresh pages takes longer than writing to others."""
         if not self._fresh_bandwidth or not fresh_bytes:
             return 0.0
-        other_s = fresh_bytes / self._bandwidth(work.bytes_read + work.bytes_written)
+        other_s = fresh_bytes / self._bandwidth(fresh_bytes)
         return max(0.0, fresh_bytes / self._fresh_bandwidth(fresh_bytes) - other_s)
 
     def _engine(self, work: KernelWork) -> _Engine:

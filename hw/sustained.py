@@ -25,13 +25,15 @@ class Sustained:
         flops_per_s: Rates of arithmetic by kind and type; a curve runs over the FLOPs of one kernel.
         memory_bandwidth_bytes_per_s: Streaming rate, reads and writes together; a curve runs over the bytes
             that one kernel touches, so that its left end is the rate inside the caches.
-        allocation_bandwidth_bytes_per_s: Rate of writing freshly allocated memory, page faults included; a
-            curve runs over the bytes allocated. None where fresh memory costs no more than other memory.
+        fresh_page_bytes_per_s: Rate of writing pages that the operating system has to supply first; None
+            where they cost no more than others.
         memory_efficiency: The part of the streaming rate that a kind of kernel reaches; a curve runs over
             the bytes that it touches.
         operand_bandwidth_bytes_per_s: Rate at which library kernels bring operands into the layout that they
             compute on, and results back, which comes on top of the arithmetic; by kind, or by the name of an
             operation where it is apart. A curve runs over the bytes that one kernel touches.
+        unaligned_bandwidth_bytes_per_s: Rate of writing the result of a product whose rows are not whole
+            vectors, which comes on top; None where it costs nothing.
         op_bandwidth_bytes_per_s: Rate of one operation on f32 by its name ("aten.tanh"), its arithmetic
             included; a curve runs over the bytes that it touches.
         resident_speedup: How many times faster a kind of kernel is where the caches hold all that it touches
@@ -49,9 +51,10 @@ class Sustained:
         default_factory=dict[RateKind, Mapping[PeakDType, Rate]]
     )
     memory_bandwidth_bytes_per_s: Rate | None = None
-    allocation_bandwidth_bytes_per_s: Rate | None = None
+    fresh_page_bytes_per_s: Rate | None = None
     memory_efficiency: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
     operand_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
+    unaligned_bandwidth_bytes_per_s: Rate | None = None
     op_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     resident_speedup: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
     launch_overhead_s: Quantity | None = None

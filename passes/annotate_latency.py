@@ -8,6 +8,7 @@ from typing import cast, get_args
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from steelyard.compiler.call_graph import call_graph
@@ -17,10 +18,12 @@ from steelyard.hw.kernels.intervals import combine
 from steelyard.hw.registry import load_device
 from steelyard.hw.work import ExecutionContext, ExecutionMode
 from steelyard.passes.clock import Clock
+from steelyard.passes.fresh_pages import fresh_bytes
 from steelyard.passes.host_clock import waited_us
 from steelyard.passes.kernels import kernels
 from steelyard.passes.mesh import mesh_ranks
 from steelyard.passes.totals import read_totals, write_totals
+from steelyard.passes.workspace import workspace_of
 
 OPTIONS = ("device", "context", "tf32", "threads")
 """The options of annotate-latency, which the totals keep, so that a later pass can annotate alike."""
@@ -35,6 +38,7 @@ class AnnotateLatencyPass(ModulePass):
     module's `cost.totals`: microseconds of the whole program (value, low, high) and by limiter. An op of
     unknown work is left out.
     In the interval of the total, errors of ops of one kind add up, those of different kinds are independent.
+    Where the device file knows what fresh pages cost, an op that gets some takes that in addition.
     Copies to and from the host go on beside the kernels; what kernels wait for them has limiter `host link`.
 
         %2 = aten.mm(%0, %1) {cost.latency = #cost.latency<us = [4.2, 3.1, 5.9], launch, analytic>, ...} : ...
@@ -63,17 +67,24 @@ class AnnotateLatencyPass(ModulePass):
         """Annotate the ops of a module."""
         clock = self.clock(mesh_ranks(op), peak_bytes=_peak_bytes(op))
         graph = call_graph(op)
+        device = load_device(self.device)
+        sustained = device.sustained_with(self.threads)
+        pages: Mapping[Operation, int] = {}
+        if sustained.fresh_page_bytes_per_s:
+            pages = fresh_bytes(op, workspace_of(device, self.threads))
         totals = _Totals()
         for name, function in graph.functions.items():
             for kernel in kernels(function):
                 attribute = clock.time(kernel)
                 if attribute is None:
                     continue
+                if kernel in pages:
+                    attribute = clock.time_pages(attribute, pages[kernel] / graph.times[name])
                 kernel.attributes[LATENCY] = attribute
                 work = cast(WorkAttr, kernel.attributes[WORK]).data
                 totals.add(work.kind, attribute.data, graph.times[name])
         options = {name: getattr(self, name) for name in OPTIONS}
-        waited = waited_us(graph, load_device(self.device))
+        waited = waited_us(graph, device)
         write_totals(op, "latency", {**options, **totals.entry(waited)})
 
     def clock(self, ranks: int | None = None, peak_bytes: int | None = None) -> Clock:

@@ -13,6 +13,7 @@ from steelyard.compiler.dialects.cost import (
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.op_call import CallFacts, CallReader, to_call
+from steelyard.hw.defaults import SPREAD_ANALYTIC
 from steelyard.hw.device import Device
 from steelyard.hw.errors import IRError
 from steelyard.hw.kernels.learned import learned_prices
@@ -59,7 +60,7 @@ class Clock:
         self._profile = MeasuredClock.of(device, context) if measured else None
         self._collectives = CollectiveClock(device, ranks)
         self._reader = CallReader()
-        self._by_work: dict[tuple[WorkCounts, int, str], LatencyAttr] = {}
+        self._by_work: dict[tuple[WorkCounts, str, int], LatencyAttr] = {}
         self._by_call: dict[int, tuple[CallFacts, LatencyAttr]] = {}
         self._by_query: dict[tuple[KernelQuery, str], Latency] = {}
         self._by_learned: dict[tuple[KernelQuery, str], Latency | None] = {}
@@ -77,7 +78,7 @@ class Clock:
         if not isinstance(work, WorkAttr):
             raise IRError(what=f"{kernel.name} has no cost.work", fix="run annotate-cost before")
         if isinstance(kernel, FusedOp):
-            return self.time_work(work.data, work.data.bytes_written)  # all that it writes is new
+            return self.time_work(work.data)
         if work.data.kind == "collective":
             return _attribute(self._collectives.time(kernel, work.data))
         facts = self._reader.read(kernel)
@@ -90,17 +91,17 @@ class Clock:
         measured = self._profile.time(kernel, facts, work_dtype(work.data), limiter)
         return _attribute(measured) if measured else modelled
 
-    def time_work(self, work: WorkCounts, allocated_bytes: int, op: str = "") -> LatencyAttr:
-        """The latency of a kernel of this work, of whose results so many bytes are fresh storage.
+    def time_work(self, work: WorkCounts, op: str = "", unaligned_bytes: int = 0) -> LatencyAttr:
+        """The latency of a kernel of this work.
 
         Args:
             work: What it does.
-            allocated_bytes: The part of what it writes that is fresh.
             op: The name of the operation, where it is one of a framework.
+            unaligned_bytes: The part of what a product writes that lies in rows which are not whole vectors.
         """
-        key = work, allocated_bytes, op
+        key = work, op, unaligned_bytes
         if key not in self._by_work:
-            given = _kernel_work(work, allocated_bytes, op)
+            given = _kernel_work(work, op, unaligned_bytes)
             streams = self._models is not None and not work.contraction_flops and work.kind != "view"
             latency = (
                 self._models.stream(given) if self._models and streams else self._roofline.latency(given)
@@ -108,16 +109,36 @@ class Clock:
             self._by_work[key] = _attribute(latency)
         return self._by_work[key]
 
+    def time_pages(self, latency: LatencyAttr, fresh_bytes: float) -> LatencyAttr:
+        """The latency of a kernel that also gets so many bytes of fresh pages, unless it was measured.
+
+        How many it gets depends on all that ran before: their interval is that of an analytic model.
+        """
+        known = latency.data
+        faults_us = self._roofline.page_faults_s(fresh_bytes) * 1e6
+        if not faults_us or known.source == "measured":
+            return latency
+        return LatencyAttr(
+            LatencyEstimate(
+                value_us=_significant(known.value_us + faults_us),
+                low_us=_significant(known.low_us + faults_us / SPREAD_ANALYTIC),
+                high_us=_significant(known.high_us + faults_us * SPREAD_ANALYTIC),
+                limiter="memory" if faults_us > known.value_us else known.limiter,
+                source=known.source,
+            )
+        )
+
     def _time_call(self, op: TorchOp, facts: CallFacts, work: WorkCounts) -> LatencyAttr:
         if self._models is None or facts.work is None:
             learned = self._learned(op, facts, work_dtype(work)) if self._device.learned else None
             if learned:
                 return _attribute(learned)
-            return self.time_work(work, facts.allocated_bytes, to_call(op).variant)
+            unaligned_bytes = facts.work.bytes_unaligned if facts.work else 0
+            return self.time_work(work, to_call(op).variant, unaligned_bytes)
         dtype = work_dtype(work)
         queries = kernel_queries(to_call(op), facts.work)
         if not queries or not self._models.has_model(queries[0].kind, dtype):
-            return self.time_work(work, facts.allocated_bytes)
+            return self.time_work(work)
         parts = [self._time_query(self._models, query, dtype) for query in queries]
         bias = bias_kernel(facts.work, dtype) if queries[0].kind == "conv2d" else None
         if bias:
@@ -149,7 +170,7 @@ def work_dtype(work: WorkCounts) -> DType:
     return cast(DType, _ARITHMETIC.get(work.dtype, work.dtype))
 
 
-def _kernel_work(work: WorkCounts, allocated_bytes: int, op: str) -> KernelWork:
+def _kernel_work(work: WorkCounts, op: str, unaligned_bytes: int) -> KernelWork:
     return KernelWork(
         kind=cast(WorkKind, work.kind),
         dtype=work_dtype(work),
@@ -158,7 +179,7 @@ def _kernel_work(work: WorkCounts, allocated_bytes: int, op: str) -> KernelWork:
         transcendental_flops=work.transcendental_flops,
         bytes_read=work.bytes_read,
         bytes_written=work.bytes_written,
-        allocated_bytes=min(allocated_bytes, work.bytes_written),
+        unaligned_bytes=unaligned_bytes,
         op=op,
     )
 
@@ -176,5 +197,9 @@ def _attribute(latency: Latency) -> LatencyAttr:
 
 
 def _microseconds(seconds: float) -> float:
+    return _significant(seconds * 1e6)
+
+
+def _significant(microseconds: float) -> float:
     # Six digits say more than any model knows, and keep the text of a program short.
-    return float(f"{seconds * 1e6:.6g}")
+    return float(f"{microseconds:.6g}")

@@ -124,7 +124,7 @@ class _Fusion:
         work = fused_work(members, self._scope.inputs(group), self._scope.outputs(group))
         assert work is not None, "a pointwise op has known work"
         alone_us = sum(_latency_us(op) for op in members)
-        return alone_us - self._clock.time_work(work, work.bytes_written).data.value_us
+        return alone_us - self._clock.time_work(work).data.value_us
 
     def _remark(self, kind: RemarkKind, group: Group, message: str, gain_us: float) -> None:
         members = self._scope.members(group)

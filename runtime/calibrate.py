@@ -3,12 +3,13 @@
 # pyright: standard
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from statistics import median
 
 import torch
 
+from steelyard.hw.allocators.glibc import MOST_KEPT_BYTES
 from steelyard.hw.device import Device
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.roofline import Roofline
@@ -16,7 +17,7 @@ from steelyard.hw.sustained import Sustained
 from steelyard.hw.work import ExecutionContext, KernelWork
 from steelyard.runtime.calm import IDLE_CPUS
 from steelyard.runtime.host_cpu import cpu_model, host_device
-from steelyard.runtime.host_time import HostTime, host_time
+from steelyard.runtime.host_time import HostTime, host_time, typical_host_time
 from steelyard.runtime.kernel_rates import (
     KernelTime,
     busy_time,
@@ -49,7 +50,7 @@ def calibrate(
 ) -> Device:
     """Return the local CPU as a device, measured with each number of threads; write it with `write_device`.
 
-    The host's time, bandwidths and rates in cache are measured first, then kernels of real models in rounds:
+    Kernels of real models, and the host's time, are measured in rounds, then bandwidths and rates in cache:
     products, convolutions and attention give the constants of a law, other operations their own rates.
 
     Args:
@@ -61,38 +62,32 @@ def calibrate(
     counts = threads or (torch.get_num_threads(),)
     source = Source(title=f"calibrate on {cpu_model()}, torch {torch.__version__}", date=date.today())
     device = host_device(name, source)
-    steps = _Steps(len(counts) * (1 + ROUNDS), progress)
+    total = len(counts) * (1 + ROUNDS)
+
+    def reach(done: int, what: str) -> None:
+        if progress:
+            progress(done, total, what)
+
     with torch.no_grad():
         probes = list(all_probes())
         works = [work_of_probe(probe) for probe in probes]
     measured: list[Sustained] = []
     for count in counts:
         with threads_set_to(count):
-            steps.reach(
-                len(measured) * (1 + ROUNDS), f"{count} threads: host, bandwidth, arithmetic in cache"
-            )
-            host = host_time()
+            hosts: list[HostTime] = []
+            first = len(measured) * (1 + ROUNDS)
+
+            def begin_round() -> None:
+                reach(first + len(hosts), f"{count} threads: kernels of models")  # noqa: B023
+                hosts.append(host_time())  # noqa: B023
+
+            times = _timed(probes, begin_round, warn)
+            host = typical_host_time(hosts)
+            reach(first + ROUNDS, f"{count} threads: bandwidth, rates in cache")
             base = _basics(count, host, source)
-            times = _timed(probes, lambda: steps.next(f"{count} threads: kernels of models"), warn)  # noqa: B023
             measured.append(_with_kernels(device, base, works, times, host, source))
-    steps.reach(steps.total, "done")
+    reach(total, "done")
     return replace(device, sustained=tuple(measured))
-
-
-@dataclass(slots=True)
-class _Steps:
-    total: int
-    progress: Progress | None
-    done: int = 0
-
-    def next(self, label: str) -> None:
-        self.reach(self.done + 1, label)
-
-    def reach(self, done: int, label: str) -> None:
-        """Rounds may be left out, so that the count jumps."""
-        self.done = done
-        if self.progress:
-            self.progress(done, self.total, label)
 
 
 def _timed(
@@ -135,7 +130,8 @@ def _with_kernels(
     times: list[KernelTime] = []
     repeated: list[KernelTime] = []
     for work, timing in zip(works, timings, strict=True):
-        others_s = host.repeated_s + bare.page_faults_s(work)
+        mapped_bytes = work.bytes_written if work.bytes_written > MOST_KEPT_BYTES else 0
+        others_s = host.repeated_s + bare.page_faults_s(mapped_bytes)
         times.append(busy_time(work, timing.typical_s, others_s))
         repeated.append(busy_time(work, timing.repeated_s, others_s))
     return replace(
@@ -163,8 +159,7 @@ def _basics(threads: int, host: HostTime, source: Source) -> Sustained:
             "transcendental": {dtype: rate(transcendental_flops_per_s(dtype)) for dtype in ("f32", "f64")},
         },
         memory_bandwidth_bytes_per_s=curve_of(found.touched, source),
-        # Every point by itself: just above what malloc keeps, memory costs many times that just below.
-        allocation_bandwidth_bytes_per_s=Rate(curve=found.allocated, kind="measured", source=source),
+        fresh_page_bytes_per_s=rate(found.fresh_bytes_per_s),
         dispatch_overhead_s=told(host.kernel_s),
         view_overhead_s=told(host.view_s),
     )

@@ -1,4 +1,4 @@
-"""The law of a library kernel: an overhead, its arithmetic, and its operands brought into form."""
+"""The law of a library kernel: an overhead, its arithmetic, its operands brought into form, odd rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,15 +38,18 @@ class Operands:
 
 @dataclass(frozen=True, slots=True)
 class CostLaw:
-    """Seconds = overhead_s + FLOPs / flops_per_s + bytes / (rate at so many bytes).
+    """Seconds = overhead_s + FLOPs / flops_per_s + bytes / (rate at so many bytes) + unaligned bytes / rate.
 
     Attributes:
         flops_per_s: Of multiply-accumulate chains, which all groups share.
+        unaligned_bytes_per_s: Of results whose rows are not whole vectors, which all groups share; None where
+            no kernel has one.
         operands: By group.
         error: The mean deviation of the law from what it was fitted to, as a factor less 1.
     """
 
     flops_per_s: float
+    unaligned_bytes_per_s: float | None
     operands: dict[str, Operands]
     error: float
 
@@ -64,10 +67,11 @@ def fit_law(groups: Sequence[str], works: Sequence[KernelWork], seconds: Sequenc
     """
     names = sorted(set(groups))
     width = 1 + len(KNOTS_BYTES)
-    features = np.zeros((len(works), 1 + width * len(names)))
+    shared = 2 if any(work.unaligned_bytes for work in works) else 1
+    features = np.zeros((len(works), shared + width * len(names)))
     for row, (group, work) in enumerate(zip(groups, works, strict=True)):
-        first = 1 + width * names.index(group)
-        features[row, 0] = work.contraction_flops
+        first = shared + width * names.index(group)
+        features[row, :shared] = (work.contraction_flops, work.unaligned_bytes)[:shared]
         features[row, first : first + width] = _operand_features(work)
     logs: Floats = np.log(np.asarray(seconds, dtype=np.float64))
 
@@ -75,20 +79,24 @@ def fit_law(groups: Sequence[str], works: Sequence[KernelWork], seconds: Sequenc
         return np.log(features @ np.exp(logarithms)) - logs
 
     def regularized(logarithms: Floats) -> Floats:
-        steps = np.diff(logarithms[1:].reshape(len(names), width)[:, 1:], axis=1)
+        steps = np.diff(logarithms[shared:].reshape(len(names), width)[:, 1:], axis=1)
         return np.concatenate([residuals(logarithms), _SMOOTHNESS * steps.ravel()])
 
-    start: Floats = np.log([_FLOP_S, *[_OVERHEAD_S, *[_BYTE_S] * len(KNOTS_BYTES)] * len(names)])
+    start: Floats = np.log(
+        [*[_FLOP_S, _BYTE_S][:shared], *[_OVERHEAD_S, *[_BYTE_S] * len(KNOTS_BYTES)] * len(names)]
+    )
     bounds = start - log(_RANGE), start + log(_RANGE)
     found = least_squares(regularized, start, bounds=bounds, loss="soft_l1", f_scale=_LINEAR_FROM)
-    s_per_flop, *rest = (float(each) for each in np.exp(found.x))
+    s_per_flop, *s_per_unaligned_byte = (float(each) for each in np.exp(found.x[:shared]))
+    rest = [float(each) for each in np.exp(found.x[shared:])]
     operands: dict[str, Operands] = {}
     for index, name in enumerate(names):
         overhead_s, *s_per_byte = rest[width * index : width * (index + 1)]
         rates = (1 / each for each in s_per_byte)
         operands[name] = Operands(overhead_s, tuple(zip(KNOTS_BYTES, rates, strict=True)))
     error = float(np.exp(np.mean(np.abs(residuals(found.x)))) - 1)
-    return CostLaw(1 / s_per_flop, operands, error)
+    unaligned = 1 / s_per_unaligned_byte[0] if s_per_unaligned_byte else None
+    return CostLaw(1 / s_per_flop, unaligned, operands, error)
 
 
 def _operand_features(work: KernelWork) -> list[float]:

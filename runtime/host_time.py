@@ -2,8 +2,8 @@
 
 # pyright: standard
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from itertools import cycle
 from statistics import geometric_mean, median
 from time import perf_counter
@@ -11,7 +11,7 @@ from time import perf_counter
 import torch
 
 _TINY = (8, 8)
-_CALLS = 100
+_CALLS = 20
 _LAYER = (128, 768, 3072)
 _WEIGHTS = 8
 """Weights of so many layers do not stay in the caches."""
@@ -50,6 +50,11 @@ def host_time() -> HostTime:
         kernel_s=in_model_s(lambda: module(tiny)),
         view_s=in_model_s(lambda: tiny.view(64)),
     )
+
+
+def typical_host_time(times: Sequence[HostTime]) -> HostTime:
+    """Return the medians of what was measured many times, as a machine drifts."""
+    return HostTime(*(median(getattr(each, part.name) for each in times) for part in fields(HostTime)))
 
 
 def _kernels_before() -> Iterator[Callable[[], object]]:

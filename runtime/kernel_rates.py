@@ -45,6 +45,7 @@ def with_library_kernels(base: Sustained, times: Sequence[KernelTime], source: S
     rates: dict[RateKind, Mapping[PeakDType, Rate]] = dict(base.flops_per_s)
     overheads: dict[str, Quantity] = {}
     operands: dict[str, Rate] = {}
+    unaligned: Rate | None = None
     for kind in LIBRARY_KINDS:
         of_kind = [each for each in times if each.work.kind == kind]
         in_f32 = [each for each in of_kind if each.work.dtype == "f32"]
@@ -53,6 +54,8 @@ def with_library_kernels(base: Sustained, times: Sequence[KernelTime], source: S
         for group, each in law.operands.items():
             overheads[group] = Quantity(value=each.overhead_s, kind="measured", source=source)
             operands[group] = Rate(curve=each.curve, kind="measured", source=source, note=_error(law))
+        if law.unaligned_bytes_per_s:
+            unaligned = Rate(value=law.unaligned_bytes_per_s, kind="measured", source=source)
         flops_per_s: dict[PeakDType, float] = {"f32": law.flops_per_s}
         for dtype in ("f64", "bf16"):
             others = [each for each in of_kind if each.work.dtype == dtype]
@@ -67,6 +70,7 @@ def with_library_kernels(base: Sustained, times: Sequence[KernelTime], source: S
         base,
         flops_per_s=rates,
         operand_bandwidth_bytes_per_s=operands,
+        unaligned_bandwidth_bytes_per_s=unaligned,
         kernel_overhead_s=overheads,
     )
 

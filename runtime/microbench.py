@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from statistics import median, quantiles
+from statistics import median
 from time import perf_counter
 
 import torch
@@ -10,8 +10,6 @@ import torch
 _LEAST_CALLS = 4
 _CACHED_BYTES = 2**24
 """A result larger than that has left the caches when the next kernel reads it."""
-_HELD = 4
-"""Results that a program holds at a time, of each size."""
 
 
 def typical_s(run: Callable[[], object], budget_s: float = 0.12) -> float:
@@ -30,24 +28,6 @@ def typical_s(run: Callable[[], object], budget_s: float = 0.12) -> float:
         calls_s.append(perf_counter() - start_s)
         del result
     return median(calls_s)
-
-
-def held_s(run: Callable[[], object], budget_s: float = 0.12) -> float:
-    """Return the seconds of one call where four results are held, then freed, on and on: the allocator's too.
-
-    Where memory goes back to the operating system when it is freed, writing the next result faults on every
-    page; malloc does so with what is large, or at the end of a heap that grew by much.
-    """
-    groups_s: list[float] = []
-    end_s = perf_counter() + budget_s
-    while len(groups_s) < _LEAST_CALLS or perf_counter() < end_s:
-        held: list[object] = []
-        start_s = perf_counter()
-        held.extend(run() for _ in range(_HELD))
-        held.clear()
-        groups_s.append((perf_counter() - start_s) / _HELD)
-    # Where the operating system must find pages first, that comes once.
-    return quantiles(groups_s, n=4, method="inclusive")[0]
 
 
 def write_again(tensor: torch.Tensor) -> None:

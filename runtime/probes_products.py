@@ -57,7 +57,7 @@ def attention(batch: int, heads: int, length: int, width: int, *, backward: bool
 
 
 def product_probes() -> Iterator[Probe]:
-    """Yield products of every shape class: square, few rows, one row, weight gradients, heads."""
+    """Yield products of every shape class: square, few rows, one row, weight gradients, heads, odd rows."""
     for rows in (128, 320):
         for k, n in _LAYERS:
             yield matmul(rows, k, n)
@@ -74,6 +74,10 @@ def product_probes() -> Iterator[Probe]:
         yield matmul(128, 768, 16384, transposed=flag)
     yield matmul(128, 16384, 768)
     yield matmul(5120, 128, 768, transposed="a")
+    # Vocabularies are seldom a multiple of anything.
+    for n in (3071, 16381):
+        yield matmul(128, 768, n, transposed="b")
+    yield matmul(320, 768, 3071, transposed="b")
     for batch, length in ((12, 128), (24, 256)):
         yield batched_matmul(batch, length, 64, length)
         yield batched_matmul(batch, length, length, 64)

@@ -10,15 +10,12 @@ import torch
 
 from steelyard.hw.quantity import Point
 from steelyard.hw.sustained import PeakDType
-from steelyard.runtime.microbench import held_s, typical_s
+from steelyard.runtime.microbench import typical_s
 from steelyard.runtime.probe import TORCH_DTYPES
 
 _aten = torch.ops.aten
 _ELEMENTS = tuple(4**power for power in range(6, 14))
-_MOST_HELD_BYTES = 2**24
-_KEPT_ELEMENTS, _MAPPED_ELEMENTS = 31 * 2**18, 33 * 2**18
-"""Results of 31 and 33 MiB: glibc takes what is larger than 32 MiB from the operating system each time, and
-gives it back at once (DEFAULT_MMAP_THRESHOLD_MAX in malloc.c). Beyond that a page fault costs the same."""
+_MAPPED_ELEMENTS = 33 * 2**18
 _IN_CACHE_ELEMENTS = 2**17
 _HARDSWISH_FLOPS = 5
 _LEAST_BUSY = 0.1
@@ -27,41 +24,34 @@ _LEAST_BUSY = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Bytes per second over the bytes that a kernel touches, and over those that it allocates."""
+    """Bytes per second over the bytes that a kernel touches, and those of writing fresh pages."""
 
     touched: tuple[Point, ...]
-    allocated: tuple[Point, ...]
+    fresh_bytes_per_s: float
 
 
 def streams(dispatch_s: float) -> Streams:
-    """Measure a sum of two vectors into a third, and into a new one.
+    """Measure a sum of two vectors into a third, and into memory that the operating system just gave.
 
-    What is larger than malloc keeps is mapped here as malloc maps it: a heap with a hole of that size would
-    hand that out instead, and whether it has one depends on all that ran before.
+    That is mapped here as malloc maps it: a heap with a hole would hand that out instead, and whether it has
+    one depends on all that ran before.
 
     Args:
         dispatch_s: Host time of one operation, which is taken off.
     """
     touched: list[Point] = []
-    allocated: list[Point] = []
-    for elements in sorted((*_ELEMENTS, _KEPT_ELEMENTS, _MAPPED_ELEMENTS)):
+    fresh_bytes_per_s = 0.0
+    for elements in sorted((*_ELEMENTS, _MAPPED_ELEMENTS)):
         left, right, out = (torch.ones(elements) for _ in range(3))
         result_bytes = 4 * elements
         warm_s = typical_s(lambda: _aten.add.out(left, right, out=out))  # noqa: B023
         warm_s = max(warm_s - dispatch_s, _LEAST_BUSY * warm_s)
         touched.append((3 * result_bytes, 3 * result_bytes / warm_s))
-        if result_bytes <= _MOST_HELD_BYTES:
-            cold_s = held_s(lambda: _aten.add.Tensor(left, right))  # noqa: B023
-        elif elements == _KEPT_ELEMENTS:
-            cold_s = typical_s(lambda: _drop(_aten.add.Tensor(left, right)))  # noqa: B023
-        elif elements == _MAPPED_ELEMENTS:
-            cold_s = typical_s(lambda: _add_into_mapping(left, right))  # noqa: B023
-        else:
-            continue
-        # The result takes a third of the traffic, and what is new is never faster than what is not.
-        result_s = max(cold_s - dispatch_s - warm_s * 2 / 3, warm_s / 3)
-        allocated.append((result_bytes, result_bytes / result_s))
-    return Streams(tuple(touched), tuple(allocated))
+        if elements == _MAPPED_ELEMENTS:
+            fresh_s = typical_s(lambda: _add_into_mapping(left, right))  # noqa: B023
+            # The result takes a third of the traffic, and what is new is never faster than what is not.
+            fresh_bytes_per_s = result_bytes / max(fresh_s - dispatch_s - warm_s * 2 / 3, warm_s / 3)
+    return Streams(tuple(touched), fresh_bytes_per_s)
 
 
 def _add_into_mapping(left: torch.Tensor, right: torch.Tensor) -> None:
@@ -70,10 +60,6 @@ def _add_into_mapping(left: torch.Tensor, right: torch.Tensor) -> None:
         out = torch.frombuffer(mapping, dtype=left.dtype)
         _aten.add.out(left, right, out=out)
         del out  # a mapping that is in use cannot be closed
-
-
-def _drop(_: torch.Tensor) -> None:
-    """Free a result within the time that is taken."""
 
 
 def pointwise_flops_per_s(dtype: PeakDType) -> float:

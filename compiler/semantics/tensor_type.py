@@ -41,3 +41,8 @@ class TensorType:
     def bytes(self) -> int:
         """How many bytes its elements take."""
         return self.numel * ITEM_BYTES[self.dtype]
+
+    @property
+    def row_bytes(self) -> int:
+        """How many bytes lie along the last dim; those of one element where there is none."""
+        return (self.shape[-1] if self.shape else 1) * ITEM_BYTES[self.dtype]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from steelyard.compiler.semantics.nest import Access, Flops, Nest
-from steelyard.hw.work import WorkKind
+from steelyard.hw.work import VECTOR_BYTES, WorkKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,14 @@ class Work:
         return sum(read.values()) + self.bytes_written
 
     @property
-    def bytes_allocated(self) -> int:
-        """Those of `bytes_written` that go to results with a storage of their own."""
-        shared = {f"result{index}" for index, _ in self.aliases}
-        written = self._written()
-        return sum(written[name] for name in written if name.startswith("result") and name not in shared)
+    def bytes_unaligned(self) -> int:
+        """Those of `bytes_written` that a product writes to rows which are not whole vectors of a CPU."""
+        if self.kind != "contraction":
+            return 0
+        types = {access.value: access.type for nest in self.nests for access in nest.writes}
+        return sum(
+            touched for name, touched in self._written().items() if types[name].row_bytes % VECTOR_BYTES
+        )
 
     @property
     def is_view(self) -> bool:

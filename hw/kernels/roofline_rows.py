@@ -49,7 +49,6 @@ def roofline_prices(device: Device, context: ExecutionContext, queries: Queries)
                 transcendental_flops=transcendental,
                 bytes_read=read,
                 bytes_written=written,
-                allocated_bytes=written,
             )
         )
         for contraction, pointwise, transcendental, read, written in zip(

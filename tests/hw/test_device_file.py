@@ -42,7 +42,7 @@ def calibrated() -> Device:
                     "transcendental": {"f32": Rate(value=1 / 3 * 1e9, kind="measured", source=PROBE)},
                 },
                 memory_bandwidth_bytes_per_s=curve((32768, 1.5e11), (2**28, 1.2e10)),
-                allocation_bandwidth_bytes_per_s=curve((2**17, 9e9), (2**25, 3.3e9)),
+                fresh_page_bytes_per_s=curve((2**17, 9e9), (2**25, 3.3e9)),
                 memory_efficiency={"softmax": Rate(value=0.4, kind="measured", source=PROBE)},
                 dispatch_overhead_s=measured(1.7e-6),
                 view_overhead_s=measured(1.8e-6),

@@ -76,7 +76,6 @@ CPU = replace(
                 "transcendental": {"f32": rate(1e9)},
             },
             memory_bandwidth_bytes_per_s=curve((1e4, 400e9), (1e6, 400e9), (1e8, 40e9)),
-            allocation_bandwidth_bytes_per_s=curve((1e5, 10e9), (1e6, 2e9)),
             memory_efficiency={"softmax": rate(0.5)},
             dispatch_overhead_s=measured(5e-6),
             view_overhead_s=measured(1e-6),
@@ -244,13 +243,6 @@ def test_small_work_runs_in_the_cache():
     assert roofline_latency(CPU, copy(10**8), GRAPH).value_s == pytest.approx(2e8 / 40e9)
 
 
-def test_fresh_memory_is_written_at_its_own_rate():
-    warm = roofline_latency(CPU, copy(10**8), GRAPH)
-    fresh = roofline_latency(CPU, copy(10**8, allocated_bytes=10**8), GRAPH)
-    assert warm.value_s == pytest.approx(2e8 / 40e9)
-    assert fresh.value_s == pytest.approx(1e8 / 40e9 + 1e8 / 2e9)
-
-
 def test_memory_efficiency_of_a_kind_divides_its_traffic():
     plain = KernelWork(kind="pointwise", dtype="f32", bytes_read=10**8)
     softmax = replace(plain, kind="softmax")
@@ -323,7 +315,7 @@ works = st.builds(
     transcendental_flops=st.integers(0, 10**12),
     bytes_read=st.integers(0, 10**11),
     bytes_written=st.integers(0, 10**11),
-    allocated_bytes=st.integers(0, 10**11),
+    unaligned_bytes=st.integers(0, 10**11),
 )
 contexts = st.builds(
     ExecutionContext,

@@ -7,7 +7,7 @@ import pytest
 
 from steelyard.hw.device import Device
 from steelyard.hw.quantity import Quantity, Rate, Source
-from steelyard.hw.roofline import roofline_latency
+from steelyard.hw.roofline import Roofline, roofline_latency
 from steelyard.hw.sustained import Sustained
 from steelyard.hw.work import ExecutionContext, KernelWork
 
@@ -36,7 +36,8 @@ CPU = Device(
         Sustained(
             flops_per_s={"convolution": {"f32": rate(2e11)}, "transcendental": {"f32": rate(1e9)}},
             memory_bandwidth_bytes_per_s=rate(40e9),
-            allocation_bandwidth_bytes_per_s=rate(2e9),
+            fresh_page_bytes_per_s=rate(2e9),
+            unaligned_bandwidth_bytes_per_s=rate(1e9),
             memory_efficiency={"softmax": rate(0.5)},
             operand_bandwidth_bytes_per_s={
                 "convolution": rate(20e9),
@@ -76,15 +77,17 @@ def test_an_operation_with_a_rate_of_its_own_needs_no_other():
     assert in_half.value_s == pytest.approx(1e9 / 1e9)
 
 
-def test_page_faults_cost_the_same_whatever_kernel_meets_them():
-    fresh = replace(COPY, allocated_bytes=10**8)
-    faults = [
-        roofline_latency(CPU, replace(fresh, kind=kind), GRAPH).value_s
-        - roofline_latency(CPU, replace(COPY, kind=kind), GRAPH).value_s
-        for kind in ("copy", "softmax")
-    ]
-    assert faults[0] == pytest.approx(1e8 / 2e9 - 1e8 / 40e9)
-    assert faults[1] == pytest.approx(faults[0])
+def test_fresh_pages_cost_what_writing_them_takes_longer_than_writing_others():
+    roofline = Roofline(CPU, GRAPH)
+    assert roofline.page_faults_s(10**8) == pytest.approx(1e8 / 2e9 - 1e8 / 40e9)
+    assert roofline.page_faults_s(0) == 0
+
+
+def test_rows_that_are_not_whole_vectors_take_a_product_longer():
+    aligned = KernelWork(kind="convolution", dtype="f32", contraction_flops=10**9, bytes_written=10**8)
+    odd = replace(aligned, unaligned_bytes=10**8)
+    longer_s = roofline_latency(CPU, odd, GRAPH).value_s - roofline_latency(CPU, aligned, GRAPH).value_s
+    assert longer_s == pytest.approx(1e8 / 1e9)
 
 
 def test_a_kernel_whose_operands_stay_in_the_caches_is_faster_by_its_kind():

@@ -30,7 +30,6 @@ def test_the_rung_is_the_roofline_of_each_kernel():
         contraction_flops=2 * n**3,
         bytes_read=8 * n * n,
         bytes_written=4 * n * n,
-        allocated_bytes=4 * n * n,
     )
     one = roofline_latency(device, work, context)
     assert (prices.value_s[0], prices.low_s[0], prices.high_s[0]) == (one.value_s, one.low_s, one.high_s)
