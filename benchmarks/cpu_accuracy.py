@@ -4,7 +4,8 @@
 
 DEVICE.toml is what `steelyard calibrate` wrote, just before, since a machine's speed drifts. Every step runs
 in a process of its own, as under `steelyard verify`: what an allocator has at hand depends on what ran
-before.
+before. It runs three times, some minutes apart, since a virtual machine is slow for a minute now and then:
+the median counts, and all three are shown.
 What a product of two matrices takes before each, and how many CPUs other processes keep busy meanwhile, say
 whether the machine was its usual self: run it with nothing beside it.
 """
@@ -12,7 +13,7 @@ whether the machine was its usual self: run it with nothing beside it.
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from statistics import fmean
 from typing import Any
@@ -30,6 +31,7 @@ from steelyard.runtime.microbench import typical_s
 from steelyard.runtime.other_load import OtherLoad
 from steelyard.runtime.pipeline import Target, annotate_program
 
+ROUNDS = 3
 SPECS = ("hf:gpt2", "hf:bert", "hf:resnet-50", "hf:mobilenet_v2", "hf:vit")
 REFERENCE_SIZE = 512
 
@@ -45,6 +47,7 @@ class Case:
     measured_ms: float
     reference_us: float
     others_cpus: float
+    rounds_ms: tuple[float, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -60,7 +63,8 @@ class Case:
         """One line of the table."""
         times = f"{self.predicted_ms:10.1f}{self.low_ms:9.1f}{self.high_ms:9.1f}{self.measured_ms:10.1f}"
         state = f"{self.reference_us:11.0f}{self.others_cpus:8.2f}"
-        return f"{self.name:24}{times}{self.ratio:7.2f}{'yes' if self.covered else 'no':>5}{state}"
+        rounds = " ".join(f"{each:.1f}" for each in self.rounds_ms)
+        return f"{self.name:24}{times}{self.ratio:7.2f}{'yes' if self.covered else 'no':>5}{state}  {rounds}"
 
 
 def measure(device: str, spec: str, train: bool) -> Case:
@@ -83,17 +87,19 @@ def reference_us() -> float:
 
 
 def cases(device: str, specs: tuple[str, ...]) -> Iterator[Case]:
+    wanted = [(spec, train) for spec in specs for train in (False, True)]
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for spec in specs:
-            for train in (False, True):
-                yield pool.submit(measure, device, spec, train).result()
+        rounds = [[pool.submit(measure, device, *each).result() for each in wanted] for _ in range(ROUNDS)]
+    for found in zip(*rounds, strict=True):
+        typical = sorted(found, key=lambda case: case.measured_ms)[ROUNDS // 2]
+        yield replace(typical, rounds_ms=tuple(case.measured_ms for case in found))
 
 
 def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     columns = f"{'predicted ms':>13}{'low':>6}{'high':>9}{'measured':>10}{'ratio':>7}{'in':>5}"
-    print(f"{'SPEC':21}{columns}{'reference us':>13}{'others':>7}")
+    print(f"{'SPEC':21}{columns}{'reference us':>13}{'others':>7}  rounds")
     found: list[Case] = []
     for case in cases(sys.argv[1], tuple(sys.argv[2:]) or SPECS):
         print(case, flush=True)
