@@ -11,11 +11,13 @@ whether the machine was its usual self: run it with nothing beside it.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from mmap import PAGESIZE
 from multiprocessing import get_context
-from statistics import fmean
+from resource import RUSAGE_SELF, getrusage
+from statistics import fmean, median
 from typing import Any
 
 import torch
@@ -25,7 +27,10 @@ from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.training_step import build_real, run_step
+from steelyard.hw.registry import load_device
+from steelyard.passes.fresh_pages import fresh_bytes
 from steelyard.passes.totals import read_totals
+from steelyard.passes.workspace import workspace_of
 from steelyard.runtime.measure import measure_steady_time_s
 from steelyard.runtime.microbench import typical_s
 from steelyard.runtime.other_load import OtherLoad
@@ -34,6 +39,7 @@ from steelyard.runtime.pipeline import Target, annotate_program
 ROUNDS = 3
 SPECS = ("hf:gpt2", "hf:bert", "hf:resnet-50", "hf:mobilenet_v2", "hf:vit")
 REFERENCE_SIZE = 512
+MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Case:
     measured_ms: float
     reference_us: float
     others_cpus: float
+    predicted_pages_mib: float
+    pages_mib: float
     rounds_ms: tuple[float, ...] = ()
 
     @property
@@ -63,8 +71,9 @@ class Case:
         """One line of the table."""
         times = f"{self.predicted_ms:10.1f}{self.low_ms:9.1f}{self.high_ms:9.1f}{self.measured_ms:10.1f}"
         state = f"{self.reference_us:11.0f}{self.others_cpus:8.2f}"
+        pages = f"{self.predicted_pages_mib:8.0f}{self.pages_mib:6.0f}"
         rounds = " ".join(f"{each:.1f}" for each in self.rounds_ms)
-        return f"{self.name:24}{times}{self.ratio:7.2f}{'yes' if self.covered else 'no':>5}{state}  {rounds}"
+        return f"{self.name:24}{times}{self.ratio:7.2f}{'yes' if self.covered else 'no':>5}{state}{pages}  {rounds}"
 
 
 def measure(device: str, spec: str, train: bool) -> Case:
@@ -78,7 +87,20 @@ def measure(device: str, spec: str, train: bool) -> Case:
     reference, load = reference_us(), OtherLoad()
     measured_ms = measure_steady_time_s(lambda: run_step(built, optimizer, options), least_s=1.5) * 1e3
     name = f"{spec}{' --train' * train}"
-    return Case(name, value, low, high, measured_ms, reference, load.cpus() or 0.0)
+    others_cpus = load.cpus() or 0.0
+    target = load_device(device)
+    predicted_pages = sum(fresh_bytes(module, workspace_of(target)).values())
+    pages = median(fault_bytes(lambda: run_step(built, optimizer, options)) for _ in range(5))
+    return Case(
+        name, value, low, high, measured_ms, reference, others_cpus, predicted_pages / MIB, pages / MIB
+    )
+
+
+def fault_bytes(run: Callable[[], object]) -> int:
+    """The bytes of pages that the operating system supplies meanwhile."""
+    before = getrusage(RUSAGE_SELF).ru_minflt
+    run()
+    return (getrusage(RUSAGE_SELF).ru_minflt - before) * PAGESIZE
 
 
 def reference_us() -> float:
@@ -99,7 +121,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     columns = f"{'predicted ms':>13}{'low':>6}{'high':>9}{'measured':>10}{'ratio':>7}{'in':>5}"
-    print(f"{'SPEC':21}{columns}{'reference us':>13}{'others':>7}  rounds")
+    print(f"{'SPEC':21}{columns}{'reference us':>13}{'others':>7}{'fresh MiB':>10}{'seen':>5}  rounds")
     found: list[Case] = []
     for case in cases(sys.argv[1], tuple(sys.argv[2:]) or SPECS):
         print(case, flush=True)
