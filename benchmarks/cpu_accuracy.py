@@ -73,7 +73,8 @@ class Case:
         state = f"{self.reference_us:11.0f}{self.others_cpus:8.2f}"
         pages = f"{self.predicted_pages_mib:8.0f}{self.pages_mib:6.0f}"
         rounds = " ".join(f"{each:.1f}" for each in self.rounds_ms)
-        return f"{self.name:24}{times}{self.ratio:7.2f}{'yes' if self.covered else 'no':>5}{state}{pages}  {rounds}"
+        hit = "yes" if self.covered else "no"
+        return f"{self.name:24}{times}{self.ratio:7.2f}{hit:>5}{state}{pages}  {rounds}"
 
 
 def measure(device: str, spec: str, train: bool) -> Case:
