@@ -6,6 +6,7 @@ from time import perf_counter
 
 import torch
 
+from steelyard.hw.allocators.glibc import MOST_KEPT_BYTES
 from steelyard.runtime.host_cpu import last_cache_bytes
 from steelyard.runtime.microbench import write_again
 from steelyard.runtime.random_operands import Runnable
@@ -18,9 +19,8 @@ _RUN_S = 1e-3
 
 _MOST_CALLS = 200
 
-_KEPT_BYTES = 31 * 2**20
-"""So much glibc keeps for the next result, once a process has freed as much, as a step does; it takes what is
-larger than 32 MiB from the operating system each time (DEFAULT_MMAP_THRESHOLD_MAX in malloc.c)."""
+_KEPT_BYTES = MOST_KEPT_BYTES - 2**20
+"""So much malloc keeps for the next result, once a process has freed as much, as a step does."""
 
 _END_BYTES = 2**20
 """A block behind the memory in which two results take turns: malloc gives back what is free at the end."""
