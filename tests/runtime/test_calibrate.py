@@ -23,6 +23,7 @@ from steelyard.runtime.streams import Streams
 HOST = HostTime(repeated_s=1e-6, kernel_s=4e-6, view_s=2e-6)
 FLOP_S, BYTE_S, OVERHEAD_S = 1e-11, 1e-10, 2e-5
 MOVE_BYTE_S = 3e-11
+UNALIGNED_BYTE_S = 1e-9
 RESIDENT_SPEEDUP = 1.5
 
 aten = torch.ops.aten
@@ -36,7 +37,8 @@ def _seconds(work: KernelWork) -> float:
     """A CPU that keeps the law exactly."""
     touched_bytes = work.bytes_read + work.bytes_written
     if _library(work):
-        return HOST.repeated_s + OVERHEAD_S + work.contraction_flops * FLOP_S + touched_bytes * BYTE_S
+        odd_s = work.unaligned_bytes * UNALIGNED_BYTE_S
+        return HOST.repeated_s + OVERHEAD_S + work.contraction_flops * FLOP_S + touched_bytes * BYTE_S + odd_s
     return HOST.repeated_s + touched_bytes * MOVE_BYTE_S
 
 
@@ -56,7 +58,8 @@ def _timed(probes: list[Probe], tell: object, *_: object) -> list[Timing]:
 def probes() -> list[Probe]:
     """Those that are quick to run, and products and convolutions of enough sizes to tell the terms apart."""
     products = [
-        matmul(m, k, n) for m, k, n in ((1, 512, 512), (64, 64, 64), (128, 128, 512), (256, 256, 256))
+        matmul(m, k, n)
+        for m, k, n in ((1, 512, 512), (64, 64, 64), (128, 128, 512), (256, 256, 256), (128, 64, 1021))
     ]
     products.append(matmul(64, 64, 64, dtype="bf16"))
     images = [
@@ -115,6 +118,20 @@ def test_an_operation_without_a_probe_is_priced_by_its_kind(device: Device) -> N
     assert roofline.latency(product).value_s == pytest.approx(
         HOST.kernel_s + OVERHEAD_S + 1e8 * FLOP_S + 1e6 * BYTE_S, rel=0.05
     )
+
+
+def test_rows_that_are_not_whole_vectors_have_a_rate_of_their_own(device: Device) -> None:
+    for sustained in device.sustained:
+        assert sustained.unaligned_bandwidth_bytes_per_s is not None
+        assert sustained.unaligned_bandwidth_bytes_per_s.at(1) == pytest.approx(1 / UNALIGNED_BYTE_S, rel=0.1)
+
+
+def test_only_rows_of_products_that_are_not_whole_vectors_count() -> None:
+    # 8 f32 are a vector of 32 bytes
+    assert work_of_probe(matmul(4, 8, 16)).unaligned_bytes == 0
+    assert work_of_probe(matmul(4, 8, 15)).unaligned_bytes == 4 * 4 * 15
+    assert work_of_probe(matmul(4, 8, 8, dtype="bf16")).unaligned_bytes == 2 * 4 * 8
+    assert work_of_probe(convolution(1, 8, 8, 7, 3)).unaligned_bytes == 0
 
 
 def test_what_stays_in_the_caches_is_faster(device: Device, probes: list[Probe]) -> None:
