@@ -1,4 +1,4 @@
-"""What a program finds in the caches is decided by its peak memory and the size of the last cache."""
+"""What a program finds in the caches, by its peak memory and the size of the last cache; and fresh pages."""
 
 from dataclasses import replace
 from datetime import date
@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from steelyard.compiler.context import make_context
+from steelyard.compiler.dialects.cost import LATENCY, LatencyAttr, LatencyEstimate
 from steelyard.compiler.text import parse_program
+from steelyard.hw.allocators.glibc import PAGE_BYTES
 from steelyard.hw.device import Device
 from steelyard.hw.device_file import write_device
 from steelyard.hw.quantity import Quantity, Rate, Source
@@ -76,3 +78,23 @@ def test_a_program_that_the_last_cache_holds_is_faster(
         AnnotateMemoryPass(device=str(file)).apply(context, module)
     AnnotateLatencyPass(device=str(file), context="graph").apply(context, module)
     assert read_totals(module)["latency"]["value_us"] == pytest.approx(expected_us)  # pyright: ignore
+
+
+def test_an_op_with_fresh_pages_takes_what_they_cost_in_addition(tmp_path: Path):
+    program = PROGRAM.replace("1024xf32", f"{33 * 2**18}xf32")
+    fresh_bytes = 33 * 2**20 + PAGE_BYTES
+    times: list[LatencyEstimate] = []
+    for fresh_rate in (None, rate(1e9)):
+        file = tmp_path / "toy-cpu.toml"
+        sustained = replace(CPU.sustained[0], fresh_page_bytes_per_s=fresh_rate)
+        write_device(file, replace(CPU, sustained=(sustained,)))
+        context, module = make_context(), parse_program(program)
+        AnnotateCostPass().apply(context, module)
+        AnnotateLatencyPass(device=str(file), context="graph").apply(context, module)
+        (latency,) = (op.attributes[LATENCY] for op in module.walk() if LATENCY in op.attributes)
+        assert isinstance(latency, LatencyAttr)
+        times.append(latency.data)
+    without, fresh = times
+    faults_us = 1e6 * (fresh_bytes / 1e9 - fresh_bytes / 8e9)
+    assert fresh.value_us - without.value_us == pytest.approx(faults_us, rel=1e-3)
+    assert fresh.low_us - without.low_us < faults_us < fresh.high_us - without.high_us

@@ -57,10 +57,8 @@ def _timed(probes: list[Probe], tell: object, *_: object) -> list[Timing]:
 @pytest.fixture(scope="module")
 def probes() -> list[Probe]:
     """Those that are quick to run, and products and convolutions of enough sizes to tell the terms apart."""
-    products = [
-        matmul(m, k, n)
-        for m, k, n in ((1, 512, 512), (64, 64, 64), (128, 128, 512), (256, 256, 256), (128, 64, 1021))
-    ]
+    shapes = ((1, 512, 512), (64, 64, 64), (128, 128, 512), (256, 256, 256), (128, 64, 1021))
+    products = [matmul(m, k, n) for m, k, n in shapes]
     products.append(matmul(64, 64, 64, dtype="bf16"))
     images = [
         convolution(1, 8 * scale, 16, 14 * scale, 3, groups=groups, backward=backward)
