@@ -133,7 +133,7 @@ class FusionScope:
             less = sum(
                 self._storage(value).bytes
                 for born, value in made
-                if born <= index and (index < last or value not in written)
+                if born <= index <= self._storage(value).last_use and (index < last or value not in written)
             )
             yield index, more - less
 
