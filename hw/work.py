@@ -27,9 +27,10 @@ DType = Literal["f64", "f32", "tf32", "f16", "bf16", "f8", "i64", "i32", "i16", 
 
 ExecutionMode = Literal["eager", "graph", "compiled"]
 Limiter = Literal["compute", "memory", "link", "launch", "host", "none"]
-VECTOR_BYTES = 32
-"""What rows of a product are aligned to on a CPU: under MKL on one with AVX-512, 64 bytes are no faster."""
 LatencySource = Literal["measured", "interpolated", "fitted", "analytic", "spec"]
+
+_VECTOR_BYTES = 32
+"""What rows of a product are best aligned to on a CPU: under MKL with AVX-512, 64 bytes are no faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +45,7 @@ class KernelWork:
         transcendental_flops: Calls of exp, log, tanh, sqrt, division and the like, each counted once.
         bytes_read: Bytes read from memory.
         bytes_written: Bytes written to memory.
-        unaligned_bytes: How many of the bytes written by a product lie in rows that are not whole vectors of
-            `VECTOR_BYTES`, so that most rows begin inside of one.
+        row_bytes: Bytes along the last dim of what is written; 0 where it is not known.
         op: The name of the operation where it is one of a framework, as in "aten.tanh".
     """
 
@@ -56,8 +56,14 @@ class KernelWork:
     transcendental_flops: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
-    unaligned_bytes: int = 0
+    row_bytes: int = 0
     op: str = ""
+
+    @property
+    def unaligned_bytes(self) -> int:
+        """What a product writes to rows that are not whole vectors, so that most begin inside of one."""
+        odd = self.kind == "contraction" and self.row_bytes % _VECTOR_BYTES
+        return self.bytes_written if odd else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,17 +91,17 @@ class Clock:
         measured = self._profile.time(kernel, facts, work_dtype(work.data), limiter)
         return _attribute(measured) if measured else modelled
 
-    def time_work(self, work: WorkCounts, op: str = "", unaligned_bytes: int = 0) -> LatencyAttr:
+    def time_work(self, work: WorkCounts, op: str = "", row_bytes: int = 0) -> LatencyAttr:
         """The latency of a kernel of this work.
 
         Args:
             work: What it does.
             op: The name of the operation, where it is one of a framework.
-            unaligned_bytes: The part of what a product writes that lies in rows which are not whole vectors.
+            row_bytes: Bytes of a row of what it writes; 0 where that is not known.
         """
-        key = work, op, unaligned_bytes
+        key = work, op, row_bytes
         if key not in self._by_work:
-            given = _kernel_work(work, op, unaligned_bytes)
+            given = _kernel_work(work, op, row_bytes)
             streams = self._models is not None and not work.contraction_flops and work.kind != "view"
             latency = (
                 self._models.stream(given) if self._models and streams else self._roofline.latency(given)
@@ -133,8 +133,8 @@ class Clock:
             learned = self._learned(op, facts, work_dtype(work)) if self._device.learned else None
             if learned:
                 return _attribute(learned)
-            unaligned_bytes = facts.work.bytes_unaligned if facts.work else 0
-            return self.time_work(work, to_call(op).variant, unaligned_bytes)
+            row_bytes = facts.work.row_bytes if facts.work else 0
+            return self.time_work(work, to_call(op).variant, row_bytes)
         dtype = work_dtype(work)
         queries = kernel_queries(to_call(op), facts.work)
         if not queries or not self._models.has_model(queries[0].kind, dtype):
@@ -170,7 +170,7 @@ def work_dtype(work: WorkCounts) -> DType:
     return cast(DType, _ARITHMETIC.get(work.dtype, work.dtype))
 
 
-def _kernel_work(work: WorkCounts, op: str, unaligned_bytes: int) -> KernelWork:
+def _kernel_work(work: WorkCounts, op: str, row_bytes: int) -> KernelWork:
     return KernelWork(
         kind=cast(WorkKind, work.kind),
         dtype=work_dtype(work),
@@ -179,7 +179,7 @@ def _kernel_work(work: WorkCounts, op: str, unaligned_bytes: int) -> KernelWork:
         transcendental_flops=work.transcendental_flops,
         bytes_read=work.bytes_read,
         bytes_written=work.bytes_written,
-        unaligned_bytes=unaligned_bytes,
+        row_bytes=row_bytes,
         op=op,
     )
 

@@ -9,14 +9,13 @@ from xdsl.ir import Block, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from steelyard.compiler.call_graph import call_graph
-from steelyard.compiler.dialects.cost import LATENCY, MEMORY, LatencyAttr
+from steelyard.compiler.dialects.cost import LATENCY, MEMORY
 from steelyard.compiler.dialects.kernel import FusedOp, YieldOp
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, SOURCE, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.liveness import liveness
 from steelyard.compiler.op_call import CallReader, where
 from steelyard.compiler.storage import find_storages
-from steelyard.hw.errors import IRError
 from steelyard.passes.annotations import read_annotations
 from steelyard.passes.clock import Clock
 from steelyard.passes.fused_work import fused_work
@@ -28,12 +27,12 @@ from steelyard.passes.remark import Remark, RemarkKind, emit
 class FusePass(ModulePass):
     """Make pointwise ops one kernel where that is faster on the device for which they are annotated.
 
-    Reads `cost.work` and `cost.latency`, and from the totals the device and the context. A group of ops that
-    read each other's results pays if one kernel, which reads its inputs and writes only what others read,
-    takes less than all of them. A smaller op broadcast into a group is computed again at every point, which
-    a device may do faster than it launches a kernel, or not. The group runs at the place of its last op; the
-    peak of live memory never rises. Views stay outside. Writes `kernel.fused` ops, the annotations that were
-    there anew, and a remark for each group (passed) and each op that could not join one (missed).
+    Reads `cost.work`, and from the totals of `annotate-latency` the device and the context. A group of ops
+    that read each other's results pays if one kernel, which reads its inputs and writes only what others
+    read, takes less than all of them. A smaller op broadcast into a group is computed again at every point,
+    which a device may do faster than it launches a kernel, or not. The group runs at the place of its last
+    op; the peak of live memory never rises. Views stay outside. Writes `kernel.fused` ops, the annotations
+    that were there anew, and a remark for each group (passed) and each op that could not join one (missed).
 
         %1 = aten.tanh(%0) : tensor<8xf32>
         %2 = aten.mul.Tensor(%1, %0) : tensor<8xf32>
@@ -123,25 +122,20 @@ class _Fusion:
         members = self._scope.members(group)
         work = fused_work(members, self._scope.inputs(group), self._scope.outputs(group))
         assert work is not None, "a pointwise op has known work"
-        alone_us = sum(_latency_us(op) for op in members)
+        # By the clock and not as annotated: fresh pages are no matter of one kernel or many.
+        alone_us = sum(self._time_us(op) for op in members)
         return alone_us - self._clock.time_work(work).data.value_us
+
+    def _time_us(self, op: TorchOp) -> float:
+        latency = self._clock.time(op)
+        assert latency is not None, "a pointwise op has known work"
+        return latency.data.value_us
 
     def _remark(self, kind: RemarkKind, group: Group, message: str, gain_us: float) -> None:
         members = self._scope.members(group)
         names = ", ".join(operator_name(op) for op in members)
         text = f"{message} (gain {gain_us:.3g} us)"
         emit(Remark("fuse", kind, names, where(members[-1]), text, gain_us))
-
-
-def _latency_us(op: TorchOp) -> float:
-    latency = op.attributes.get(LATENCY)
-    if isinstance(latency, LatencyAttr):
-        return latency.data.value_us
-    raise IRError(
-        what=f"{operator_name(op)} has no annotated latency",
-        where=where(op) or None,
-        fix="run annotate-cost and annotate-latency{device=..} before",
-    )
 
 
 def _build(members: list[TorchOp], inputs: list[SSAValue], outputs: list[SSAValue]) -> FusedOp:

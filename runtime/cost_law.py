@@ -67,6 +67,7 @@ def fit_law(groups: Sequence[str], works: Sequence[KernelWork], seconds: Sequenc
     """
     names = sorted(set(groups))
     width = 1 + len(KNOTS_BYTES)
+    # A column of zeros would leave its constant where the fit starts.
     shared = 2 if any(work.unaligned_bytes for work in works) else 1
     features = np.zeros((len(works), shared + width * len(names)))
     for row, (group, work) in enumerate(zip(groups, works, strict=True)):

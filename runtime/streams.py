@@ -40,18 +40,21 @@ def streams(dispatch_s: float) -> Streams:
         dispatch_s: Host time of one operation, which is taken off.
     """
     touched: list[Point] = []
-    fresh_bytes_per_s = 0.0
-    for elements in sorted((*_ELEMENTS, _MAPPED_ELEMENTS)):
+    for elements in _ELEMENTS:
         left, right, out = (torch.ones(elements) for _ in range(3))
-        result_bytes = 4 * elements
-        warm_s = typical_s(lambda: _aten.add.out(left, right, out=out))  # noqa: B023
-        warm_s = max(warm_s - dispatch_s, _LEAST_BUSY * warm_s)
-        touched.append((3 * result_bytes, 3 * result_bytes / warm_s))
-        if elements == _MAPPED_ELEMENTS:
-            fresh_s = typical_s(lambda: _add_into_mapping(left, right))  # noqa: B023
-            # The result takes a third of the traffic, and what is new is never faster than what is not.
-            fresh_bytes_per_s = result_bytes / max(fresh_s - dispatch_s - warm_s * 2 / 3, warm_s / 3)
+        warm_s = _sum_s(left, right, out, dispatch_s)
+        touched.append((3 * out.nbytes, 3 * out.nbytes / warm_s))
+    left, right, out = (torch.ones(_MAPPED_ELEMENTS) for _ in range(3))
+    warm_s = _sum_s(left, right, out, dispatch_s)
+    fresh_s = typical_s(lambda: _add_into_mapping(left, right))
+    # The result takes a third of the traffic, and what is new is never faster than what is not.
+    fresh_bytes_per_s = out.nbytes / max(fresh_s - dispatch_s - warm_s * 2 / 3, warm_s / 3)
     return Streams(tuple(touched), fresh_bytes_per_s)
+
+
+def _sum_s(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor, dispatch_s: float) -> float:
+    time_s = typical_s(lambda: _aten.add.out(left, right, out=out))
+    return max(time_s - dispatch_s, _LEAST_BUSY * time_s)
 
 
 def _add_into_mapping(left: torch.Tensor, right: torch.Tensor) -> None:

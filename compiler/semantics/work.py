@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from steelyard.compiler.semantics.nest import Access, Flops, Nest
-from steelyard.hw.work import VECTOR_BYTES, WorkKind
+from steelyard.hw.work import WorkKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,10 @@ class Work:
         return sum(read.values()) + self.bytes_written
 
     @property
-    def bytes_unaligned(self) -> int:
-        """Those of `bytes_written` that a product writes to rows which are not whole vectors of a CPU."""
-        if self.kind != "contraction":
-            return 0
-        types = {access.value: access.type for nest in self.nests for access in nest.writes}
-        return sum(
-            touched for name, touched in self._written().items() if types[name].row_bytes % VECTOR_BYTES
-        )
+    def row_bytes(self) -> int:
+        """Bytes along the last dim of the largest tensor written; 0 where nothing is."""
+        written = [access.type for nest in self.nests for access in nest.writes]
+        return max(written, key=lambda each: each.bytes).row_bytes if written else 0
 
     @property
     def is_view(self) -> bool:

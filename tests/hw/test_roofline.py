@@ -315,7 +315,7 @@ works = st.builds(
     transcendental_flops=st.integers(0, 10**12),
     bytes_read=st.integers(0, 10**11),
     bytes_written=st.integers(0, 10**11),
-    unaligned_bytes=st.integers(0, 10**11),
+    row_bytes=st.integers(0, 10**6),
 )
 contexts = st.builds(
     ExecutionContext,

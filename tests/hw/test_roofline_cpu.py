@@ -34,12 +34,17 @@ CPU = Device(
     memory_capacity_bytes=measured(2**30),
     sustained=(
         Sustained(
-            flops_per_s={"convolution": {"f32": rate(2e11)}, "transcendental": {"f32": rate(1e9)}},
+            flops_per_s={
+                "contraction": {"f32": rate(2e11)},
+                "convolution": {"f32": rate(2e11)},
+                "transcendental": {"f32": rate(1e9)},
+            },
             memory_bandwidth_bytes_per_s=rate(40e9),
             fresh_page_bytes_per_s=rate(2e9),
             unaligned_bandwidth_bytes_per_s=rate(1e9),
             memory_efficiency={"softmax": rate(0.5)},
             operand_bandwidth_bytes_per_s={
+                "contraction": rate(20e9),
                 "convolution": rate(20e9),
                 "aten.convolution_backward": rate(10e9),
             },
@@ -84,10 +89,14 @@ def test_fresh_pages_cost_what_writing_them_takes_longer_than_writing_others():
 
 
 def test_rows_that_are_not_whole_vectors_take_a_product_longer():
-    aligned = KernelWork(kind="convolution", dtype="f32", contraction_flops=10**9, bytes_written=10**8)
-    odd = replace(aligned, unaligned_bytes=10**8)
-    longer_s = roofline_latency(CPU, odd, GRAPH).value_s - roofline_latency(CPU, aligned, GRAPH).value_s
+    whole = KernelWork(
+        kind="contraction", dtype="f32", contraction_flops=10**9, bytes_written=10**8, row_bytes=32_000
+    )
+    odd = replace(whole, row_bytes=32_004)
+    assert (whole.unaligned_bytes, odd.unaligned_bytes) == (0, 10**8)
+    longer_s = roofline_latency(CPU, odd, GRAPH).value_s - roofline_latency(CPU, whole, GRAPH).value_s
     assert longer_s == pytest.approx(1e8 / 1e9)
+    assert replace(odd, kind="convolution").unaligned_bytes == 0
 
 
 def test_a_kernel_whose_operands_stay_in_the_caches_is_faster_by_its_kind():

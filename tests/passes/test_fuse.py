@@ -152,3 +152,22 @@ def test_what_was_seen_apart_stays_apart() -> None:
     whole = chain()
     fuse(whole)
     assert len(list(kernels(whole)[0].body.block.ops)) == 4
+
+
+def test_a_value_that_was_freed_on_the_way_makes_no_room() -> None:
+    # %1 is gone where %c2 is made, so that the two vectors kept for the kernel do not fit in its place.
+    module = annotate(f"""builtin.module {{ func.func @forward(%a : {VECTOR}) -> {VECTOR} {{
+    %s = aten.cumsum(%a, 0) : {VECTOR}
+    %t = aten.cumsum(%s, 0) : {VECTOR}
+    %1 = aten.mul.Tensor(%s, %t) : {VECTOR}
+    %2 = aten.exp(%1) : {VECTOR}
+    %c1 = aten.cumsum(%a, 0) : {VECTOR}
+    %c2 = aten.cumsum(%c1, 0) : {VECTOR}
+    %3 = aten.mul.Tensor(%2, %c2) : {VECTOR}
+    func.return %3 : {VECTOR} }} }}""")
+    before: Any = read_totals(module)
+    remarks = fuse(module)
+    after: Any = read_totals(module)
+    assert after["memory"]["peak_bytes"] <= before["memory"]["peak_bytes"]
+    assert [remark.kind for remark in remarks] == ["missed", "passed"]
+    assert remarks[0].message.startswith("operands kept alive longer would raise the peak")

@@ -161,6 +161,7 @@ def test_a_probe_has_the_work_of_a_program() -> None:
         contraction_flops=2 * 4 * 8 * 16,
         bytes_read=4 * (4 * 8 + 8 * 16),
         bytes_written=4 * 4 * 16,
+        row_bytes=4 * 16,
         op="aten.mm",
     )
     thin = work_of_probe(convolution(1, 8, 8, 14, 3, groups=8))
