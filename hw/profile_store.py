@@ -14,7 +14,7 @@ PROFILES_VARIABLE = "STEELYARD_PROFILES"
 _APPLICATION_ID = 0x5EE1A4D0
 """What marks the file as ours (SQLite's `PRAGMA application_id`)."""
 
-_VERSION = 1
+_VERSION = 2
 _WAIT_S = 30.0
 _KEY = ("device", "context", "threads", "op", "signature", "dtype")
 

@@ -110,13 +110,13 @@ class Clock:
         return self._by_work[key]
 
     def time_pages(self, latency: LatencyAttr, fresh_bytes: float) -> LatencyAttr:
-        """The latency of a kernel that also gets so many bytes of fresh pages, unless it was measured.
+        """The latency of a kernel that also gets so many bytes of fresh pages; no model has any in it.
 
         How many it gets depends on all that ran before: their interval is that of an analytic model.
         """
         known = latency.data
         faults_us = self._roofline.page_faults_s(fresh_bytes) * 1e6
-        if not faults_us or known.source == "measured":
+        if not faults_us:
             return latency
         return LatencyAttr(
             LatencyEstimate(

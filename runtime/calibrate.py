@@ -9,7 +9,6 @@ from statistics import median
 
 import torch
 
-from steelyard.hw.allocators.glibc import MOST_KEPT_BYTES
 from steelyard.hw.device import Device
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.roofline import Roofline
@@ -18,8 +17,8 @@ from steelyard.hw.work import ExecutionContext, KernelWork
 from steelyard.runtime.calm import IDLE_CPUS
 from steelyard.runtime.host_cpu import cpu_model, host_device
 from steelyard.runtime.host_time import HostTime, host_time, typical_host_time
+from steelyard.runtime.kept_memory import memory_kept
 from steelyard.runtime.kernel_rates import (
-    KernelTime,
     busy_time,
     curve_of,
     kind_efficiencies,
@@ -29,6 +28,7 @@ from steelyard.runtime.kernel_rates import (
 )
 from steelyard.runtime.microbench import threads_set_to
 from steelyard.runtime.other_load import OtherLoad
+from steelyard.runtime.pace import REFERENCES, references_per_s
 from steelyard.runtime.probe import Probe, work_of_probe
 from steelyard.runtime.probes import all_probes
 from steelyard.runtime.rounds import ROUNDS, Timing, time_in_rounds
@@ -94,7 +94,8 @@ def _timed(
     probes: Sequence[Probe], tell: Callable[[], None], warn: Callable[[str], None] | None
 ) -> list[Timing]:
     load = OtherLoad()
-    times = time_in_rounds(probes, tell)
+    with memory_kept():
+        times = time_in_rounds(probes, tell)
     complaint = busy_machine(load.cpus(), median(each.spread for each in times))
     if warn and complaint:
         warn(complaint)
@@ -124,21 +125,22 @@ def _with_kernels(
     host: HostTime,
     source: Source,
 ) -> Sustained:
-    """Add what the times of the probes show; the cost of fresh memory is known already."""
+    """Add what the times of the probes show."""
     context = ExecutionContext(threads=base.threads, host_overhead=False)
     bare = Roofline(replace(device, sustained=(base,)), context)
-    times: list[KernelTime] = []
-    repeated: list[KernelTime] = []
-    for work, timing in zip(works, timings, strict=True):
-        mapped_bytes = work.bytes_written if work.bytes_written > MOST_KEPT_BYTES else 0
-        others_s = host.repeated_s + bare.page_faults_s(mapped_bytes)
-        times.append(busy_time(work, timing.typical_s, others_s))
-        repeated.append(busy_time(work, timing.repeated_s, others_s))
+    typical_s = [timing.typical_s for timing in timings]
+    repeated_s = [timing.repeated_s for timing in timings]
+    times = [busy_time(*each, host.repeated_s) for each in zip(works, typical_s, strict=True)]
+    repeated = [busy_time(*each, host.repeated_s) for each in zip(works, repeated_s, strict=True)]
     return replace(
         with_library_kernels(base, times, source),
         op_bandwidth_bytes_per_s=op_rates(times, source),
         memory_efficiency=kind_efficiencies(times, bare, source),
         resident_speedup=resident_speedups(times, repeated, source),
+        references_per_s={
+            kind: Rate(value=value, kind="measured", source=source)
+            for kind, value in references_per_s(works[REFERENCES], typical_s[REFERENCES]).items()
+        },
     )
 
 

@@ -28,7 +28,12 @@ def measure_time_s(step: Callable[[], Any], repeats: int = 3) -> float:
     return median(times)
 
 
-def measure_steady_time_s(step: Callable[[], Any], least_s: float = 3.0, least_repeats: int = 5) -> float:
+def measure_steady_time_s(
+    step: Callable[[], Any],
+    least_s: float = 3.0,
+    least_repeats: int = 5,
+    between: Callable[[], None] = lambda: None,
+) -> float:
     """The median time of a step in seconds once steps take alike, while others leave the machine alone.
 
     The first steps find their memory and their kernels; short steps are repeated for longer, since other
@@ -38,12 +43,14 @@ def measure_steady_time_s(step: Callable[[], Any], least_s: float = 3.0, least_r
         step: What to time.
         least_s: How long to repeat, after two steps that warm up; up to three times that if others disturb.
         least_repeats: How often to repeat, at least.
+        between: Called now and then between steps.
     """
     step()
     step()
     taken = list[tuple[float | None, list[float]]]()
     calm, spent_s = list[float](), 0.0
     while len(calm) < least_repeats or (sum(calm) < least_s and spent_s < _PATIENCE * least_s):
+        between()
         load = OtherLoad()
         times = _spell(step)
         taken.append((load.cpus(), times))

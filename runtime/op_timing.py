@@ -6,8 +6,8 @@ from time import perf_counter
 
 import torch
 
-from steelyard.hw.allocators.glibc import MOST_KEPT_BYTES
 from steelyard.runtime.host_cpu import last_cache_bytes
+from steelyard.runtime.kept_memory import memory_kept
 from steelyard.runtime.microbench import write_again
 from steelyard.runtime.random_operands import Runnable
 
@@ -19,12 +19,6 @@ _RUN_S = 1e-3
 
 _MOST_CALLS = 200
 
-_KEPT_BYTES = MOST_KEPT_BYTES - 2**20
-"""So much malloc keeps for the next result, once a process has freed as much, as a step does."""
-
-_END_BYTES = 2**20
-"""A block behind the memory in which two results take turns: malloc gives back what is free at the end."""
-
 _CACHE_BYTES = 2**25
 """The last cache where the operating system does not tell."""
 
@@ -33,24 +27,24 @@ def time_on_cpu(op: Runnable, repeats: int) -> list[float]:
     """Return the seconds of single calls in the state in which the step of a real model finds them.
 
     What the kernel before it wrote is in the caches, as far as they hold it, and nothing else is: neither its
-    other operands nor the memory of its result, since that of the call before is still held.
+    other operands nor the memory of its result, since that of the call before is still held. No page of it is
+    new: which ops of a step get new ones is up to all of them together (`passes/fresh_pages.py`).
     """
-    torch.empty(_KEPT_BYTES, dtype=torch.uint8)  # malloc learns what to keep from what is freed
-    held = [op.run(), op.run()]
-    end_of_heap = torch.empty(_END_BYTES, dtype=torch.uint8)
     times_s: list[float] = []
-    for _ in range(1 + repeats):
-        del held[0]
-        op.restore()
-        _fill_caches()
-        for tensor in op.produced:
-            write_again(tensor)
-        start_s = perf_counter()
-        result = op.run()
-        times_s.append(perf_counter() - start_s)
-        held.append(result)
-        del result
-    del end_of_heap
+    with memory_kept():
+        held = [op.run(), op.run()]
+        for _ in range(1 + repeats):
+            del held[0]
+            op.restore()
+            _fill_caches()
+            for tensor in op.produced:
+                write_again(tensor)
+            start_s = perf_counter()
+            result = op.run()
+            times_s.append(perf_counter() - start_s)
+            held.append(result)
+            del result
+        del held
     return times_s[1:]  # the first may still have found new memory
 
 

@@ -33,6 +33,9 @@ def format_verification(found: "Verification") -> str:
         ),
     ]
     table = [f"{a:<12}{b:>12}{c:>12}{d:>8}  {e}".rstrip() for a, b, c, d, e in rows]
+    if found.slowdown != 1.0:
+        calibrated = format_us(time.predicted / found.slowdown * 1e3)
+        table.append(f"{'pace':<12}{found.slowdown:.2f} times what it was at calibration: {calibrated}")
     ours, theirs = format_flops(found.flops_ours), format_flops(found.flops_torch)
     judged = "within" if found.ok else "NOT within"
     return "\n".join(

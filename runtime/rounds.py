@@ -69,6 +69,14 @@ def time_in_rounds(
     return [_timing([each[index] for each in rounds]) for index in range(len(probes))]
 
 
+def time_among_others(probe: Probe, before: tuple[Any, ...], arguments: tuple[Any, ...]) -> float:
+    """Return the seconds of a call that comes after one on other operands, whose result is still held."""
+    held = _timed(probe, before)
+    _, time_s = _timed(probe, arguments)
+    del held
+    return time_s
+
+
 def _round(probe: Probe, before: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[float, float]:
     """Return the seconds of a call whose operands have left the caches, and of the same call again."""
     held = _timed(probe, before)

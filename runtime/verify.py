@@ -13,10 +13,12 @@ from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.training_step import build_real, run_step
+from steelyard.hw.registry import load_device
 from steelyard.passes.totals import read_totals
 from steelyard.runtime.comparison import Comparison
 from steelyard.runtime.execute import bind, compile_program, order_arguments
-from steelyard.runtime.measure import measure_peak_bytes, measure_steady_time_s
+from steelyard.runtime.measure import measure_peak_bytes
+from steelyard.runtime.pace import slowdown, time_with_pace
 from steelyard.runtime.pass_pipeline import parse_passes
 from steelyard.runtime.pipeline import Target, annotate_program
 
@@ -26,7 +28,7 @@ class Verification:
     """What `verify` found.
 
     Attributes:
-        step_time_ms: Of one step, predicted and of eager PyTorch.
+        step_time_ms: Of one step, predicted at the pace of the machine and of eager PyTorch.
         peak_memory_bytes: Of tensor storage, in a step of the steady state.
         flops_ours: Of contractions (1 MAC = 2 FLOPs).
         flops_torch: As torch's counter has them; it misses attention on CPU and grouped products.
@@ -35,6 +37,8 @@ class Verification:
         different: Results and parameters that the program and eager PyTorch do not agree on bit for bit.
         max_abs_diff: The largest difference among them.
         tolerance: Relative deviation of time and memory that is accepted.
+        slowdown: How many times as long as predicted for it a step takes at the pace that this machine has
+            now, where it was calibrated, by kernels that were timed beside the steps; else 1.
     """
 
     model: str
@@ -49,6 +53,7 @@ class Verification:
     different: tuple[str, ...]
     max_abs_diff: float
     tolerance: float
+    slowdown: float = 1.0
 
     @property
     def ok(self) -> bool:
@@ -63,6 +68,7 @@ class Verification:
             "mode": self.mode,
             "device": self.device,
             "step_time_ms": self.step_time_ms.to_json(),
+            "slowdown": self.slowdown,
             "peak_memory_bytes": self.peak_memory_bytes.to_json(),
             "flops": {"ours": self.flops_ours, "torch": self.flops_torch},
             "coverage": {"ops": self.num_ops, "unknown": self.num_unknown},
@@ -121,14 +127,16 @@ def verify(
         else:
             run_step(eager, eager_optimizer, options)
 
-    time_ms = measure_steady_time_s(step, least_s) * 1e3
+    threads = torch.get_num_threads()
+    time_s, pace = time_with_pace(step, load_device(device).sustained_with(threads), least_s)
     peak = measure_peak_bytes(step, arguments if passes else bind(eager, eager_optimizer).values())
-    time = predicted["latency"]
+    slower, latency = slowdown(module, pace), predicted["latency"]
+    low_ms, value_ms, high_ms = (latency[f"{each}_us"] * slower / 1e3 for each in ("low", "value", "high"))
     return Verification(
         model=program.model,
         mode="train" if options.train else "inference",
         device=device,
-        step_time_ms=Comparison(time["value_us"] / 1e3, time_ms, time["low_us"] / 1e3, time["high_us"] / 1e3),
+        step_time_ms=Comparison(value_ms, time_s * 1e3, low_ms, high_ms),
         peak_memory_bytes=Comparison(predicted["memory"]["peak_bytes"], peak),
         flops_ours=predicted["work"]["flops"]["contraction"],
         flops_torch=counter.get_total_flops(),
@@ -137,6 +145,7 @@ def verify(
         different=tuple(different),
         max_abs_diff=max(different.values(), default=0.0),
         tolerance=tolerance,
+        slowdown=slower,
     )
 
 

@@ -4,7 +4,6 @@ import platform
 import resource
 import weakref
 from collections.abc import Callable
-from statistics import median
 
 import pytest
 import torch
@@ -70,12 +69,10 @@ def test_what_the_caches_cannot_hold_is_not_written_again():
     assert all(isinstance(each, tuple) and each[0] != produced.data_ptr() for each in log.events)
 
 
-# Which sizes are mapped anew each time is known of glibc alone (hw/allocators/glibc.py).
-@pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="32 MiB is the limit of glibc, which is not here"
-)
-@pytest.mark.parametrize(("mib", "faults"), [(12, False), (24, False), (40, True)])
-def test_memory_of_a_result_is_new_only_where_malloc_maps_it_each_time(mib, faults):
+# Whether memory is kept can be told of glibc alone.
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
+@pytest.mark.parametrize("mib", [1, 24, 40, 130])
+def test_no_page_of_a_result_is_new(mib):
     x = torch.zeros(mib * 2**18)
     new_pages = list[int]()
 
@@ -87,4 +84,4 @@ def test_memory_of_a_result_is_new_only_where_malloc_maps_it_each_time(mib, faul
 
     time_on_cpu(Runnable(run, lambda: None), repeats=5)
     pages = x.nbytes // resource.getpagesize()
-    assert (median(new_pages[-5:]) > pages / 2) == faults
+    assert max(new_pages[-5:]) < pages / 10

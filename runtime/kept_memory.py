@@ -1,0 +1,36 @@
+"""Memory that malloc keeps, so that what is timed finds its pages there."""
+
+# pyright: standard
+
+import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from steelyard.hw.allocators.glibc import MOST_KEPT_BYTES
+
+# Options of mallopt, malloc.h of glibc; a trim threshold of -1 means never.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+_MOST_MAPPINGS = 65536
+
+
+@contextmanager
+def memory_kept() -> Iterator[None]:
+    """Let malloc map nothing by itself and give nothing back; then as in a process that ran for a while.
+
+    What is freed then serves the next request as it is. Other C libraries than glibc are left as they are.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_M_MMAP_MAX, 0)
+    libc.mallopt(_M_TRIM_THRESHOLD, -1)
+    try:
+        yield
+    finally:
+        # Where its own rule ends once large blocks were freed, which it follows no more.
+        libc.mallopt(_M_MMAP_THRESHOLD, MOST_KEPT_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2 * MOST_KEPT_BYTES)
+        libc.mallopt(_M_MMAP_MAX, _MOST_MAPPINGS)
+        libc.malloc_trim(0)

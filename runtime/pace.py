@@ -1,0 +1,156 @@
+"""How fast this machine is now, beside how fast it was when it was calibrated.
+
+A virtual machine is not the same from minute to minute: its CPUs share a last cache or do not, and others
+share the memory with it. A few of the probes of `calibrate` tell, in a process of their own, so that neither
+the heap nor the libraries of what is measured beside them change.
+"""
+
+# pyright: standard
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from statistics import geometric_mean, median
+from typing import cast
+
+from xdsl.dialects.builtin import ModuleOp
+
+from steelyard.compiler.call_graph import call_graph
+from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
+from steelyard.hw.errors import DeviceError
+from steelyard.hw.sustained import Sustained
+from steelyard.hw.work import KernelWork, WorkKind
+from steelyard.passes.kernels import kernels
+from steelyard.runtime.kept_memory import memory_kept
+from steelyard.runtime.measure import measure_steady_time_s
+from steelyard.runtime.microbench import threads_set_to
+from steelyard.runtime.probe import work_of_probe
+from steelyard.runtime.probes import all_probes
+from steelyard.runtime.rounds import time_among_others
+
+REFERENCES = slice(2, None, 7)
+"""Every seventh probe of `calibrate`, of nearly all kinds, and none too large to be held beside a model."""
+
+
+def references_per_s(works: Iterable[KernelWork], times_s: Iterable[float]) -> dict[WorkKind, float]:
+    """Return how many reference kernels of each kind run in a second, as geometric means.
+
+    Args:
+        works: What each does.
+        times_s: The seconds that it takes.
+    """
+    kinds = defaultdict[WorkKind, list[float]](list)
+    for work, time_s in zip(works, times_s, strict=True):
+        kinds[work.kind].append(1 / time_s)
+    return {kind: geometric_mean(found) for kind, found in kinds.items()}
+
+
+def time_with_pace(
+    step: Callable[[], object], sustained: Sustained, least_s: float
+) -> tuple[float, dict[WorkKind, float]]:
+    """Return the steady seconds of a step, and the pace of the machine meanwhile.
+
+    Args:
+        step: What to time.
+        sustained: What the machine reached when it was calibrated; the pace is empty where it was not.
+        least_s: As for `measure_steady_time_s`.
+    """
+    if not sustained.references_per_s:
+        return measure_steady_time_s(step, least_s), {}
+    with Pacer(sustained) as pacer:
+        time_s = measure_steady_time_s(step, least_s, between=pacer.look)
+    return time_s, pacer.pace()
+
+
+def slowdown(module: ModuleOp, pace: Mapping[WorkKind, float]) -> float:
+    """Return how many times as long a program takes as predicted, where kinds of kernels do as many times.
+
+    Args:
+        module: A program with `cost.latency`.
+        pace: Of each kind, the seconds that its reference kernels take over what they took at calibration;
+            a kind without any is taken to be as slow as all of them; empty where it is not known.
+    """
+    if not pace:
+        return 1.0
+    graph, others = call_graph(module), geometric_mean(pace.values())
+    calibrated_us = now_us = 0.0
+    for name, function in graph.functions.items():
+        for kernel in kernels(function):
+            latency, work = kernel.attributes.get(LATENCY), kernel.attributes.get(WORK)
+            if isinstance(latency, LatencyAttr) and isinstance(work, WorkAttr):
+                value_us = latency.data.value_us * graph.times[name]
+                calibrated_us += value_us
+                now_us += value_us * pace.get(cast(WorkKind, work.data.kind), others)
+    return now_us / calibrated_us if calibrated_us else 1.0
+
+
+class Pacer:
+    """Times the reference kernels in another process, whenever it is asked to.
+
+    Args:
+        sustained: What the machine reached when it was calibrated, with as many threads.
+    """
+
+    def __init__(self, sustained: Sustained) -> None:
+        self._calibrated_per_s: dict[WorkKind, float] = {
+            kind: rate.at(1) for kind, rate in sustained.references_per_s.items()
+        }
+        self._found: list[dict[WorkKind, float]] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(sustained.threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> "Pacer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(BrokenPipeError):
+            self._process.communicate()  # its input ends, and so does it
+
+    def look(self) -> None:
+        """Time every reference kernel once.
+
+        Raises:
+            DeviceError: Their process ended.
+        """
+        assert self._process.stdin and self._process.stdout
+        with suppress(BrokenPipeError):
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise DeviceError(
+                what="the reference kernels that tell the pace of this machine cannot be timed",
+                why=f"their process ended with code {self._process.wait()}; what it said is above",
+                fix="free memory, since they need 1 GiB, or take a device file without references_per_s",
+            )
+        self._found.append(json.loads(answer))
+
+    def pace(self) -> dict[WorkKind, float]:
+        """Return how many times as long as at calibration the kernels of each kind took, by the medians."""
+        pace: dict[WorkKind, float] = {}
+        for kind, known_per_s in self._calibrated_per_s.items():
+            pace[kind] = known_per_s / median(found[kind] for found in self._found)
+        return pace
+
+
+def _answer(requests: Iterable[str]) -> None:
+    """Write what the reference kernels take, a line of JSON for each request."""
+    probes = list(all_probes())[REFERENCES]
+    works = [work_of_probe(probe) for probe in probes]
+    held = [(probe, probe.operands(), probe.operands()) for probe in probes]
+    for _ in requests:
+        found = references_per_s(works, [time_among_others(*each) for each in held])
+        sys.stdout.write(f"{json.dumps(found)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with threads_set_to(int(sys.argv[1])), memory_kept():
+        _answer(sys.stdin)
