@@ -29,7 +29,7 @@ def tiled_fft(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan
     places = shape.n * down * np.ceil(width / np.maximum(inner - shape.s, 1))
     frequencies = np.full_like(places, EDGE * (EDGE // 2 + 1))
     product = plane_product(shape, places)
-    compute_s = product_s(unit, constants, product, 4 * frequencies, PLANE_TILES, shape.wgrad)
+    compute_s = product_s(unit, constants, product, 4 * frequencies, PLANE_TILES)
     spectra = 2 * frequencies * (places * (summed + made) + summed * made)
     memory_s = transfer_s(unit, constants, shape.elements + spectra)
     busy_s = np.where(fits, compute_s + memory_s, np.inf)
