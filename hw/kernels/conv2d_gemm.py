@@ -51,7 +51,7 @@ def atomic_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Pl
     """BWD_DATA_ALGO_0: the product [n p q, o] @ [o, c r s] of which each element is added to a pixel.
 
     The sum "is done using the atomic add operation" (cuDNN's reference, `cudnnConvolutionBwdDataAlgo_t`); the
-    pixels are zeroed before. Unlike `implicit_gemm` it makes nothing of the zeros that a stride leaves.
+    pixels are zeroed before. Unlike `implicit_gemm` it sums none of the zeros that a stride leaves.
     """
     places, taps = shape.n * shape.p * shape.q, shape.c / shape.groups * shape.r * shape.s
     product = places, taps, shape.o / shape.groups
