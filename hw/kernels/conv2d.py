@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from steelyard.hw.device import Device
 from steelyard.hw.kernels.conv2d_fft import tiled_fft
-from steelyard.hw.kernels.conv2d_gemm import direct, implicit_gemm, tensor_gemm
+from steelyard.hw.kernels.conv2d_gemm import atomic_gemm, direct, implicit_gemm, tensor_gemm
 from steelyard.hw.kernels.conv2d_plan import Plan
 from steelyard.hw.kernels.conv2d_shape import ConvShape
 from steelyard.hw.kernels.conv2d_unit import ELEMENT_BYTES, ConvUnit, conv_unit, is_on_matrix_units
@@ -28,13 +28,13 @@ class Conv2dModel:
     - cycles_per_step: cycles of an SM for the multiply-adds that its lanes do in one, in the main loop of a
       product, if loads were free; operand_load_cycles: more of them in a tile of a x b, times 1/a + 1/b.
     - tile_prologue_steps: start and end of a tile, in steps of its reduction.
-    - lone_tile_waves: how many tiles more fit in the time of one that is alone on its SM.
+    - latency_outputs: what an SM waits for loads in a product, as outputs more that it would make.
     - winograd_cycles_per_step, winograd_prologue_channels: the same of the fused Winograd, by channels.
     - memory_fraction: part of the pin rate in transforms and stores.
     - filter_transform_slowdown: of the unfused Winograd's filters; unaligned_filter_slowdown: on top, where
       the channels are no multiple of 4.
     - power_fraction: part of the power limit that the arithmetic gets.
-    - wgrad_slowdown: of a product that makes the gradient of filters.
+    - adding_slowdown: of a product that is added to memory, as gradients of filters and strided ones are.
     - launch_s: a kernel that does nothing, in a graph.
     - host_s: what an eager call takes before its first kernel starts.
 
@@ -113,7 +113,7 @@ def chosen_algorithms(
 
 
 def _plans(shape: ConvShape, unit: ConvUnit, coefficients: Coefficients) -> list[Plan]:
-    algorithms = (implicit_gemm, direct, fused_winograd, unfused_winograd, tiled_fft)
+    algorithms = (implicit_gemm, atomic_gemm, direct, fused_winograd, unfused_winograd, tiled_fft)
     if unit.matrix:
         algorithms = (tensor_gemm, direct)
     return [algorithm(shape, unit, coefficients) for algorithm in algorithms]

@@ -17,6 +17,13 @@ TILES = ((128, 128), (128, 64), (128, 32), (64, 64))
 INDEX_BYTES = 8
 """Of the address of one tap, which is computed before the launch."""
 
+SPLIT_DEPTH = 512
+"""How much of the reduction of a gradient of filters each of the products that share it has at least."""
+
+ADDS_PER_CYCLE = 1.0
+"""Atomic adds to memory that an SM gets done in a cycle: what DeepBench's strided gradients of inputs, with
+windows of over one tap, take on P100 beyond their products."""
+
 DIRECT_CYCLES_PER_MAC = 5.4
 """Cycles of a lane for a MAC of which both operands are loaded: the median of seconds x peak MAC/s / MACs
 over DeepBench's strided gradients of inputs with 1 or 3 channels on P100."""
@@ -25,14 +32,34 @@ over DeepBench's strided gradients of inputs with 1 or 3 channels on P100."""
 def implicit_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan:
     """IMPLICIT_PRECOMP_GEMM on vector lanes: the product of `ConvShape.product`, its loads overlapped.
 
-    A gradient of filters shares its reduction out over blocks. A kernel before it computes the addresses of
-    the taps (`cudnn::gemm::computeOffsetsKernel`).
+    A gradient of filters is made as [c r s, o], of parts of the reduction that are added up in memory
+    (`scudnn_128x64_stridedB_splitK`). A kernel before it computes the addresses of the taps
+    (`cudnn::gemm::computeOffsetsKernel`).
     """
-    compute_s = product_s(unit, constants, shape.product, shape.groups, TILES, shape.wgrad)
-    compute_s *= np.where(shape.wgrad, constants["wgrad_slowdown"], 1.0)
+    rows, columns, reduction = shape.product
+    rows, columns = np.where(shape.wgrad, columns, rows), np.where(shape.wgrad, rows, columns)
+    parts = np.where(shape.wgrad, np.maximum(np.floor(reduction / SPLIT_DEPTH), 1), 1)
+    product = rows, columns, reduction / parts
+    compute_s = product_s(unit, constants, product, shape.groups * parts, TILES)
+    compute_s *= np.where(shape.wgrad, constants["adding_slowdown"], 1.0)
     memory_s = transfer_s(unit, constants, shape.elements)
     indices = np.where(shape.wgrad, 0, INDEX_BYTES * shape.product[2])
     return _overlapped("implicit_gemm", compute_s, memory_s, 2, indices)
+
+
+def atomic_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan:
+    """BWD_DATA_ALGO_0: the product [n p q, o] @ [o, c r s] of which each element is added to a pixel.
+
+    The sum "is done using the atomic add operation" (cuDNN's reference, `cudnnConvolutionBwdDataAlgo_t`); the
+    pixels are zeroed before. Unlike `implicit_gemm` it sums none of the zeros that a stride leaves.
+    """
+    places, taps = shape.n * shape.p * shape.q, shape.c / shape.groups * shape.r * shape.s
+    product = places, taps, shape.o / shape.groups
+    compute_s = product_s(unit, constants, product, shape.groups, TILES) * constants["adding_slowdown"]
+    adds_s = shape.groups * places * taps / (ADDS_PER_CYCLE * unit.count * unit.boost_hz)
+    memory_s = transfer_s(unit, constants, shape.input_elements)
+    busy_s = np.where(shape.dgrad, compute_s + adds_s + memory_s, np.inf)
+    return Plan("algo_0", busy_s, memory_s, 2, np.zeros_like(compute_s))
 
 
 def tensor_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Plan:
@@ -41,6 +68,7 @@ def tensor_gemm(shape: ConvShape, unit: ConvUnit, constants: Coefficients) -> Pl
     It is that model's product on the chip; unlike a product it reads each pixel from memory once.
     """
     rows, columns, reduction = shape.product
+    reduction = reduction / shape.zeros_skipped
     size = unit.element_bytes
     product = Products(shape.groups, rows, columns, reduction, size, max(size, 2), weight=True)
     multiply_s = 2 * shape.macs / (unit.peak_flops_per_s * constants["multiply_fraction"])

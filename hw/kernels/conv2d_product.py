@@ -1,7 +1,6 @@
 """How long vector lanes take for the products of matrices inside a convolution."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from steelyard.hw.kernels.conv2d_shape import ConvShape, Product
 from steelyard.hw.kernels.conv2d_unit import ConvUnit
@@ -11,9 +10,6 @@ from steelyard.hw.kernels.query import Floats
 STEP = 8
 """Depth that the main loop of cuDNN's and cuBLAS's SIMT kernels takes at once (`sgemm_128x64x8`)."""
 
-SPLIT_DEPTH = 512
-"""How much of a reduction is left at least to one of the blocks that share it."""
-
 
 def product_s(
     unit: ConvUnit,
@@ -21,26 +17,23 @@ def product_s(
     product: Product,
     batch: Floats,
     tiles: tuple[tuple[int, int], ...],
-    shared: NDArray[np.bool_],
 ) -> Floats:
     """Return the seconds for `batch` products with the best tile of a menu.
 
     An SM takes its tiles one by one, each over the whole reduction, and the SM with the most of them is the
-    last to finish (arXiv 2211.10017 and NVIDIA's "Matrix Multiplication Background", wave quantization). A
-    tile that is alone on its SM waits for its own loads. Where `shared`, blocks share a reduction as long as
-    there are SMs without one.
+    last to finish (arXiv 2211.10017 and NVIDIA's "Matrix Multiplication Background", wave quantization). The
+    fewer outputs an SM works on, the longer it waits for its loads: by Little's law, as if some more were to
+    be made (V. Volkov, "Better performance at lower occupancy", GTC 2010).
     """
     rows, columns, reduction = product
     best = np.full_like(rows, np.inf)
     for height, width in tiles:
         blocks = batch * np.ceil(rows / height) * np.ceil(columns / width)
-        idle = np.maximum(np.floor(2 * unit.count / blocks), 1)
-        parts = np.where(shared, np.clip(np.floor(reduction / SPLIT_DEPTH), 1, idle), 1)
-        waves = np.maximum(np.ceil(blocks * parts / unit.count), 1 + constants["lone_tile_waves"])
-        steps = np.ceil(reduction / parts / STEP) * STEP + constants["tile_prologue_steps"]
+        outputs = np.ceil(blocks / unit.count) * height * width + constants["latency_outputs"]
+        steps = np.ceil(reduction / STEP) * STEP + constants["tile_prologue_steps"]
         loads = constants["operand_load_cycles"] * (1 / height + 1 / width)
-        cycles = height * width / unit.macs_per_cycle * (constants["cycles_per_step"] + loads)
-        best = np.minimum(best, waves * steps * cycles)
+        cycles = (constants["cycles_per_step"] + loads) / unit.macs_per_cycle
+        best = np.minimum(best, outputs * steps * cycles)
     return unit.busy_s(best)
 
 

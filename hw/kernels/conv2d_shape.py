@@ -102,18 +102,23 @@ class ConvShape:
         """The product of one group (cuDNN paper, arXiv 1410.0759, section 3).
 
         Forward [n p q, c r s] @ [c r s, o]; dgrad [n h w, o r s] @ [o r s, c]; wgrad [o, n p q] @
-        [n p q, c r s]. A stride leaves zeros around the pixels of a dgrad, so that it needs one of stride^2
-        taps. There are kernels that skip the others and kernels that do not; the rows of DeepBench lie around
-        the geometric middle, which is taken. Windows of one tap have none to skip: there all pixels are made,
-        most of them of zeros.
+        [n p q, c r s]. The zeros that a stride leaves around the pixels of a dgrad are among what is summed.
         """
         outer, inner, taps = self.o / self.groups, self.c / self.groups, self.r * self.s
         places, pixels = self.n * self.p * self.q, self.n * self.h * self.w
         rows = np.where(self.wgrad, outer, np.where(self.dgrad, pixels, places))
         columns = np.where(self.wgrad, inner * taps, np.where(self.dgrad, inner, outer))
-        skipped = np.minimum(self.stride, np.minimum(self.r, self.s))
-        forward = np.where(self.dgrad, outer * taps / skipped, inner * taps)
+        forward = np.where(self.dgrad, outer * taps, inner * taps)
         return rows, columns, np.where(self.wgrad, places, forward)
+
+    @property
+    def zeros_skipped(self) -> Floats:
+        """How many times shorter the reduction of a strided dgrad is where kernels skip zeros; 1 elsewhere.
+
+        It needs one of stride^2 taps. Some kernels skip the others and some do not; the geometric middle is
+        taken. Windows of one tap have none to skip: there all pixels are made, most of them of zeros.
+        """
+        return np.where(self.dgrad, np.minimum(self.stride, np.minimum(self.r, self.s)), 1)
 
 
 _NUMBERS = ("n", "c", "h", "w", "o", "r", "s", "stride", "pad", "groups")

@@ -49,7 +49,7 @@ def unfused_winograd(shape: ConvShape, unit: ConvUnit, constants: Coefficients) 
     images = np.where(shape.wgrad, shape.n, np.ceil(shape.n / 16) * 16)
     places = images * np.ceil(height / 4) * np.ceil(width / 4)
     product = plane_product(shape, places)
-    compute_s = product_s(unit, constants, product, planes, PLANE_TILES, shape.wgrad)
+    compute_s = product_s(unit, constants, product, planes, PLANE_TILES)
     transformed = planes * places * (summed + made)
     unaligned = np.where(summed % 4 == 0, 1.0, constants["unaligned_filter_slowdown"])
     filters = (shape.r**2 + planes) * summed * made * constants["filter_transform_slowdown"] * unaligned

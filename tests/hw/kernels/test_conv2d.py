@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from steelyard.hw.device import Device
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.conv2d import Conv2dModel, chosen_algorithms
+from steelyard.hw.kernels.conv2d_gemm import ADDS_PER_CYCLE, atomic_gemm, implicit_gemm
 from steelyard.hw.kernels.conv2d_shape import ConvShape
 from steelyard.hw.kernels.conv2d_unit import conv_unit
 from steelyard.hw.kernels.conv2d_winograd import fused_winograd
@@ -45,6 +46,17 @@ ROW: dict[str, int | str] = {
     "groups": 1,
     "direction": "fwd",
 }
+BARE = {
+    **MODEL.coefficients(V100, "f32"),
+    "cycles_per_step": 1.0,
+    "operand_load_cycles": 0.0,
+    "tile_prologue_steps": 0.0,
+    "latency_outputs": 0.0,
+    "memory_fraction": 1e9,
+    "power_fraction": 2.0,
+}
+"""Constants of products that take their multiply-adds and nothing else."""
+
 devices = st.sampled_from(sorted(DEVICES)).map(DEVICES.__getitem__)
 dtypes: st.SearchStrategy[DType] = st.sampled_from(["f32", "bf16"])
 
@@ -126,14 +138,35 @@ def test_each_direction_is_its_product() -> None:
     assert [each.tolist() for each in shape.product] == [
         [places, 2 * 64, 5],
         [5, 3, window],
-        [window, 5 * 9 / 2, places],
+        [window, 5 * 9, places],
     ]
 
 
-def test_a_window_of_one_tap_skips_nothing_through_a_stride() -> None:
-    row = {**ROW, "n": 2, "c": 3, "h": 8, "w": 8, "o": 5, "r": 1, "s": 1, "pad": 0, "direction": "dgrad"}
-    shape = ConvShape.of(columns(row, {**row, "stride": 2}))
-    assert shape.product[2].tolist() == [5, 5]
+def test_a_stride_has_zeros_to_skip_in_windows_of_several_taps() -> None:
+    row = {**ROW, "stride": 2, "direction": "dgrad"}
+    shape = ConvShape.of(columns(row, {**row, "r": 1, "s": 1, "pad": 0}, {**row, "direction": "fwd"}))
+    assert shape.zeros_skipped.tolist() == [2, 1, 1]
+
+
+def test_an_atomic_gemm_adds_each_element_of_its_product() -> None:
+    constants = {**BARE, "adding_slowdown": 1.5}
+    unit = conv_unit(V100, "f32", constants)
+    # [40 x 16 x 16, o] @ [o, 128]: a tile of 128 x 128 for each of 80 SMs.
+    row = {**ROW, "n": 40, "c": 128, "h": 31, "w": 31, "o": 256, "r": 1, "s": 1, "pad": 0, "stride": 2}
+    plan = atomic_gemm(ConvShape.of(columns({**row, "direction": "dgrad"}, row)), unit, constants)
+    product_s = 1.5 * 128 * 128 * 256 / unit.macs_per_cycle / unit.boost_hz
+    adds_s = 128 * 128 / (ADDS_PER_CYCLE * unit.boost_hz)
+    assert plan.busy_s == pytest.approx([product_s + adds_s, np.inf])
+
+
+def test_a_gradient_of_filters_is_shared_out_in_parts_of_512() -> None:
+    constants = {**BARE, "adding_slowdown": 1.5, "latency_outputs": 128.0 * 64}
+    unit = conv_unit(V100, "f32", constants)
+    # [128, 160 x 16 x 16] @ [160 x 16 x 16, 128] in 80 parts, one for each SM.
+    row = {**ROW, "n": 160, "c": 128, "h": 16, "w": 16, "o": 128, "r": 1, "s": 1, "pad": 0}
+    plan = implicit_gemm(ConvShape.of(columns({**row, "direction": "wgrad"})), unit, constants)
+    outputs = 128 * 128 + 128 * 64
+    assert plan.busy_s == pytest.approx([1.5 * outputs * 512 / unit.macs_per_cycle / unit.boost_hz])
 
 
 def test_a_fused_winograd_takes_whole_waves_of_32_channels_of_8_by_16_pixels() -> None:
@@ -185,6 +218,7 @@ def test_the_algorithm_follows_the_shape() -> None:
     assert algorithm(V100, n=64, c=512, h=8, w=8, o=512)[0] == "winograd_nonfused"
     assert algorithm(V100, c=3)[0] == "implicit_gemm"
     assert algorithm(V100, stride=2)[0] == "implicit_gemm"
+    assert algorithm(V100, stride=2, direction="dgrad")[0] == "algo_0"
     assert algorithm(V100, groups=64, o=64)[0] == "direct"
     assert algorithm(V100, n=64, r=11, s=11, pad=5)[0] == "fft_tiling"
     assert algorithm(DEVICES["a100-80gb-pcie"], "bf16")[0] == "implicit_gemm"
