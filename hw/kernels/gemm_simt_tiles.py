@@ -9,7 +9,7 @@ cuBLAS is column-major, so that the first number of a kernel's name, as in `volt
 n.
 """
 
-_PLAIN: tuple[Tile, ...] = ((128, 128), (128, 64), (64, 128), (64, 64), (128, 32), (32, 128), (32, 32))
+_PLAIN: tuple[Tile, ...] = ((128, 128), (128, 64), (128, 32), (32, 128), (32, 32))
 
 # The stairs in NeuSight's rows (6945927) show which are taken: on P100 a linear layer has steps of 64
 # columns and 128 rows whatever its size; batched products have steps of 128 columns and 64 rows on P100 and
@@ -18,7 +18,7 @@ _PLAIN: tuple[Tile, ...] = ((128, 128), (128, 64), (64, 128), (64, 64), (128, 32
 _GEMM: dict[str, tuple[Tile, ...]] = {
     "6": ((64, 128), (64, 32)),
     "7": _PLAIN,
-    "8": (*_PLAIN, (256, 128)),
+    "8": _PLAIN,
 }
 _BMM: dict[str, tuple[Tile, ...]] = {
     "6": ((128, 64),),
