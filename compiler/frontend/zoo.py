@@ -65,9 +65,11 @@ def _text(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
 
 
 def _classified_text(config: Any, options: CaptureOptions) -> Inputs:
+    """Return texts with their mask, as a tokenizer pads a batch of texts of many lengths."""
     tokens = _tokens(config, options)
     labels = torch.randint(0, config.num_labels, (len(tokens),))
-    return {"input_ids": tokens} | ({"labels": labels} if options.train else {})
+    inputs = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+    return inputs | ({"labels": labels} if options.train else {})
 
 
 def _sequence_to_sequence(config: PretrainedConfig, options: CaptureOptions) -> Inputs:

@@ -9,9 +9,10 @@ import numpy as np
 from steelyard.hw.device import Device
 from steelyard.hw.kernels.element_bytes import element_bytes
 from steelyard.hw.kernels.family import family_coefficients
+from steelyard.hw.kernels.gemm_simt_device import SimtDevice
 from steelyard.hw.kernels.gemm_simt_layout import layout
 from steelyard.hw.kernels.gemm_simt_tiles import splits, tiles
-from steelyard.hw.kernels.gemm_simt_time import SimtDevice, busy_s
+from steelyard.hw.kernels.gemm_simt_time import busy_s
 from steelyard.hw.kernels.model import Coefficients, Counts, Estimate
 from steelyard.hw.kernels.overhead import CALL_RATIOS, call_coefficients, timed
 from steelyard.hw.kernels.products import Products, products
@@ -36,8 +37,8 @@ class SimtGemm:
     - unaligned_cycles: what operands add to `cycles_per_step` whose rows are no multiple of 16 bytes.
     - wait_cycles: what a tile that is alone on its SM waits in each step of its sums.
     - power_fraction: part of the power limit that the arithmetic gets, of `steelyard.hw.power`.
-    - memory_fraction: part of memory's pin rate at which results are written.
-    - operand_fraction: the same for operands, of whose rows a step of the sums reads 32 bytes each.
+    - memory_fraction: part of memory's pin rate at which results are written and near rows are read.
+    - operand_fraction: the same for operands of whose rows, far apart, a step of the sums reads 32 bytes.
     - cache_fraction: part of the last cache within which operands are found again.
 
     Of a gemm alone, whose operands can be larger than any cache and whose sums are cut:

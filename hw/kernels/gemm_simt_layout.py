@@ -16,18 +16,28 @@ LONG_ROW_BYTES = 80e3
 slower than with short ones, of 24,000 2.2 times and of 48,000 2.6 times, whatever m and n (NeuSight 6945927):
 each row of a tile then lies on a page of its own, of which the TLB holds few."""
 
+PAGE_BYTES = 1e3
+"""Rows this long, about a page of DRAM, have half of the full cost of rows that are read 32 bytes at a time.
+Batched products with few columns stream their first operand at 58 % of V100's pin rate where its rows are 32
+f32 long, 48 % with 128, 36 % with 256 and 30 % from 512 on; T4 at 52, 46, 39 and 31 to 35 %, P4 at 43, 43, 36
+and 27 %, and 17 % where a linear layer's have thousands (medians, NeuSight 6945927)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Cycles that come on top, a row each.
+    """What comes on top, a row each.
 
     Attributes:
-        step: On top of `cycles_per_step`.
-        load: On top of `operand_load_cycles`.
+        step: Cycles on top of `cycles_per_step`.
+        load: Cycles on top of `operand_load_cycles`.
+        first: Time to read the first operand over that at the pin rate of memory.
+        second: The same of the second.
     """
 
     step: Floats
     load: Floats
+    first: Floats
+    second: Floats
 
 
 def layout(shape: Products, element_bytes: int, c: Coefficients) -> Layout:
@@ -40,11 +50,14 @@ def layout(shape: Products, element_bytes: int, c: Coefficients) -> Layout:
     lengths = (shape.k,) if linear else (shape.k, shape.n)
     unaligned = [length * element_bytes % VECTOR_BYTES != 0 for length in lengths]
     step = c["unaligned_cycles"] * np.mean(unaligned, axis=0)
+    far_apart = _saturating(shape.k * element_bytes / PAGE_BYTES)
+    near, apart = 1 / c["memory_fraction"], 1 / c["operand_fraction"]
+    along_k = near + (apart - near) * far_apart
     if not linear:
-        return Layout(step, np.zeros_like(step))
+        return Layout(step, np.zeros_like(step), along_k, np.full_like(step, near))
     rows = _saturating(shape.k * element_bytes / LONG_ROW_BYTES)
     far = _saturating((shape.m + shape.n) * shape.k * element_bytes / c["far_bytes"])
-    return Layout(step + c["long_row_cycles"] * rows, c["far_load_cycles"] * far)
+    return Layout(step + c["long_row_cycles"] * rows, c["far_load_cycles"] * far, along_k, along_k)
 
 
 def _saturating(ratio: Floats) -> Floats:

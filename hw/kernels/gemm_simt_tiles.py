@@ -9,16 +9,20 @@ cuBLAS is column-major, so that the first number of a kernel's name, as in `volt
 n.
 """
 
-_PLAIN: tuple[Tile, ...] = ((128, 128), (128, 64), (64, 128), (64, 64), (128, 32), (32, 128), (32, 32))
+_PLAIN: tuple[Tile, ...] = ((128, 128), (128, 64), (128, 32), (32, 128), (32, 32))
+_CUTLASS: tuple[Tile, ...] = (*_PLAIN, (64, 128), (64, 64), (256, 128))
 
-# The stairs in NeuSight's rows (6945927) show which are taken: on P100 a linear layer has steps of 64
-# columns and 128 rows whatever its size; batched products have steps of 128 columns and 64 rows on P100 and
-# P4, and of 128 by 128 on A100. Published profiles of f32 attention show the latter on A10, too
-# (ampere_sgemm_128x128_nn for 64 columns), but on Hopper tiles that fit (sm80_xmma_gemm_*_tilesize64x64x8).
+# The stairs in NeuSight's rows (6945927) show which are taken: on P100 a linear layer has steps of 64 columns
+# and 128 rows whatever its size, on T4 of 128 columns, and V100 and A100 are told better without tiles of 64,
+# too. From 8.6 on cuBLAS takes CUTLASS's kernels, up to cutlass_80_simt_sgemm_256x128_8x4_nn_align1 (NVIDIA's
+# cutlass, issue 3390). Batched products have steps of 128 columns and 64 rows on P100 and P4, and of 128 by
+# 128 on A100. Published profiles of f32 attention show the latter on A10, too (ampere_sgemm_128x128_nn for 64
+# columns), but on Hopper tiles that fit (sm80_xmma_gemm_*_tilesize64x64x8).
 _GEMM: dict[str, tuple[Tile, ...]] = {
     "6": ((64, 128), (64, 32)),
     "7": _PLAIN,
-    "8": (*_PLAIN, (256, 128)),
+    "8.0": _PLAIN,
+    "8": _CUTLASS,
 }
 _BMM: dict[str, tuple[Tile, ...]] = {
     "6": ((128, 64),),
@@ -35,9 +39,9 @@ _LARGEST_SPLIT_TILE = 128 * 64
 
 
 def tiles(device: Device, *, batched: bool) -> tuple[Tile, ...]:
-    """Return the tiles that cuBLAS 12 chooses from; those of A100 where the device is not listed.
+    """Return the tiles that cuBLAS 12 chooses from; those of capability 8 where the device is not listed.
 
-    Its kernels for later devices are still those of compute capability 8 (`ampere_sgemm_128x128_nn`,
+    Its kernels for later devices are still of that one (`ampere_sgemm_128x128_nn`,
     `sm80_xmma_gemm_f32f32_f32f32_f32_tn_n_tilesize128x128x8`).
     """
     menu = _BMM if batched else _GEMM

@@ -250,6 +250,15 @@ def test_a_spec_names_its_head(named):
     capture(load_spec(f"hf:bert?{sizes}&architectures={named}", options), options)
 
 
+def test_texts_to_classify_come_with_their_mask():
+    sizes = "num_hidden_layers=1&hidden_size=8&num_attention_heads=2&intermediate_size=16&vocab_size=40"
+    options = CaptureOptions(sequence=8, batch=2)
+    built = load_spec(f"hf:bert?{sizes}&architectures=BertForSequenceClassification", options).build(
+        fake=False
+    )
+    assert built.inputs["attention_mask"].tolist() == [[1] * 8] * 2
+
+
 def test_a_head_that_a_type_lacks_is_refused():
     with pytest.raises(
         CaptureError, match="'bert' has no architecture 'BertForMaskedLN' with a loss"

@@ -169,6 +169,29 @@ def test_rows_that_are_no_multiple_of_16_bytes_cost_more(unaligned: Mapping[str,
     assert seconds("bmm", v100, **{**aligned, **unaligned}) > seconds("bmm", v100, **aligned)
 
 
+def test_few_columns_stream_rows_longer_than_a_page_32_bytes_at_a_time() -> None:
+    v100, model = load_device("v100-pcie-32gb"), SimtGemm("bmm")
+    c = model.coefficients(v100, "f32")
+    assert v100.memory_bandwidth_bytes_per_s is not None
+    far_apart = 4.096**2 / (1 + 4.096**2)  # rows of 1024 f32 in pages of 1 kB
+    along_k = (1 - far_apart) / c["memory_fraction"] + far_apart / c["operand_fraction"]
+    moved = 512 * 4 * (1024 * 1024 * along_k + 2 * 16 * 1024 / c["memory_fraction"])
+    by_hand_s = moved / v100.memory_bandwidth_bytes_per_s.value + c["launch_s"]
+    found_s = seconds("bmm", v100, b=512, m=1024, n=16, k=1024)
+    assert found_s == pytest.approx(by_hand_s, rel=0.1)  # the rest is arithmetic that does not quite overlap
+
+
+@pytest.mark.parametrize("near", [{"m": 1024, "n": 16, "k": 32}, {"m": 16, "n": 1024, "k": 1024}])
+def test_short_rows_and_rows_along_n_stream_faster(near: Mapping[str, int]) -> None:
+    rates = [
+        512
+        * (each["m"] * each["k"] + each["k"] * each["n"] + each["m"] * each["n"])
+        / seconds("bmm", load_device("v100-pcie-32gb"), b=512, **each)
+        for each in (near, {"m": 1024, "n": 16, "k": 1024})
+    ]
+    assert rates[0] > 1.3 * rates[1]
+
+
 def test_operands_on_more_pages_than_the_tlb_holds_slow_p4_down() -> None:
     p4 = load_device("p4")
     flops_per_s = [2.0 * 2048 * 2048 * k / seconds("gemm", p4, m=2048, n=2048, k=k) for k in (1024, 32768)]
