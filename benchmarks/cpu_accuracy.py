@@ -2,12 +2,11 @@
 
     python benchmarks/cpu_accuracy.py DEVICE.toml [SPEC ...]
 
-DEVICE.toml is what `steelyard calibrate` wrote, just before, since a machine's speed drifts. Every step runs
-in a process of its own, as under `steelyard verify`: what an allocator has at hand depends on what ran
-before. It runs three times, some minutes apart, since a virtual machine is slow for a minute now and then:
-the median counts, and all three are shown.
-What a product of two matrices takes before each, and how many CPUs other processes keep busy meanwhile, say
-whether the machine was its usual self: run it with nothing beside it.
+DEVICE.toml is what `steelyard calibrate` wrote. Every step runs in a process of its own, as under
+`steelyard verify`: what an allocator has at hand depends on what ran before. It is predicted for the pace that
+the machine has meanwhile; what the prediction was worth without that is shown as well. It runs three times,
+some minutes apart, since a virtual machine is disturbed for a minute now and then: the median ratio counts, and
+all three are shown. How many CPUs other processes kept busy afterwards says whether it was alone.
 """
 
 import sys
@@ -18,6 +17,7 @@ from mmap import PAGESIZE
 from multiprocessing import get_context
 from resource import RUSAGE_SELF, getrusage
 from statistics import fmean, median
+from time import sleep
 from typing import Any
 
 import torch
@@ -31,14 +31,12 @@ from steelyard.hw.registry import load_device
 from steelyard.passes.fresh_pages import fresh_bytes
 from steelyard.passes.totals import read_totals
 from steelyard.passes.workspace import workspace_of
-from steelyard.runtime.measure import measure_steady_time_s
-from steelyard.runtime.microbench import typical_s
 from steelyard.runtime.other_load import OtherLoad
+from steelyard.runtime.pace import slowdown, time_with_pace
 from steelyard.runtime.pipeline import Target, annotate_program
 
 ROUNDS = 3
 SPECS = ("hf:gpt2", "hf:bert", "hf:resnet-50", "hf:mobilenet_v2", "hf:vit")
-REFERENCE_SIZE = 512
 MIB = 2**20
 
 
@@ -51,16 +49,21 @@ class Case:
     low_ms: float
     high_ms: float
     measured_ms: float
-    reference_us: float
+    slowdown: float
     others_cpus: float
     predicted_pages_mib: float
     pages_mib: float
-    rounds_ms: tuple[float, ...] = ()
+    rounds: tuple["Case", ...] = ()
 
     @property
     def ratio(self) -> float:
-        """Predicted over measured."""
+        """Predicted for the pace of the machine, over measured."""
         return self.predicted_ms / self.measured_ms
+
+    @property
+    def calibrated_ratio(self) -> float:
+        """Predicted for the pace at calibration, over measured."""
+        return self.ratio / self.slowdown
 
     @property
     def covered(self) -> bool:
@@ -70,9 +73,9 @@ class Case:
     def __str__(self) -> str:
         """One line of the table."""
         times = f"{self.predicted_ms:10.1f}{self.low_ms:9.1f}{self.high_ms:9.1f}{self.measured_ms:10.1f}"
-        state = f"{self.reference_us:11.0f}{self.others_cpus:8.2f}"
+        state = f"{self.slowdown:6.2f}{self.calibrated_ratio:7.2f}{self.others_cpus:8.2f}"
         pages = f"{self.predicted_pages_mib:8.0f}{self.pages_mib:6.0f}"
-        rounds = " ".join(f"{each:.1f}" for each in self.rounds_ms)
+        rounds = ", ".join(f"{each.measured_ms:.1f} ({each.ratio:.2f})" for each in self.rounds)
         hit = "yes" if self.covered else "no"
         return f"{self.name:24}{times}{self.ratio:7.2f}{hit:>5}{state}{pages}  {rounds}"
 
@@ -83,18 +86,19 @@ def measure(device: str, spec: str, train: bool) -> Case:
     module = import_program(capture(loaded, options))
     annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
     latency: Any = read_totals(module)["latency"]
-    low, value, high = (latency[f"{name}_us"] / 1e3 for name in ("low", "value", "high"))
     built, optimizer = build_real(loaded, options)
-    reference, load = reference_us(), OtherLoad()
-    measured_ms = measure_steady_time_s(lambda: run_step(built, optimizer, options), least_s=1.5) * 1e3
-    name = f"{spec}{' --train' * train}"
-    others_cpus = load.cpus() or 0.0
     target = load_device(device)
+    sustained = target.sustained_with(torch.get_num_threads())
+    time_s, pace = time_with_pace(lambda: run_step(built, optimizer, options), sustained, least_s=1.5)
+    slower = slowdown(module, pace)
+    low, value, high = (latency[f"{name}_us"] * slower / 1e3 for name in ("low", "value", "high"))
+    load = OtherLoad()
+    sleep(1.0)
+    others_cpus = load.cpus() or 0.0
+    name = f"{spec}{' --train' * train}"
     predicted_pages = sum(fresh_bytes(module, workspace_of(target)).values())
     pages = median(fault_bytes(lambda: run_step(built, optimizer, options)) for _ in range(5))
-    return Case(
-        name, value, low, high, measured_ms, reference, others_cpus, predicted_pages / MIB, pages / MIB
-    )
+    return Case(name, value, low, high, time_s * 1e3, slower, others_cpus, predicted_pages / MIB, pages / MIB)
 
 
 def fault_bytes(run: Callable[[], object]) -> int:
@@ -104,25 +108,20 @@ def fault_bytes(run: Callable[[], object]) -> int:
     return (getrusage(RUSAGE_SELF).ru_minflt - before) * PAGESIZE
 
 
-def reference_us() -> float:
-    left, right = (torch.rand(REFERENCE_SIZE, REFERENCE_SIZE) for _ in range(2))
-    return typical_s(lambda: torch.mm(left, right)) * 1e6
-
-
 def cases(device: str, specs: tuple[str, ...]) -> Iterator[Case]:
     wanted = [(spec, train) for spec in specs for train in (False, True)]
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         rounds = [[pool.submit(measure, device, *each).result() for each in wanted] for _ in range(ROUNDS)]
     for found in zip(*rounds, strict=True):
-        typical = sorted(found, key=lambda case: case.measured_ms)[ROUNDS // 2]
-        yield replace(typical, rounds_ms=tuple(case.measured_ms for case in found))
+        typical = sorted(found, key=lambda case: case.ratio)[ROUNDS // 2]
+        yield replace(typical, rounds=found)
 
 
 def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     columns = f"{'predicted ms':>13}{'low':>6}{'high':>9}{'measured':>10}{'ratio':>7}{'in':>5}"
-    print(f"{'SPEC':21}{columns}{'reference us':>13}{'others':>7}{'fresh MiB':>10}{'seen':>5}  rounds")
+    print(f"{'SPEC':21}{columns}{'pace':>6}{'before':>7}{'others':>8}{'fresh MiB':>10}{'seen':>5}  rounds")
     found: list[Case] = []
     for case in cases(sys.argv[1], tuple(sys.argv[2:]) or SPECS):
         print(case, flush=True)
@@ -132,6 +131,8 @@ def main() -> None:
     covered = sum(case.covered for case in found)
     print(f"mean {fmean(sizes):.1%}, largest {max(sizes):.1%}, bias {fmean(errors):+.1%}", end="")
     print(f"; {covered} of {len(found)} within their interval")
+    before = [case.calibrated_ratio - 1 for case in found]
+    print(f"at the pace of the calibration: mean {fmean(map(abs, before)):.1%}, bias {fmean(before):+.1%}")
 
 
 if __name__ == "__main__":

@@ -68,13 +68,13 @@ _MIB = 2**20
 class Case:
     """A training step without an optimizer, whose state only adds to both sides; and a model that runs it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, device: str) -> None:
         spec, sizes = MODELS[name]
         self.options = CaptureOptions(train=True, optimizer="none", **sizes)
         model = load_spec(spec, self.options)
         program = capture(model, self.options)
         self.module = import_program(program)
-        annotate_program(self.module, Target(threads=torch.get_num_threads()))
+        annotate_program(self.module, Target(device=device, threads=torch.get_num_threads()))
         self.built, _ = build_real(model, self.options)
         binding = bind(self.built, None, program.constants)
         self.arguments = order_arguments(self.module, binding)
@@ -105,17 +105,17 @@ def seconds(run: Callable[[], Any]) -> float:
     return perf_counter() - start
 
 
-def measure_ops(name: str) -> None:
+def measure_ops(name: str, device: str) -> None:
     spec, sizes = MODELS[name]
     store = local_store()
     assert store is not None, "STEELYARD_PROFILES is empty"
     module = load_costed(spec, {"train": True, "optimizer": "none", **sizes})
-    found = profile(module, load_device("cpu"), store, _REPEATS)
+    found = profile(module, load_device(device), store, _REPEATS)
     print(f"{name}: {found.new} ops measured now, {len(found.ops)} in all, {len(found.failed)} failed")
 
 
-def measure_peaks(name: str, budgets: Sequence[float]) -> None:
-    case = Case(name)
+def measure_peaks(name: str, device: str, budgets: Sequence[float]) -> None:
+    case = Case(name, device)
     for budget in (None, *budgets):
         start = perf_counter()
         module = case.module if budget is None else case.plan(budget=budget)
@@ -126,9 +126,9 @@ def measure_peaks(name: str, budgets: Sequence[float]) -> None:
         print(f"| {name} | {label} | {peak:,} | {measured:,} | {solved_s:.1f} |", flush=True)
 
 
-def measure_times(name: str, budgets: Sequence[float]) -> None:
+def measure_times(name: str, device: str, budgets: Sequence[float]) -> None:
     """One row a budget, with the seconds of its step and the CPUs that others kept busy meanwhile."""
-    case = Case(name)
+    case = Case(name, device)
     # Memory that no process used for long costs more when it is touched first.
     compile_program(case.module)(*case.arguments)
     for budget in budgets:
@@ -143,8 +143,8 @@ def measure_times(name: str, budgets: Sequence[float]) -> None:
     print(f"without: predicted {predicted(case.module)[0]:.2f} s")
 
 
-def compare_baselines(name: str) -> None:
-    player = Case(name).player()
+def compare_baselines(name: str, device: str) -> None:
+    player = Case(name, device).player()
     plans = make_plans(player)
     floor = player.floor_bytes()
     none = next(plan for plan in plans if plan.name == "none")
@@ -159,8 +159,8 @@ def compare_baselines(name: str) -> None:
             )
 
 
-def compare_torch(name: str, budgets: Sequence[float]) -> None:
-    case = Case(name)
+def compare_torch(name: str, device: str, budgets: Sequence[float]) -> None:
+    case = Case(name, device)
     eager_s = min(seconds(lambda: run_step(case.built, None, case.options)) for _ in range(2))
     print(f"eager {eager_s:.2f} s")
     plain = case.built.module.forward
@@ -206,18 +206,19 @@ def main() -> None:
     parser.add_argument("what", choices=["profile", "peaks", "times", "baselines", "torch", "layers"])
     parser.add_argument("model", nargs="?", choices=MODELS, default="gpt2-small")
     parser.add_argument("budgets", nargs="*", type=float, default=[0.9, 0.6, 0.3])
+    parser.add_argument("--device", default="cpu", help="this machine: the file that calibrate wrote")
     given = parser.parse_args()
     match given.what:
         case "profile":
-            measure_ops(given.model)
+            measure_ops(given.model, given.device)
         case "peaks":
-            measure_peaks(given.model, given.budgets)
+            measure_peaks(given.model, given.device, given.budgets)
         case "times":
-            measure_times(given.model, given.budgets)
+            measure_times(given.model, given.device, given.budgets)
         case "baselines":
-            compare_baselines(given.model)
+            compare_baselines(given.model, given.device)
         case "torch":
-            compare_torch(given.model, given.budgets)
+            compare_torch(given.model, given.device, given.budgets)
         case _:
             solve_layers()
 
