@@ -112,7 +112,7 @@ class TorchOp(Operation):
             raise VerifyException(f"{self.name} takes {expected} operands, {len(self.operands)} are given")
         given = self.arguments().keys()
         for parameter in schema.parameters:
-            is_needed = parameter.kind == "Tensor" and parameter.default is None
+            is_needed = parameter.default is None and not parameter.kind.endswith("?")
             if is_needed and parameter.name not in (*given, *_MAY_BE_UNDEFINED):
                 raise VerifyException(f"{self.name} needs its argument {parameter.name}")
         for value in (*self.operands, *self.results):

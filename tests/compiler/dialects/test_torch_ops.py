@@ -52,6 +52,7 @@ def test_arguments_come_back_by_name():
         ("alpha = 2", "beta = 2", "no such argument"),
         ("%1, [none", "%11, [none", "before it is defined"),
         ("%0 = aten.addmm(%x, %x, %x,", "%0 = aten.addmm(%x, %x,", "needs its argument mat2"),
+        ("bias_sizes = none, stride = [1, 1], ", "bias_sizes = none, ", "needs its argument stride"),
         ("%3, %4 = aten.split.Tensor", "%3, %4, %44 = aten.split.Tensor", "2 results"),
         ('"mylib::f(Tensor x', '"mylib::f(Dict(a) x', "not a torch schema"),
     ],
