@@ -3,10 +3,10 @@
     python benchmarks/cpu_accuracy.py DEVICE.toml [SPEC ...]
 
 DEVICE.toml is what `steelyard calibrate` wrote. Every step runs in a process of its own, as under
-`steelyard verify`: what an allocator has at hand depends on what ran before. It is predicted for the pace that
-the machine has meanwhile; what the prediction was worth without that is shown as well. It runs three times,
-some minutes apart, since a virtual machine is disturbed for a minute now and then: the median ratio counts, and
-all three are shown. How many CPUs other processes kept busy afterwards says whether it was alone.
+`steelyard verify`: what an allocator has at hand depends on what ran before. It is predicted for the pace
+that the machine has meanwhile; what the prediction was worth without that is shown as well. It runs three
+times, some minutes apart, since a virtual machine is disturbed for a minute now and then: the median ratio
+counts, and all three are shown. How many CPUs others kept busy afterwards says whether it was alone.
 """
 
 import sys

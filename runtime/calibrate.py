@@ -28,9 +28,9 @@ from steelyard.runtime.kernel_rates import (
 )
 from steelyard.runtime.microbench import threads_set_to
 from steelyard.runtime.other_load import OtherLoad
-from steelyard.runtime.pace import REFERENCES, references_per_s
 from steelyard.runtime.probe import Probe, work_of_probe
 from steelyard.runtime.probes import all_probes
+from steelyard.runtime.reference_kernels import REFERENCES, references_per_s
 from steelyard.runtime.rounds import ROUNDS, Timing, time_in_rounds
 from steelyard.runtime.streams import pointwise_flops_per_s, streams, transcendental_flops_per_s
 

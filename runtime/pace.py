@@ -1,8 +1,8 @@
 """How fast this machine is now, beside how fast it was when it was calibrated.
 
 A virtual machine is not the same from minute to minute: its CPUs share a last cache or do not, and others
-share the memory with it. A few of the probes of `calibrate` tell, in a process of their own, so that neither
-the heap nor the libraries of what is measured beside them change.
+share the memory with it. Reference kernels tell, in a process of their own, so that neither the heap nor the
+libraries of what is measured beside them change.
 """
 
 # pyright: standard
@@ -10,8 +10,7 @@ the heap nor the libraries of what is measured beside them change.
 import json
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from statistics import geometric_mean, median
 from typing import cast
@@ -22,30 +21,10 @@ from steelyard.compiler.call_graph import call_graph
 from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.sustained import Sustained
-from steelyard.hw.work import KernelWork, WorkKind
+from steelyard.hw.work import WorkKind
 from steelyard.passes.kernels import kernels
-from steelyard.runtime.kept_memory import memory_kept
+from steelyard.runtime import reference_kernels
 from steelyard.runtime.measure import measure_steady_time_s
-from steelyard.runtime.microbench import threads_set_to
-from steelyard.runtime.probe import work_of_probe
-from steelyard.runtime.probes import all_probes
-from steelyard.runtime.rounds import time_among_others
-
-REFERENCES = slice(2, None, 7)
-"""Every seventh probe of `calibrate`, of nearly all kinds, and none too large to be held beside a model."""
-
-
-def references_per_s(works: Iterable[KernelWork], times_s: Iterable[float]) -> dict[WorkKind, float]:
-    """Return how many reference kernels of each kind run in a second, as geometric means.
-
-    Args:
-        works: What each does.
-        times_s: The seconds that it takes.
-    """
-    kinds = defaultdict[WorkKind, list[float]](list)
-    for work, time_s in zip(works, times_s, strict=True):
-        kinds[work.kind].append(1 / time_s)
-    return {kind: geometric_mean(found) for kind, found in kinds.items()}
 
 
 def time_with_pace(
@@ -100,7 +79,7 @@ class Pacer:
         }
         self._found: list[dict[WorkKind, float]] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(sustained.threads)],
+            [sys.executable, "-m", reference_kernels.__name__, str(sustained.threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -136,21 +115,7 @@ class Pacer:
         """Return how many times as long as at calibration the kernels of each kind took, by the medians."""
         pace: dict[WorkKind, float] = {}
         for kind, known_per_s in self._calibrated_per_s.items():
-            pace[kind] = known_per_s / median(found[kind] for found in self._found)
+            now_per_s = [found[kind] for found in self._found if kind in found]
+            if now_per_s:
+                pace[kind] = known_per_s / median(now_per_s)
         return pace
-
-
-def _answer(requests: Iterable[str]) -> None:
-    """Write what the reference kernels take, a line of JSON for each request."""
-    probes = list(all_probes())[REFERENCES]
-    works = [work_of_probe(probe) for probe in probes]
-    held = [(probe, probe.operands(), probe.operands()) for probe in probes]
-    for _ in requests:
-        found = references_per_s(works, [time_among_others(*each) for each in held])
-        sys.stdout.write(f"{json.dumps(found)}\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    with threads_set_to(int(sys.argv[1])), memory_kept():
-        _answer(sys.stdin)

@@ -12,11 +12,9 @@ from steelyard.compiler.text import parse_program
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.quantity import Rate, Source
 from steelyard.hw.sustained import Sustained
-from steelyard.hw.work import KernelWork, WorkKind
+from steelyard.hw.work import WorkKind
 from steelyard.passes.annotate_cost import AnnotateCostPass
-from steelyard.runtime.pace import REFERENCES, Pacer, references_per_s, slowdown, time_with_pace
-from steelyard.runtime.probe import work_of_probe
-from steelyard.runtime.probes import all_probes
+from steelyard.runtime.pace import Pacer, slowdown, time_with_pace
 
 TIMES_US = {"aten.mm": 60.0, "aten.relu": 30.0, "aten.clone": 10.0}
 PROGRAM = """
@@ -57,20 +55,6 @@ def test_a_kind_without_references_is_as_slow_as_all_of_them(module: ModuleOp):
 
 def test_without_a_pace_the_prediction_stands(module: ModuleOp):
     assert slowdown(module, {}) == 1
-
-
-def test_references_of_a_kind_are_their_geometric_mean():
-    kinds: tuple[WorkKind, ...] = ("copy", "gather", "copy")
-    works = [KernelWork(kind=kind, dtype="f32") for kind in kinds]
-    assert references_per_s(works, [1e-3, 5e-3, 4e-3]) == pytest.approx({"copy": 500, "gather": 200})
-
-
-def test_references_are_of_the_kinds_that_take_most_of_a_step():
-    kinds = {work_of_probe(probe).kind for probe in list(all_probes())[REFERENCES]}
-    assert kinds >= {
-        "contraction", "attention", "convolution", "depthwise_convolution", "pointwise", "normalization",
-        "softmax", "copy", "optimizer",
-    }  # fmt: skip
 
 
 def sustained(threads: int) -> Sustained:
