@@ -11,9 +11,9 @@ from steelyard.hw.allocators.glibc import Chunk, GlibcHeap
 
 _STEPS = 3
 _PINNED_BYTES = 256
-_PINNED_EVERY = 16
+_PINNED_EVERY = 64
 """In the first step, at one in so many events, something small comes to stay at the top of the heap: a kernel
-that a library has chosen, a name, a node. Which ones do was not observed. Between 8 and 32, the pages of a
+that a library has chosen, a name, a node. Which ones do was not observed. Between 32 and 512, the pages of a
 step hardly depend on it; with nothing that stays they come out two to five times what they are."""
 
 
