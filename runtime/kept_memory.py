@@ -18,7 +18,7 @@ _MOST_MAPPINGS = 65536
 def memory_kept() -> Iterator[None]:
     """Let malloc map nothing by itself and give nothing back; then as in a process that ran for a while.
 
-    What is freed then serves the next request as it is. Other C libraries than glibc are left as they are.
+    What is freed meanwhile serves other requests as it is. C libraries other than glibc are left as they are.
     """
     if platform.libc_ver()[0] != "glibc":
         yield
@@ -33,4 +33,3 @@ def memory_kept() -> Iterator[None]:
         libc.mallopt(_M_MMAP_THRESHOLD, MOST_KEPT_BYTES)
         libc.mallopt(_M_TRIM_THRESHOLD, 2 * MOST_KEPT_BYTES)
         libc.mallopt(_M_MMAP_MAX, _MOST_MAPPINGS)
-        libc.malloc_trim(0)

@@ -1,6 +1,5 @@
 """The state in which a call on the CPU is timed; how long it takes is not tested."""
 
-import platform
 import resource
 import weakref
 from collections.abc import Callable
@@ -69,10 +68,8 @@ def test_what_the_caches_cannot_hold_is_not_written_again():
     assert all(isinstance(each, tuple) and each[0] != produced.data_ptr() for each in log.events)
 
 
-# Whether memory is kept can be told of glibc alone.
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep memory")
 @pytest.mark.parametrize("mib", [1, 24, 40, 130])
-def test_no_page_of_a_result_is_new(mib):
+def test_calls_that_get_new_pages_do_not_count(mib):
     x = torch.zeros(mib * 2**18)
     new_pages = list[int]()
 
@@ -82,6 +79,7 @@ def test_no_page_of_a_result_is_new(mib):
         new_pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
         return result
 
-    time_on_cpu(Runnable(run, lambda: None), repeats=5)
-    pages = x.nbytes // resource.getpagesize()
-    assert max(new_pages[-5:]) < pages / 10
+    times_s = time_on_cpu(Runnable(run, lambda: None), repeats=5)
+    assert len(times_s) == 5
+    counted = sum(pages < 32 for pages in new_pages[2:])
+    assert counted == 5 or len(new_pages) == 2 + 4 * 5
