@@ -19,15 +19,7 @@ def memory_s(
     """Return the time of the traffic past the last cache.
 
     Resident tiles lie next to each other along n and share what they read; what later ones read again comes
-    from the cache as far as that holds the operands.
-
-    Args:
-        shape: The products.
-        lanes: What they run on.
-        tile: The tile of a thread block.
-        parts: Into how many blocks the sum of each tile is cut.
-        extra: What the place of their operands costs.
-        c: The coefficients of `SimtGemm`.
+    from the cache as far as that holds the operands. The arguments are those of `gemm_simt_time.busy_s`.
     """
     columns, rows = np.ceil(shape.n / tile[0]), np.ceil(shape.m / tile[1])
     resident = max(lanes.count * RESIDENT_TILES / parts, 1.0)

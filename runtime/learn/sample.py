@@ -67,10 +67,11 @@ class Sampler:
         sizes = dict(zip(self.group.sizes, config, strict=True))
         for names in self.group.scaled:
             scale = self.random.uniform(*SCALE)
-            # One rounding for all that belong together keeps them equal, or in proportion.
+            # One rounding for all that belong together keeps them equal, or multiples as they were.
             smallest = min(sizes[name] for name in names)
             scaled = max(1, round(smallest * scale))
             for name in names:
-                sizes[name] = sizes[name] // smallest * scaled
+                times, rest = divmod(sizes[name], smallest)
+                sizes[name] = round(sizes[name] * scale) if rest else times * scaled
         sizes[self.group.batch] *= self.random.choice(_BATCHES)
         return tuple(sizes.values())

@@ -1,8 +1,8 @@
 """The state in which a call on the CPU is timed; how long it takes is not tested."""
 
-import resource
 import weakref
 from collections.abc import Callable
+from mmap import mmap
 
 import pytest
 import torch
@@ -68,18 +68,22 @@ def test_what_the_caches_cannot_hold_is_not_written_again():
     assert all(isinstance(each, tuple) and each[0] != produced.data_ptr() for each in log.events)
 
 
-@pytest.mark.parametrize("mib", [1, 24, 40, 130])
-def test_calls_that_get_new_pages_do_not_count(mib):
-    x = torch.zeros(mib * 2**18)
-    new_pages = list[int]()
+@pytest.mark.parametrize(
+    ("calls_with", "calls"),
+    [
+        (2, 2 + 5),  # those that make the results which are held before
+        (5, 2 + 3 + 5),
+        (1000, 2 + 4 * 5),  # four times as many as are wanted, and no more
+    ],
+)
+def test_calls_that_get_new_pages_do_not_count_unless_all_do(calls_with: int, calls: int):
+    made = list[None]()
 
-    def run() -> torch.Tensor:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        result = x + 1.0
-        new_pages.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-        return result
+    def run() -> None:
+        made.append(None)
+        if len(made) <= calls_with:
+            with mmap(-1, 2**20) as pages:
+                pages.write(bytes(2**20))
 
-    times_s = time_on_cpu(Runnable(run, lambda: None), repeats=5)
-    assert len(times_s) == 5
-    counted = sum(pages < 32 for pages in new_pages[2:])
-    assert counted == 5 or len(new_pages) == 2 + 4 * 5
+    assert len(time_on_cpu(Runnable(run, lambda: None), repeats=5)) == 5
+    assert len(made) == calls
