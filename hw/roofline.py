@@ -32,6 +32,7 @@ class _Engine:
     transcendental: Unit | None
     memory_efficiency: Callable[[float], float] | None
     operand_bandwidth: Callable[[float], float] | None
+    awkward_bandwidth: Callable[[float], float] | None
     overhead_s: float
 
 
@@ -73,8 +74,6 @@ class Roofline:
         self._peak_bytes_per_s = peak.value if peak else inf
         # What the last cache may still hold need not come from memory.
         self._cache_bytes = device.l2_bytes.value if device.l2_bytes else 0.0
-        unaligned = sustained.unaligned_bandwidth_bytes_per_s
-        self._unaligned_bandwidth = unaligned.evaluator() if unaligned else None
         fresh = sustained.fresh_page_bytes_per_s
         self._fresh_bandwidth = fresh.evaluator() if fresh else None
         self._op_bandwidths = {
@@ -183,8 +182,8 @@ class Roofline:
             return 0.0, 0.0
         if engine.operand_bandwidth:
             time_s = touched_bytes / engine.operand_bandwidth(touched_bytes)
-            if self._unaligned_bandwidth and work.unaligned_bytes:
-                time_s += work.unaligned_bytes / self._unaligned_bandwidth(work.unaligned_bytes)
+            if engine.awkward_bandwidth and work.awkward_bytes:
+                time_s += work.awkward_bytes / engine.awkward_bandwidth(work.awkward_bytes)
         else:
             efficiency = engine.memory_efficiency(touched_bytes) if engine.memory_efficiency else 1.0
             time_s = touched_bytes / (self._bandwidth(touched_bytes) * efficiency)
@@ -198,13 +197,12 @@ class Roofline:
         return max(0.0, fresh_bytes / self._fresh_bandwidth(fresh_bytes) - other_s)
 
     def _engine(self, work: KernelWork) -> _Engine:
-        apart = work.op if work.op in self._sustained.operand_bandwidth_bytes_per_s else ""
-        key = work.kind, work.dtype, apart
+        key = work.kind, work.dtype, work.group
         if key not in self._engines:
             self._engines[key] = self._new_engine(*key)
         return self._engines[key]
 
-    def _new_engine(self, kind: WorkKind, dtype: DType, op: str) -> _Engine:
+    def _new_engine(self, kind: WorkKind, dtype: DType, group: str) -> _Engine:
         if kind == "collective":
             raise DeviceError(
                 what="a collective has no roofline on one device",
@@ -212,14 +210,18 @@ class Roofline:
                 fix="ask the model of collectives",
             )
         efficiency = self._sustained.memory_efficiency.get(kind)
-        operands = self._sustained.operand_bandwidth_bytes_per_s.get(op or kind)
-        overhead = self._sustained.kernel_overhead_s.get(op or kind)
+        operands = self._sustained.operand_bandwidth_bytes_per_s
+        operand = operands.get(group) or operands.get(kind)
+        awkward = self._sustained.awkward_bandwidth_bytes_per_s.get(kind)
+        overheads = self._sustained.kernel_overhead_s
+        overhead = overheads.get(group) or overheads.get(kind)
         return _Engine(
             contraction=contraction_unit(self._device, self._sustained, kind, dtype, self._tf32),
             pointwise=pointwise_unit(self._device, self._sustained, dtype),
             transcendental=transcendental_unit(self._device, self._sustained, dtype),
             memory_efficiency=efficiency.evaluator() if efficiency else None,
-            operand_bandwidth=operands.evaluator() if operands else None,
+            operand_bandwidth=operand.evaluator() if operand else None,
+            awkward_bandwidth=awkward.evaluator() if awkward else None,
             overhead_s=overhead.value if overhead else 0.0,
         )
 

@@ -30,10 +30,10 @@ class Sustained:
         memory_efficiency: The part of the streaming rate that a kind of kernel reaches; a curve runs over
             the bytes that it touches.
         operand_bandwidth_bytes_per_s: Rate at which library kernels bring operands into the layout that they
-            compute on, and results back, which comes on top of the arithmetic; by kind, or by the name of an
-            operation where it is apart. A curve runs over the bytes that one kernel touches.
-        unaligned_bandwidth_bytes_per_s: Rate of writing the result of a product whose rows are not whole
-            vectors, which comes on top; None where it costs nothing.
+            compute on, and results back, which comes on top of the arithmetic; by `KernelWork.group`. A curve
+            runs over the bytes that one kernel touches.
+        awkward_bandwidth_bytes_per_s: Rate of writing results whose rows lie at a bad distance, which comes
+            on top (`KernelWork.awkward_bytes`); by kind, none where it costs nothing.
         op_bandwidth_bytes_per_s: Rate of one operation on f32 by its name ("aten.tanh"), its arithmetic
             included; a curve runs over the bytes that it touches.
         resident_speedup: How many times faster a kind of kernel is where the caches hold all that it touches
@@ -41,7 +41,7 @@ class Sustained:
         references_per_s: How many reference kernels of a kind ran in a second (the geometric mean); how many
             do at another time tells how fast the machine is then.
         launch_overhead_s: Time that a kernel takes on the device besides its work.
-        kernel_overhead_s: The same for library kernels, by kind or operation as their operands' bandwidth.
+        kernel_overhead_s: The same for library kernels, by `KernelWork.group`.
         dispatch_overhead_s: Time that the host takes for one eager operation among many.
         call_overhead_s: Time of one eager call by itself, from its start to the end of a kernel that does
             nothing, as it is measured around a single call.
@@ -56,7 +56,7 @@ class Sustained:
     fresh_page_bytes_per_s: Rate | None = None
     memory_efficiency: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
     operand_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
-    unaligned_bandwidth_bytes_per_s: Rate | None = None
+    awkward_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     op_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     resident_speedup: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
     references_per_s: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])

@@ -32,6 +32,22 @@ LatencySource = Literal["measured", "interpolated", "fitted", "analytic", "spec"
 _VECTOR_BYTES = 32
 """What rows of a product are best aligned to on a CPU: under MKL with AVX-512, 64 bytes are no faster."""
 
+_CACHE_WAY_BYTES = 4096
+"""Lines of the first cache that lie so far apart share their few places in it, on x86 and most others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How a tensor lies in memory.
+
+    Attributes:
+        pitch_bytes: From one row to the next, or from one filter to the next; 0 where it is not known.
+        total_bytes: Of all rows.
+    """
+
+    pitch_bytes: int = 0
+    total_bytes: int = 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelWork:
@@ -45,7 +61,7 @@ class KernelWork:
         transcendental_flops: Calls of exp, log, tanh, sqrt, division and the like, each counted once.
         bytes_read: Bytes read from memory.
         bytes_written: Bytes written to memory.
-        row_bytes: Bytes along the last dim of what is written; 0 where it is not known.
+        rows: Those of its largest result; of a convolution's gradients, the filters of that of the weight.
         op: The name of the operation where it is one of a framework, as in "aten.tanh".
     """
 
@@ -56,14 +72,29 @@ class KernelWork:
     transcendental_flops: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
-    row_bytes: int = 0
+    rows: Rows = Rows()
     op: str = ""
 
     @property
-    def unaligned_bytes(self) -> int:
-        """What a product writes to rows that are not whole vectors, so that most begin inside of one."""
-        odd = self.kind == "contraction" and self.row_bytes % _VECTOR_BYTES
-        return self.bytes_written if odd else 0
+    def group(self) -> str:
+        """The kernels of a library that it shares overhead and operands with: those of its kind.
+
+        The gradients of a convolution are apart, since one operation then runs a kernel for each.
+        """
+        return f"{self.kind} backward" if self.op == "aten.convolution_backward" else self.kind
+
+    @property
+    def awkward_bytes(self) -> int:
+        """What is written to rows whose distance is a bad one on a CPU.
+
+        That is a product's where they are not whole vectors, so that most begin inside of one; and a weight's
+        gradient where filters lie whole ways of a cache apart, since a library writes 16 of them at a time.
+        """
+        pitch_bytes = self.rows.pitch_bytes
+        awkward = (self.kind == "contraction" and pitch_bytes % _VECTOR_BYTES != 0) or (
+            self.kind == "convolution" and pitch_bytes > 0 and pitch_bytes % _CACHE_WAY_BYTES == 0
+        )
+        return self.rows.total_bytes if awkward else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

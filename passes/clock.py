@@ -19,7 +19,7 @@ from steelyard.hw.errors import IRError
 from steelyard.hw.kernels.learned import learned_prices
 from steelyard.hw.kernels.op_clock import OpClock, in_turn
 from steelyard.hw.roofline import Roofline
-from steelyard.hw.work import DType, ExecutionContext, KernelWork, Latency, Limiter, WorkKind
+from steelyard.hw.work import DType, ExecutionContext, KernelWork, Latency, Limiter, Rows, WorkKind
 from steelyard.passes.collective_clock import CollectiveClock
 from steelyard.passes.convolution_bias import bias_kernel
 from steelyard.passes.kernel_query import KernelQuery, kernel_queries
@@ -60,7 +60,7 @@ class Clock:
         self._profile = MeasuredClock.of(device, context) if measured else None
         self._collectives = CollectiveClock(device, ranks)
         self._reader = CallReader()
-        self._by_work: dict[tuple[WorkCounts, str, int], LatencyAttr] = {}
+        self._by_work: dict[tuple[WorkCounts, str, Rows | None], LatencyAttr] = {}
         self._by_call: dict[int, tuple[CallFacts, LatencyAttr]] = {}
         self._by_query: dict[tuple[KernelQuery, str], Latency] = {}
         self._by_learned: dict[tuple[KernelQuery, str], Latency | None] = {}
@@ -91,17 +91,17 @@ class Clock:
         measured = self._profile.time(kernel, facts, work_dtype(work.data), limiter)
         return _attribute(measured) if measured else modelled
 
-    def time_work(self, work: WorkCounts, op: str = "", row_bytes: int = 0) -> LatencyAttr:
+    def time_work(self, work: WorkCounts, op: str = "", rows: Rows | None = None) -> LatencyAttr:
         """The latency of a kernel of this work.
 
         Args:
             work: What it does.
             op: The name of the operation, where it is one of a framework.
-            row_bytes: Bytes of a row of what it writes; 0 where that is not known.
+            rows: How its largest result lies in memory, where that is known.
         """
-        key = work, op, row_bytes
+        key = work, op, rows
         if key not in self._by_work:
-            given = _kernel_work(work, op, row_bytes)
+            given = _kernel_work(work, op, rows or Rows())
             streams = self._models is not None and not work.contraction_flops and work.kind != "view"
             latency = (
                 self._models.stream(given) if self._models and streams else self._roofline.latency(given)
@@ -133,8 +133,8 @@ class Clock:
             learned = self._learned(op, facts, work_dtype(work)) if self._device.learned else None
             if learned:
                 return _attribute(learned)
-            row_bytes = facts.work.row_bytes if facts.work else 0
-            return self.time_work(work, to_call(op).variant, row_bytes)
+            rows = facts.work.rows if facts.work else None
+            return self.time_work(work, to_call(op).variant, rows)
         dtype = work_dtype(work)
         queries = kernel_queries(to_call(op), facts.work)
         if not queries or not self._models.has_model(queries[0].kind, dtype):
@@ -170,7 +170,7 @@ def work_dtype(work: WorkCounts) -> DType:
     return cast(DType, _ARITHMETIC.get(work.dtype, work.dtype))
 
 
-def _kernel_work(work: WorkCounts, op: str, row_bytes: int) -> KernelWork:
+def _kernel_work(work: WorkCounts, op: str, rows: Rows) -> KernelWork:
     return KernelWork(
         kind=cast(WorkKind, work.kind),
         dtype=work_dtype(work),
@@ -179,7 +179,7 @@ def _kernel_work(work: WorkCounts, op: str, row_bytes: int) -> KernelWork:
         transcendental_flops=work.transcendental_flops,
         bytes_read=work.bytes_read,
         bytes_written=work.bytes_written,
-        row_bytes=row_bytes,
+        rows=rows,
         op=op,
     )
 

@@ -38,18 +38,18 @@ class Operands:
 
 @dataclass(frozen=True, slots=True)
 class CostLaw:
-    """Seconds = overhead_s + FLOPs / flops_per_s + bytes / (rate at so many bytes) + unaligned bytes / rate.
+    """Seconds = overhead_s + FLOPs / flops_per_s + bytes / (rate at so many bytes) + awkward bytes / rate.
 
     Attributes:
         flops_per_s: Of multiply-accumulate chains, which all groups share.
-        unaligned_bytes_per_s: Of results whose rows are not whole vectors, which all groups share; None where
+        awkward_bytes_per_s: Of results whose rows lie at a bad distance, which all groups share; None where
             no kernel has one.
         operands: By group.
         error: The mean deviation of the law from what it was fitted to, as a factor less 1.
     """
 
     flops_per_s: float
-    unaligned_bytes_per_s: float | None
+    awkward_bytes_per_s: float | None
     operands: dict[str, Operands]
     error: float
 
@@ -68,11 +68,11 @@ def fit_law(groups: Sequence[str], works: Sequence[KernelWork], seconds: Sequenc
     names = sorted(set(groups))
     width = 1 + len(KNOTS_BYTES)
     # A column of zeros would leave its constant where the fit starts.
-    shared = 2 if any(work.unaligned_bytes for work in works) else 1
+    shared = 2 if any(work.awkward_bytes for work in works) else 1
     features = np.zeros((len(works), shared + width * len(names)))
     for row, (group, work) in enumerate(zip(groups, works, strict=True)):
         first = shared + width * names.index(group)
-        features[row, :shared] = (work.contraction_flops, work.unaligned_bytes)[:shared]
+        features[row, :shared] = (work.contraction_flops, work.awkward_bytes)[:shared]
         features[row, first : first + width] = _operand_features(work)
     logs: Floats = np.log(np.asarray(seconds, dtype=np.float64))
 
@@ -88,7 +88,7 @@ def fit_law(groups: Sequence[str], works: Sequence[KernelWork], seconds: Sequenc
     )
     bounds = start - log(_RANGE), start + log(_RANGE)
     found = least_squares(regularized, start, bounds=bounds, loss="soft_l1", f_scale=_LINEAR_FROM)
-    s_per_flop, *s_per_unaligned_byte = (float(each) for each in np.exp(found.x[:shared]))
+    s_per_flop, *s_per_awkward_byte = (float(each) for each in np.exp(found.x[:shared]))
     rest = [float(each) for each in np.exp(found.x[shared:])]
     operands: dict[str, Operands] = {}
     for index, name in enumerate(names):
@@ -96,8 +96,8 @@ def fit_law(groups: Sequence[str], works: Sequence[KernelWork], seconds: Sequenc
         rates = (1 / each for each in s_per_byte)
         operands[name] = Operands(overhead_s, tuple(zip(KNOTS_BYTES, rates, strict=True)))
     error = float(np.exp(np.mean(np.abs(residuals(found.x)))) - 1)
-    unaligned = 1 / s_per_unaligned_byte[0] if s_per_unaligned_byte else None
-    return CostLaw(1 / s_per_flop, unaligned, operands, error)
+    awkward = 1 / s_per_awkward_byte[0] if s_per_awkward_byte else None
+    return CostLaw(1 / s_per_flop, awkward, operands, error)
 
 
 def _operand_features(work: KernelWork) -> list[float]:

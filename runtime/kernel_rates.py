@@ -45,17 +45,17 @@ def with_library_kernels(base: Sustained, times: Sequence[KernelTime], source: S
     rates: dict[RateKind, Mapping[PeakDType, Rate]] = dict(base.flops_per_s)
     overheads: dict[str, Quantity] = {}
     operands: dict[str, Rate] = {}
-    unaligned: Rate | None = None
+    awkward: dict[str, Rate] = {}
     for kind in LIBRARY_KINDS:
         of_kind = [each for each in times if each.work.kind == kind]
         in_f32 = [each for each in of_kind if each.work.dtype == "f32"]
         works, seconds = [each.work for each in in_f32], [each.busy_s for each in in_f32]
-        law = fit_law([_group(work) for work in works], works, seconds)
+        law = fit_law([work.group for work in works], works, seconds)
         for group, each in law.operands.items():
             overheads[group] = Quantity(value=each.overhead_s, kind="measured", source=source)
             operands[group] = Rate(curve=each.curve, kind="measured", source=source, note=_error(law))
-        if law.unaligned_bytes_per_s:
-            unaligned = Rate(value=law.unaligned_bytes_per_s, kind="measured", source=source)
+        if law.awkward_bytes_per_s:
+            awkward[kind] = Rate(value=law.awkward_bytes_per_s, kind="measured", source=source)
         flops_per_s: dict[PeakDType, float] = {"f32": law.flops_per_s}
         for dtype in ("f64", "bf16"):
             others = [each for each in of_kind if each.work.dtype == dtype]
@@ -70,7 +70,7 @@ def with_library_kernels(base: Sustained, times: Sequence[KernelTime], source: S
         base,
         flops_per_s=rates,
         operand_bandwidth_bytes_per_s=operands,
-        unaligned_bandwidth_bytes_per_s=unaligned,
+        awkward_bandwidth_bytes_per_s=awkward,
         kernel_overhead_s=overheads,
     )
 
@@ -133,14 +133,6 @@ def curve_of(points: Iterable[Point], source: Source) -> Rate:
 
 def _touched_bytes(time: KernelTime) -> int:
     return time.work.bytes_read + time.work.bytes_written
-
-
-def _group(work: KernelWork) -> str:
-    """Return what kernels share overhead and operands with: those of their kind.
-
-    The gradients of a convolution are apart, since one operation then runs a kernel for each.
-    """
-    return work.op if work.op == "aten.convolution_backward" else work.kind
 
 
 def _flops_per_s(time: KernelTime, overhead_s: float, operands: Rate) -> float:

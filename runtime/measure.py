@@ -32,7 +32,7 @@ def measure_steady_time_s(
     step: Callable[[], Any],
     least_s: float = 3.0,
     least_repeats: int = 5,
-    between: Callable[[], None] = lambda: None,
+    between: Callable[[], None] | None = None,
 ) -> float:
     """The median time of a step in seconds once steps take alike, while others leave the machine alone.
 
@@ -43,14 +43,17 @@ def measure_steady_time_s(
         step: What to time.
         least_s: How long to repeat, after two steps that warm up; up to three times that if others disturb.
         least_repeats: How often to repeat, at least.
-        between: Called now and then between steps.
+        between: Called now and then between steps. The step that follows is not timed: what a process leaves
+            unused for a while, the caches and the host of a virtual machine give to others.
     """
     step()
     step()
     taken = list[tuple[float | None, list[float]]]()
     calm, spent_s = list[float](), 0.0
     while len(calm) < least_repeats or (sum(calm) < least_s and spent_s < _PATIENCE * least_s):
-        between()
+        if between:
+            between()
+            step()
         load = OtherLoad()
         times = _spell(step)
         taken.append((load.cpus(), times))

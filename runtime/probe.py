@@ -66,7 +66,7 @@ def work_of_probe(probe: Probe) -> KernelWork:
         transcendental_flops=flops.transcendental,
         bytes_read=work.bytes_read,
         bytes_written=work.bytes_written,
-        row_bytes=work.row_bytes,
+        rows=work.rows,
         op=call.variant,
     )
 

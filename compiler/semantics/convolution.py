@@ -98,7 +98,8 @@ def convolution_backward(call: OpCall) -> Work:
         channels, whole, sizes = _channels(grad, "g*c" if transposed else "g*a", space.sizes)
         equation = f"{whole} -> {channels}"
         nests.append(nest(equation, (grad,), (grad_bias,), Flops(pointwise=1), sizes=sizes))
-    return Work(space.kind, tuple(nests))
+    filters = grad_weight.type.rows(first_dim=1) if grad_weight else None
+    return Work(space.kind, tuple(nests), filters=filters)
 
 
 def _channels(out: Value, channels: str, sizes: dict[str, int]) -> tuple[str, str, dict[str, int]]:

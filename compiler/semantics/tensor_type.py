@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import prod
 
+from steelyard.hw.work import Rows
+
 ITEM_BYTES = {
     "c128": 16,
     "c64": 8,
@@ -42,7 +44,6 @@ class TensorType:
         """How many bytes its elements take."""
         return self.numel * ITEM_BYTES[self.dtype]
 
-    @property
-    def row_bytes(self) -> int:
-        """How many bytes lie along the last dim; those of one element where there is none."""
-        return (self.shape[-1] if self.shape else 1) * ITEM_BYTES[self.dtype]
+    def rows(self, first_dim: int = -1) -> Rows:
+        """How the tensor lies in memory, a row being all from `first_dim` on; one element without dims."""
+        return Rows(prod(self.shape[first_dim:]) * ITEM_BYTES[self.dtype], self.bytes)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from steelyard.compiler.semantics.nest import Access, Flops, Nest
-from steelyard.hw.work import WorkKind
+from steelyard.hw.work import Rows, WorkKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +17,14 @@ class Work:
         nests: The iteration spaces; a dim of the same name is the same dim in all of them.
         aliases: Pairs of a result's index and the argument whose storage it shares.
         mutates: The arguments that are written.
+        filters: Those of a weight's gradient, None where there is none.
     """
 
     kind: WorkKind
     nests: tuple[Nest, ...] = ()
     aliases: tuple[tuple[int, str], ...] = ()
     mutates: tuple[str, ...] = ()
+    filters: Rows | None = None
 
     @property
     def flops(self) -> Flops:
@@ -49,10 +51,12 @@ class Work:
         return sum(read.values()) + self.bytes_written
 
     @property
-    def row_bytes(self) -> int:
-        """Bytes along the last dim of the largest tensor written; 0 where nothing is."""
-        written = [access.type for nest in self.nests for access in nest.writes]
-        return max(written, key=lambda each: each.bytes).row_bytes if written else 0
+    def rows(self) -> Rows:
+        """Those of the largest tensor written; of a convolution, the filters of its weight's gradient."""
+        if self.kind in ("convolution", "depthwise_convolution"):
+            return self.filters or Rows()
+        written = [access.type.rows() for nest in self.nests for access in nest.writes]
+        return max(written, key=lambda rows: rows.total_bytes, default=Rows())
 
     @property
     def is_view(self) -> bool:

@@ -13,7 +13,7 @@ from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.registry import device_names, load_device
 from steelyard.hw.roofline import Roofline, roofline_latency
 from steelyard.hw.sustained import Sustained
-from steelyard.hw.work import ExecutionContext, KernelWork
+from steelyard.hw.work import ExecutionContext, KernelWork, Rows
 
 SOURCE = Source(title="a test", date=date(2026, 1, 1))
 GRAPH = ExecutionContext(mode="graph")
@@ -315,7 +315,7 @@ works = st.builds(
     transcendental_flops=st.integers(0, 10**12),
     bytes_read=st.integers(0, 10**11),
     bytes_written=st.integers(0, 10**11),
-    row_bytes=st.integers(0, 10**6),
+    rows=st.builds(Rows, st.integers(0, 10**6), st.integers(0, 10**11)),
 )
 contexts = st.builds(
     ExecutionContext,

@@ -9,7 +9,7 @@ from steelyard.hw.device import Device
 from steelyard.hw.quantity import Quantity, Rate, Source
 from steelyard.hw.roofline import Roofline, roofline_latency
 from steelyard.hw.sustained import Sustained
-from steelyard.hw.work import ExecutionContext, KernelWork
+from steelyard.hw.work import ExecutionContext, KernelWork, Rows
 
 SOURCE = Source(title="a test", date=date(2026, 1, 1))
 GRAPH = ExecutionContext(mode="graph")
@@ -41,14 +41,14 @@ CPU = Device(
             },
             memory_bandwidth_bytes_per_s=rate(40e9),
             fresh_page_bytes_per_s=rate(2e9),
-            unaligned_bandwidth_bytes_per_s=rate(1e9),
+            awkward_bandwidth_bytes_per_s={"contraction": rate(1e9), "convolution": rate(2e9)},
             memory_efficiency={"softmax": rate(0.5)},
             operand_bandwidth_bytes_per_s={
                 "contraction": rate(20e9),
                 "convolution": rate(20e9),
-                "aten.convolution_backward": rate(10e9),
+                "convolution backward": rate(10e9),
             },
-            kernel_overhead_s={"convolution": measured(1e-4), "aten.convolution_backward": measured(2e-4)},
+            kernel_overhead_s={"convolution": measured(1e-4), "convolution backward": measured(2e-4)},
             resident_speedup={"convolution": rate(1.5), "pointwise": rate(2.0)},
             op_bandwidth_bytes_per_s={
                 "aten.tanh": Rate(curve=((1e5, 4e9), (1e7, 8e9)), kind="measured", source=SOURCE)
@@ -90,13 +90,26 @@ def test_fresh_pages_cost_what_writing_them_takes_longer_than_writing_others():
 
 def test_rows_that_are_not_whole_vectors_take_a_product_longer():
     whole = KernelWork(
-        kind="contraction", dtype="f32", contraction_flops=10**9, bytes_written=10**8, row_bytes=32_000
+        kind="contraction",
+        dtype="f32",
+        contraction_flops=10**9,
+        bytes_written=10**8,
+        rows=Rows(32_000, 10**8),
     )
-    odd = replace(whole, row_bytes=32_004)
-    assert (whole.unaligned_bytes, odd.unaligned_bytes) == (0, 10**8)
+    odd = replace(whole, rows=Rows(32_004, 10**8))
+    assert (whole.awkward_bytes, odd.awkward_bytes) == (0, 10**8)
     longer_s = roofline_latency(CPU, odd, GRAPH).value_s - roofline_latency(CPU, whole, GRAPH).value_s
     assert longer_s == pytest.approx(1e8 / 1e9)
-    assert replace(odd, kind="convolution").unaligned_bytes == 0
+    assert replace(odd, kind="convolution").awkward_bytes == 0
+
+
+def test_filters_that_share_places_in_the_first_cache_take_a_gradient_longer():
+    apart = KernelWork(kind="convolution", dtype="f32", bytes_written=10**7, rows=Rows(4096 + 64, 10**7))
+    together = replace(apart, rows=Rows(2 * 4096, 10**7))
+    assert (apart.awkward_bytes, together.awkward_bytes) == (0, 10**7)
+    longer_s = roofline_latency(CPU, together, GRAPH).value_s - roofline_latency(CPU, apart, GRAPH).value_s
+    assert longer_s == pytest.approx(1e7 / 2e9)
+    assert replace(apart, rows=Rows()).awkward_bytes == 0
 
 
 def test_a_kernel_whose_operands_stay_in_the_caches_is_faster_by_its_kind():

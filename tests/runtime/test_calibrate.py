@@ -9,7 +9,7 @@ from steelyard.hw.device import Device
 from steelyard.hw.device_file import write_device
 from steelyard.hw.registry import load_device
 from steelyard.hw.roofline import Roofline
-from steelyard.hw.work import ExecutionContext, KernelWork
+from steelyard.hw.work import ExecutionContext, KernelWork, Rows
 from steelyard.runtime.calibrate import busy_machine, calibrate
 from steelyard.runtime.host_time import HostTime
 from steelyard.runtime.microbench import threads_set_to
@@ -22,8 +22,13 @@ from steelyard.runtime.streams import Streams
 
 HOST = HostTime(repeated_s=1e-6, kernel_s=4e-6, view_s=2e-6)
 FLOP_S, BYTE_S, OVERHEAD_S = 1e-11, 1e-10, 2e-5
+SLOWER_OPERANDS = {
+    ("convolution", "aten.convolution_backward"): 1.5,
+    ("depthwise_convolution", "aten.convolution"): 2.0,
+    ("depthwise_convolution", "aten.convolution_backward"): 3.0,
+}
 MOVE_BYTE_S = 3e-11
-UNALIGNED_BYTE_S = 1e-9
+AWKWARD_BYTE_S = {"contraction": 1e-9, "convolution": 4e-10}
 RESIDENT_SPEEDUP = 1.5
 
 aten = torch.ops.aten
@@ -37,8 +42,9 @@ def _seconds(work: KernelWork) -> float:
     """A CPU that keeps the law exactly."""
     touched_bytes = work.bytes_read + work.bytes_written
     if _library(work):
-        odd_s = work.unaligned_bytes * UNALIGNED_BYTE_S
-        return HOST.repeated_s + OVERHEAD_S + work.contraction_flops * FLOP_S + touched_bytes * BYTE_S + odd_s
+        packing_s = touched_bytes * BYTE_S * SLOWER_OPERANDS.get((work.kind, work.op), 1.0)
+        packing_s += work.awkward_bytes * AWKWARD_BYTE_S.get(work.kind, 0)
+        return HOST.repeated_s + OVERHEAD_S + work.contraction_flops * FLOP_S + packing_s
     return HOST.repeated_s + touched_bytes * MOVE_BYTE_S
 
 
@@ -67,6 +73,7 @@ def probes() -> list[Probe]:
         for backward in (False, True)
         if groups == 1 or scale == 2
     ]
+    images += [convolution(1, channels, 64, 7, 1, backward=True) for channels in (1024, 1040, 2048)]
     heads = [
         attention(1, 2, 32 * scale, 32, backward=backward) for scale in (1, 4) for backward in (False, True)
     ]
@@ -118,18 +125,25 @@ def test_an_operation_without_a_probe_is_priced_by_its_kind(device: Device) -> N
     )
 
 
-def test_rows_that_are_not_whole_vectors_have_a_rate_of_their_own(device: Device) -> None:
+def test_rows_at_a_bad_distance_have_a_rate_of_their_own(device: Device) -> None:
     for sustained in device.sustained:
-        assert sustained.unaligned_bandwidth_bytes_per_s is not None
-        assert sustained.unaligned_bandwidth_bytes_per_s.at(1) == pytest.approx(1 / UNALIGNED_BYTE_S, rel=0.1)
+        found = {kind: rate.at(1) for kind, rate in sustained.awkward_bandwidth_bytes_per_s.items()}
+        assert found == pytest.approx({kind: 1 / byte_s for kind, byte_s in AWKWARD_BYTE_S.items()}, rel=0.1)
 
 
-def test_only_rows_of_products_that_are_not_whole_vectors_count() -> None:
+def test_rows_of_products_that_are_not_whole_vectors_are_awkward() -> None:
     # 8 f32 are a vector of 32 bytes
-    assert work_of_probe(matmul(4, 8, 16)).unaligned_bytes == 0
-    assert work_of_probe(matmul(4, 8, 15)).unaligned_bytes == 4 * 4 * 15
-    assert work_of_probe(matmul(4, 8, 8, dtype="bf16")).unaligned_bytes == 2 * 4 * 8
-    assert work_of_probe(convolution(1, 8, 8, 7, 3)).unaligned_bytes == 0
+    assert work_of_probe(matmul(4, 8, 16)).awkward_bytes == 0
+    assert work_of_probe(matmul(4, 8, 15)).awkward_bytes == 4 * 4 * 15
+    assert work_of_probe(matmul(4, 8, 8, dtype="bf16")).awkward_bytes == 2 * 4 * 8
+
+
+def test_gradients_of_filters_that_lie_whole_ways_of_a_cache_apart_are_awkward() -> None:
+    # 1024 f32 are 4 KiB; the image's gradient and results have no filters
+    assert work_of_probe(convolution(1, 1024, 8, 7, 1, backward=True)).awkward_bytes == 4096 * 8
+    assert work_of_probe(convolution(1, 1040, 8, 7, 1, backward=True)).awkward_bytes == 0
+    assert work_of_probe(convolution(1, 256, 8, 7, 3, backward=True)).awkward_bytes == 0
+    assert work_of_probe(convolution(1, 8, 8, 1024, 1)).awkward_bytes == 0
 
 
 def test_what_stays_in_the_caches_is_faster(device: Device, probes: list[Probe]) -> None:
@@ -161,7 +175,7 @@ def test_a_probe_has_the_work_of_a_program() -> None:
         contraction_flops=2 * 4 * 8 * 16,
         bytes_read=4 * (4 * 8 + 8 * 16),
         bytes_written=4 * 4 * 16,
-        row_bytes=4 * 16,
+        rows=Rows(4 * 16, 4 * 4 * 16),
         op="aten.mm",
     )
     thin = work_of_probe(convolution(1, 8, 8, 14, 3, groups=8))
