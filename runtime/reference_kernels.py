@@ -19,7 +19,7 @@ from steelyard.runtime.probe import work_of_probe
 from steelyard.runtime.probes import all_probes
 from steelyard.runtime.rounds import time_among_others
 
-REFERENCES = slice(2, None, 7)
+REFERENCES = slice(6, None, 7)
 """Every seventh probe of `calibrate`, of nearly all kinds, and none too large to be held beside a model."""
 
 
@@ -42,7 +42,10 @@ def _answer(requests: Iterable[str]) -> None:
     works = [work_of_probe(probe) for probe in probes]
     held = [(probe, probe.operands(), probe.operands()) for probe in probes]
     for _ in requests:
-        found = references_per_s(works, [time_among_others(*each) for each in held])
+        # Results are kept for the while, as where `calibrate` times them.
+        timed = [time_among_others(*each) for each in held]
+        found = references_per_s(works, [time_s for _, time_s in timed])
+        del timed
         sys.stdout.write(f"{json.dumps(found)}\n")
         sys.stdout.flush()
 

@@ -45,7 +45,8 @@ def time_in_rounds(
     A call is timed after one like it on other operands, whose result is still held: its code is at hand, as
     in a model of many layers, but neither its weights nor the memory of its result are in the caches; what
     the operation before it would have written is. Then it is called once more on the same operands, into the
-    memory of the result before: all that the caches can hold is in them.
+    memory of the result before: all that the caches can hold is in them. Results are kept to the end of a
+    round, as activations are, so that others do not get memory that was just in use.
 
     Args:
         probes: What to time.
@@ -64,27 +65,34 @@ def time_in_rounds(
         shuffle(order)
         load = OtherLoad()
         found = {index: _round(probes[index], *operands[index]) for index in order}
-        taken.append((load.cpus(), [found[index] for index in range(len(probes))]))
+        taken.append((load.cpus(), [found[index][1:] for index in range(len(probes))]))
+        del found
     rounds = calm_of(taken, _LEAST_ROUNDS)
     return [_timing([each[index] for each in rounds]) for index in range(len(probes))]
 
 
-def time_among_others(probe: Probe, before: tuple[Any, ...], arguments: tuple[Any, ...]) -> float:
-    """Return the seconds of a call that comes after one on other operands, whose result is still held."""
+def time_among_others(
+    probe: Probe, before: tuple[Any, ...], arguments: tuple[Any, ...]
+) -> tuple[object, float]:
+    """Return the result and the seconds of a call that comes after one on other operands, still held.
+
+    Args:
+        probe: What to time.
+        before: The operands of the call before.
+        arguments: Those of the call.
+    """
     held = _timed(probe, before)
-    _, time_s = _timed(probe, arguments)
+    timed = _timed(probe, arguments)
     del held
-    return time_s
+    return timed
 
 
-def _round(probe: Probe, before: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[float, float]:
-    """Return the seconds of a call whose operands have left the caches, and of the same call again."""
-    held = _timed(probe, before)
-    result, first_s = _timed(probe, arguments)
+def _round(probe: Probe, before: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[object, float, float]:
+    """Return the result, and the seconds of a call whose operands have left the caches, then of the same."""
+    result, first_s = time_among_others(probe, before, arguments)
     del result
-    again_s = _timed(probe, arguments)[1]
-    del held
-    return first_s, again_s
+    result, again_s = _timed(probe, arguments)
+    return result, first_s, again_s
 
 
 def _timed(probe: Probe, arguments: tuple[Any, ...]) -> tuple[object, float]:
