@@ -13,6 +13,13 @@ The profile is the one that STEELYARD_PROFILES names.
 import argparse
 import gc
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -22,7 +29,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.call_graph import call_graph
 from steelyard.compiler.context import make_context
-from steelyard.compiler.dialects.cost import LATENCY, LatencyAttr
+from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
 from steelyard.compiler.frontend.capture import capture
 from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.model import BuiltModel
@@ -31,6 +38,7 @@ from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.training_step import build_real, run_step
 from steelyard.compiler.op_call import CallReader
 from steelyard.compiler.storage import find_storages
+from steelyard.hw.device_file import write_device
 from steelyard.hw.errors import UsageError
 from steelyard.hw.profile_store import local_store
 from steelyard.hw.registry import load_device
@@ -42,9 +50,11 @@ from steelyard.passes.recompute import RecomputePass
 from steelyard.passes.totals import read_totals
 from steelyard.passes.workspace import no_workspace
 from steelyard.runtime.execute import bind, compile_program, order_arguments
+from steelyard.runtime.kept_memory import memory_kept
 from steelyard.runtime.marked_time import time_marked_s
 from steelyard.runtime.measure import measure_peak_bytes
 from steelyard.runtime.other_load import OtherLoad
+from steelyard.runtime.pace import Pace, Pacer, slower
 from steelyard.runtime.pipeline import Target, annotate_program, load_costed, load_program
 from steelyard.runtime.profile import profile
 
@@ -63,6 +73,7 @@ LAYERS = (
     "&num_key_value_heads=8&vocab_size=128256"
 )
 _REPEATS = 5
+_WARM_STEPS, _TIMED_STEPS = 2, 3
 _MIB = 2**20
 
 
@@ -100,11 +111,14 @@ def predicted(module: ModuleOp) -> tuple[float, int]:
     return totals["latency"]["value_us"] * 1e-6, totals["memory"]["peak_bytes"]
 
 
-def predicted_again_s(module: ModuleOp) -> float:
-    """Return the seconds that the ops which run again are annotated with."""
-    marked = (op.attributes for op in module.walk() if RECOMPUTED in op.attributes)
-    latencies = [each[LATENCY] for each in marked if LATENCY in each]
-    return sum(each.data.value_us for each in latencies if isinstance(each, LatencyAttr)) * 1e-6
+def predicted_again_s(module: ModuleOp, pace: Pace) -> float:
+    """Return the seconds of the ops which run again, by their annotations and the pace of the machine."""
+    total_us = 0.0
+    for op in module.walk():
+        latency, work = op.attributes.get(LATENCY), op.attributes.get(WORK)
+        if RECOMPUTED in op.attributes and isinstance(latency, LatencyAttr) and isinstance(work, WorkAttr):
+            total_us += latency.data.value_us * slower(pace, work.data.kind)
+    return total_us * 1e-6
 
 
 def seconds(run: Callable[[], Any]) -> float:
@@ -134,21 +148,53 @@ def measure_peaks(name: str, device: str, budgets: Sequence[float]) -> None:
         print(f"| {name} | {label} | {peak:,} | {measured:,} | {solved_s:.1f} |", flush=True)
 
 
-def measure_times(name: str, device: str, budgets: Sequence[float]) -> None:
-    """One row a budget, with the seconds of its step and the CPUs that others kept busy meanwhile."""
+def measure_time(name: str, device: str, budget: float, kept: bool) -> str:
+    """Return the row of one budget, once steps are alike; in a process of its own, since its heap counts.
+
+    With `kept`, malloc keeps its memory, so that no step gets fresh pages, and none are predicted.
+
+    It has the seconds predicted and measured, their ratio, that at the pace of the calibration, the seconds
+    of the step, and the CPUs that others kept busy meanwhile.
+    """
+    with memory_kept() if kept else nullcontext(), TemporaryDirectory() as folder:
+        if kept:
+            device = without_fresh_pages(device, Path(folder) / "kept.toml")
+        return _measured_row(name, device, budget)
+
+
+def without_fresh_pages(device: str, path: Path) -> str:
+    """Write a device on which no page is fresh; return its name."""
+    known = load_device(device)
+    entries = tuple(replace(entry, fresh_page_bytes_per_s=None) for entry in known.sustained)
+    write_device(path, replace(known, sustained=entries))
+    return str(path)
+
+
+def _measured_row(name: str, device: str, budget: float) -> str:
     case = Case(name, device)
-    # Memory that no process used for long costs more when it is touched first.
-    compile_program(case.module)(*case.arguments)
-    for budget in budgets:
-        module = case.plan(budget=budget)
-        extra_s = predicted_again_s(module)
-        load, start = OtherLoad(), perf_counter()
-        again_s = time_marked_s(module, case.arguments, RECOMPUTED)
-        step_s, others_cpus = perf_counter() - start, load.cpus()
-        row = f"| {name} | {budget:.0%} | {extra_s:.3f} | {again_s:.3f} | {extra_s / again_s:.3f} "
-        others = "unknown" if others_cpus is None else f"{others_cpus:.2f}"
-        print(f"{row}| {step_s:.1f} | {others} |", flush=True)
-    print(f"without: predicted {predicted(case.module)[0]:.2f} s")
+    module = case.plan(budget=budget)
+    run = compile_program(module)
+    for _ in range(_WARM_STEPS):
+        run(*case.arguments)
+    again_s, step_s, loads = list[float](), list[float](), list[float]()
+    with Pacer(load_device(device).sustained_with(torch.get_num_threads())) as pacer:
+        for _ in range(_TIMED_STEPS):
+            pacer.look()
+            load, start = OtherLoad(), perf_counter()
+            again_s.append(time_marked_s(module, case.arguments, RECOMPUTED))
+            step_s.append(perf_counter() - start)
+            loads.append(load.cpus() or 0.0)
+        pacer.look()
+    taken_s = median(again_s)
+    predicted_s, calibrated_s = (predicted_again_s(module, pace) for pace in (pacer.pace(), {}))
+    row = f"| {name} | {budget:.0%} | {predicted_s:.3f} | {taken_s:.3f} | {predicted_s / taken_s:.3f} "
+    return f"{row}| {calibrated_s / taken_s:.3f} | {median(step_s):.1f} | {max(loads):.2f} |"
+
+
+def measure_times(name: str, device: str, budgets: Sequence[float], kept: bool) -> None:
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for budget in budgets:
+            print(pool.submit(measure_time, name, device, budget, kept).result(), flush=True)
 
 
 def compare_baselines(name: str, device: str) -> None:
@@ -215,6 +261,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", choices=MODELS, default="gpt2-small")
     parser.add_argument("budgets", nargs="*", type=float, default=[0.9, 0.6, 0.3])
     parser.add_argument("--device", default="cpu", help="this machine: the file that calibrate wrote")
+    parser.add_argument("--kept", action="store_true", help="times: of a malloc that keeps its memory")
     given = parser.parse_args()
     match given.what:
         case "profile":
@@ -222,7 +269,7 @@ def main() -> None:
         case "peaks":
             measure_peaks(given.model, given.device, given.budgets)
         case "times":
-            measure_times(given.model, given.device, given.budgets)
+            measure_times(given.model, given.device, given.budgets, given.kept)
         case "baselines":
             compare_baselines(given.model, given.device)
         case "torch":

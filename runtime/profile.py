@@ -18,12 +18,14 @@ from steelyard.hw.device import Device
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.spread import COVERAGE
 from steelyard.hw.profile_store import Measurement, ProfileStore
+from steelyard.hw.sustained import Sustained
 from steelyard.hw.work import DType, ExecutionContext
 from steelyard.passes.clock import Clock, work_dtype
 from steelyard.passes.kernel_query import kernel_queries
 from steelyard.passes.kernels import kernels
 from steelyard.runtime.microbench import threads_set_to
 from steelyard.runtime.op_timing import Timer, time_on_cpu, time_on_cuda
+from steelyard.runtime.pace import Pacer, slower
 from steelyard.runtime.random_operands import make_runnable
 
 REPEATS = 19
@@ -90,7 +92,8 @@ def profile(
     """Measure every distinct op of a program that the store does not know yet with this torch.
 
     Views are left out, since nothing runs. Each op gets fresh random operands; what it writes are copies.
-    What was measured is kept op by op, so that nothing is lost if it is interrupted.
+    What was measured is kept op by op, so that nothing is lost if it is interrupted. Where the device file
+    knows reference kernels, these run now and then, and what is kept is at the pace of the calibration.
 
     Args:
         module: A program with `cost.work` on its ops.
@@ -114,16 +117,18 @@ def profile(
     missing = [each for each in ops if (each.signature, each.dtype) not in known]
     failed: dict[str, str] = {}
     reader = CallReader()
-    with threads_set_to(threads or torch.get_num_threads()):
+    sustained = device.sustained_with(threads) if threads and device.sustained else Sustained()
+    with threads_set_to(threads or torch.get_num_threads()), Pacer(sustained) as pacer:
         for index, each in enumerate(missing):
             if progress:
                 progress(index, len(missing), operator_name(each.op))
+            slow = slower(pacer.pace_now(), each.work.kind if each.work else "")
             try:
                 times_s = (timer or own_timer)(make_runnable(each.op, reader, place), repeats)
             except (RuntimeError, IndexError, TypeError, ValueError) as error:  # torch's own, of any op
                 failed[each.signature] = str(error).partition("\n")[0]
                 continue
-            found = _measurement(each, device.name, threads, times_s)
+            found = _measurement(each, device.name, threads, [time_s / slow for time_s in times_s])
             store.add([found])
             known[each.signature, each.dtype] = found
     if progress and missing:

@@ -74,6 +74,27 @@ def test_a_machine_that_was_not_calibrated_has_no_pace():
     assert time_with_pace(lambda: sleep(0.05), Sustained(threads=1), least_s=0.0)[1] == {}
 
 
+def test_the_pace_is_that_of_the_last_looks():
+    with Pacer(sustained(1)) as pacer:
+        assert pacer.pace() == {}
+        for _ in range(2):
+            pacer.look()
+        both, last = pacer.pace(), pacer.pace(1)
+    assert set(both) == set(last) == {"contraction", "copy"}
+    # The median of two is their mean, in kernels a second.
+    assert all(both[kind] >= last[kind] / 2 for kind in both)
+
+
+def test_a_pace_is_looked_at_again_only_when_it_is_old(monkeypatch: pytest.MonkeyPatch):
+    looks, clock = list[int](), [0.0]
+    monkeypatch.setattr(Pacer, "look", lambda self: looks.append(1))
+    monkeypatch.setattr("steelyard.runtime.pace.perf_counter", lambda: clock[0])
+    with Pacer(Sustained(threads=1)) as pacer:
+        for clock[0], count in ((0.0, 3), (9.0, 3), (11.0, 6)):
+            assert pacer.pace_now() == {}
+            assert len(looks) == count
+
+
 def test_references_that_cannot_run_are_an_error():
     with Pacer(sustained(-1)) as pacer, pytest.raises(DeviceError, match="reference kernels"):
         pacer.look()
