@@ -12,6 +12,7 @@ from steelyard.hw.profile_store import ProfileStore
 from steelyard.hw.registry import load_device
 from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.runtime.op_timing import time_on_cpu, time_on_cuda
+from steelyard.runtime.pace import Pacer
 from steelyard.runtime.pipeline import load_costed
 from steelyard.runtime.profile import profile
 from steelyard.runtime.profile_format import format_table, trace
@@ -102,6 +103,16 @@ def test_the_total_is_hand_arithmetic(store):
     assert product["work"]["contraction_flops"] == 2 * 4 * 8 * 8
     assert product["ratio"] == pytest.approx(product["predicted_ms"] / 2.0)
     json.dumps(found)
+
+
+def test_what_is_kept_is_at_the_pace_of_the_calibration(store, monkeypatch):
+    monkeypatch.setattr(Pacer, "pace_now", lambda self: {"contraction": 2.0, "gather": 0.5})
+    found = profile(costed(), CPU, store, repeats=3, timer=Clock())
+    kept_s = {signature: each.median_s for (signature, _), each in found.measured.items()}
+    assert kept_s["aten.mm(f32[4x8], f32[8x8])"] == pytest.approx(2e-3 / 2)
+    assert kept_s["aten.embedding(f32[4x8], i64[4])"] == pytest.approx(2e-3 / 0.5)
+    # A kind without references is as slow as all of them: sqrt(2.0 * 0.5).
+    assert kept_s["aten.mul_.Tensor(f32[4x8], f32[4x8])"] == pytest.approx(2e-3)
 
 
 def test_what_was_measured_does_not_predict_itself(store, monkeypatch):
