@@ -151,10 +151,9 @@ def measure_peaks(name: str, device: str, budgets: Sequence[float]) -> None:
 def measure_time(name: str, device: str, budget: float, kept: bool) -> str:
     """Return the row of one budget, once steps are alike; in a process of its own, since its heap counts.
 
-    With `kept`, malloc keeps its memory, so that no step gets fresh pages, and none are predicted.
-
-    It has the seconds predicted and measured, their ratio, that at the pace of the calibration, the seconds
-    of the step, and the CPUs that others kept busy meanwhile.
+    With `kept`, malloc keeps its memory, so that no step gets fresh pages, and none are predicted. The row
+    has the seconds predicted and measured, their ratio, that at the pace of the calibration, the seconds of
+    the step, and the CPUs that others kept busy meanwhile.
     """
     with memory_kept() if kept else nullcontext(), TemporaryDirectory() as folder:
         if kept:
