@@ -15,11 +15,8 @@ import gc
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
 from multiprocessing import get_context
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -38,7 +35,6 @@ from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.training_step import build_real, run_step
 from steelyard.compiler.op_call import CallReader
 from steelyard.compiler.storage import find_storages
-from steelyard.hw.device_file import write_device
 from steelyard.hw.errors import UsageError
 from steelyard.hw.profile_store import local_store
 from steelyard.hw.registry import load_device
@@ -80,13 +76,15 @@ _MIB = 2**20
 class Case:
     """A training step without an optimizer, whose state only adds to both sides; and a model that runs it."""
 
-    def __init__(self, name: str, device: str) -> None:
+    def __init__(self, name: str, device: str, keep_memory: bool = True) -> None:
+        self.name = name
         spec, sizes = MODELS[name]
         self.options = CaptureOptions(train=True, optimizer="none", **sizes)
         model = load_spec(spec, self.options)
         program = capture(model, self.options)
         self.module = import_program(program)
-        annotate_program(self.module, Target(device=device, threads=torch.get_num_threads()))
+        target = Target(device=device, threads=torch.get_num_threads(), keep_memory=keep_memory)
+        annotate_program(self.module, target)
         self.built, _ = build_real(model, self.options)
         binding = bind(self.built, None, program.constants)
         self.arguments = order_arguments(self.module, binding)
@@ -148,29 +146,17 @@ def measure_peaks(name: str, device: str, budgets: Sequence[float]) -> None:
         print(f"| {name} | {label} | {peak:,} | {measured:,} | {solved_s:.1f} |", flush=True)
 
 
-def measure_time(name: str, device: str, budget: float, kept: bool) -> str:
+def measure_time(name: str, device: str, budget: float, keep_memory: bool) -> str:
     """Return the row of one budget, once steps are alike; in a process of its own, since its heap counts.
 
-    With `kept`, malloc keeps its memory, so that no step gets fresh pages, and none are predicted. The row
-    has the seconds predicted and measured, their ratio, that at the pace of the calibration, the seconds of
-    the step, and the CPUs that others kept busy meanwhile.
+    It has the seconds predicted and measured, their ratio, that at the pace of the calibration, the seconds
+    of the step, and the CPUs that others kept busy meanwhile.
     """
-    with memory_kept() if kept else nullcontext(), TemporaryDirectory() as folder:
-        if kept:
-            device = without_fresh_pages(device, Path(folder) / "kept.toml")
-        return _measured_row(name, device, budget)
+    with memory_kept() if keep_memory else nullcontext():
+        return _measured_row(Case(name, device, keep_memory), device, budget)
 
 
-def without_fresh_pages(device: str, path: Path) -> str:
-    """Write a device on which no page is fresh; return its name."""
-    known = load_device(device)
-    entries = tuple(replace(entry, fresh_page_bytes_per_s=None) for entry in known.sustained)
-    write_device(path, replace(known, sustained=entries))
-    return str(path)
-
-
-def _measured_row(name: str, device: str, budget: float) -> str:
-    case = Case(name, device)
+def _measured_row(case: Case, device: str, budget: float) -> str:
     module = case.plan(budget=budget)
     run = compile_program(module)
     for _ in range(_WARM_STEPS):
@@ -186,14 +172,14 @@ def _measured_row(name: str, device: str, budget: float) -> str:
         pacer.look()
     taken_s = median(again_s)
     predicted_s, calibrated_s = (predicted_again_s(module, pace) for pace in (pacer.pace(), {}))
-    row = f"| {name} | {budget:.0%} | {predicted_s:.3f} | {taken_s:.3f} | {predicted_s / taken_s:.3f} "
+    row = f"| {case.name} | {budget:.0%} | {predicted_s:.3f} | {taken_s:.3f} | {predicted_s / taken_s:.3f} "
     return f"{row}| {calibrated_s / taken_s:.3f} | {median(step_s):.1f} | {max(loads):.2f} |"
 
 
-def measure_times(name: str, device: str, budgets: Sequence[float], kept: bool) -> None:
+def measure_times(name: str, device: str, budgets: Sequence[float], keep_memory: bool) -> None:
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         for budget in budgets:
-            print(pool.submit(measure_time, name, device, budget, kept).result(), flush=True)
+            print(pool.submit(measure_time, name, device, budget, keep_memory).result(), flush=True)
 
 
 def compare_baselines(name: str, device: str) -> None:
@@ -260,7 +246,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", choices=MODELS, default="gpt2-small")
     parser.add_argument("budgets", nargs="*", type=float, default=[0.9, 0.6, 0.3])
     parser.add_argument("--device", default="cpu", help="this machine: the file that calibrate wrote")
-    parser.add_argument("--kept", action="store_true", help="times: of a malloc that keeps its memory")
+    parser.add_argument("--as-it-is", action="store_true", help="times: malloc gives memory back meanwhile")
     given = parser.parse_args()
     match given.what:
         case "profile":
@@ -268,7 +254,7 @@ def main() -> None:
         case "peaks":
             measure_peaks(given.model, given.device, given.budgets)
         case "times":
-            measure_times(given.model, given.device, given.budgets, given.kept)
+            measure_times(given.model, given.device, given.budgets, not given.as_it_is)
         case "baselines":
             compare_baselines(given.model, given.device)
         case "torch":

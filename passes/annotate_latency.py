@@ -25,7 +25,7 @@ from steelyard.passes.mesh import mesh_ranks
 from steelyard.passes.totals import read_totals, write_totals
 from steelyard.passes.workspace import workspace_of
 
-OPTIONS = ("device", "context", "tf32", "threads")
+OPTIONS = ("device", "context", "tf32", "threads", "keep_memory")
 """The options of annotate-latency, which the totals keep, so that a later pass can annotate alike."""
 
 
@@ -63,6 +63,9 @@ class AnnotateLatencyPass(ModulePass):
     threads: int | None = None
     """Threads of a CPU; all that it was calibrated with where not given."""
 
+    keep_memory: bool = False
+    """Whether malloc keeps what is freed, as where Steelyard runs a program; then no page is fresh."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate the ops of a module."""
         clock = self.clock(mesh_ranks(op), peak_bytes=_peak_bytes(op))
@@ -70,7 +73,7 @@ class AnnotateLatencyPass(ModulePass):
         device = load_device(self.device)
         sustained = device.sustained_with(self.threads)
         pages: Mapping[Operation, int] = {}
-        if sustained.fresh_page_bytes_per_s:
+        if sustained.fresh_page_bytes_per_s and not self.keep_memory:
             pages = fresh_bytes(op, workspace_of(device, self.threads))
         totals = _Totals()
         for name, function in graph.functions.items():

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from steelyard.compiler.text import read_program
 from steelyard.hw.errors import ExecutionError, UsageError
 from steelyard.hw.registry import load_device
 from steelyard.passes.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate_latency import AnnotateLatencyPass
 from steelyard.passes.mesh import mesh_ranks
+from steelyard.passes.shard_price import annotate_alike
 from steelyard.passes.totals import read_totals
 from steelyard.runtime.comparison import Comparison
 from steelyard.runtime.host_cpu import usable_cpus
@@ -74,23 +74,22 @@ def launch(plan: Path, ranks: int, steps: int, check: bool, device: str | None =
 
 
 def predict(module: ModuleOp, device: str | None, threads: int) -> Prediction:
-    """How long a step takes by the program's annotations, or by new ones if there are none for the device.
+    """How long a step of each rank takes here: with its threads, and a malloc that keeps its memory.
 
     Args:
-        module: A sharded program; it may be annotated.
-        device: Its name or file.
+        module: A sharded program; it is annotated anew.
+        device: Its name or file; that of the program's annotations where not given, else `cpu`.
         threads: Of each rank, if it is a CPU that was calibrated with so many.
 
     Raises:
         DeviceError: The device is not known, or lacks a rate.
     """
-    if device or "latency" not in read_totals(module):
-        name = device or "cpu"
-        calibrated = {entry.threads for entry in load_device(name).sustained}
-        context = make_context()
-        AnnotateCostPass().apply(context, module)
-        latencies = AnnotateLatencyPass(device=name, threads=threads if threads in calibrated else None)
-        latencies.apply(context, module)
+    latencies = annotate_alike(module, device)
+    calibrated = {entry.threads for entry in load_device(latencies.device).sustained}
+    here = replace(latencies, threads=threads if threads in calibrated else None, keep_memory=True)
+    context = make_context()
+    AnnotateCostPass().apply(context, module)
+    here.apply(context, module)
     total: Any = read_totals(module)["latency"]
     value, low, high = (total[f"{name}_us"] / 1e3 for name in ("value", "low", "high"))
     return Prediction(total["device"], value, low, high)

@@ -40,12 +40,14 @@ class Target:
         tf32: Whether f32 products may use TF32.
         threads: Threads of a CPU that work and need scratch; by default as many as it was calibrated with,
             or all its cores.
+        keep_memory: Whether malloc keeps what is freed, as where Steelyard runs a program.
     """
 
     device: str = "cpu"
     context: str = "eager"
     tf32: bool = False
     threads: int | None = None
+    keep_memory: bool = False
 
 
 def load_program(
@@ -142,7 +144,11 @@ def annotate_program(module: ModuleOp, target: Target, *, strict: bool = False) 
         AnnotateCostPass(strict=strict).apply(context, module)
         AnnotateMemoryPass(device=target.device, threads=target.threads).apply(context, module)
         AnnotateLatencyPass(
-            device=target.device, context=target.context, tf32=target.tf32, threads=target.threads
+            device=target.device,
+            context=target.context,
+            tf32=target.tf32,
+            threads=target.threads,
+            keep_memory=target.keep_memory,
         ).apply(context, module)
 
 

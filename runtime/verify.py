@@ -1,6 +1,7 @@
 """Runs the program that was weighed and puts measurement beside prediction."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from steelyard.hw.registry import load_device
 from steelyard.passes.totals import read_totals
 from steelyard.runtime.comparison import Comparison
 from steelyard.runtime.execute import bind, compile_program, order_arguments
+from steelyard.runtime.kept_memory import memory_kept
 from steelyard.runtime.measure import measure_peak_bytes
 from steelyard.runtime.pace import slowdown, time_with_pace
 from steelyard.runtime.pass_pipeline import parse_passes
@@ -99,15 +101,23 @@ def verify(
         tolerance: Relative deviation that is accepted.
         least_s: How long steps are timed, at least.
         passes: What rewrites the program, as in `recompute{budget=0.4}`; then the rewritten one is weighed
-            and measured, in place of eager PyTorch.
+            and measured, in place of eager PyTorch, and malloc keeps its memory.
 
     Raises:
         SteelyardError: the model cannot be captured, the device is unknown, or the program cannot run.
     """
+    with memory_kept() if passes else nullcontext():
+        return _verify(model, options, device, tolerance, least_s, passes)
+
+
+def _verify(
+    model: LoadedModel, options: CaptureOptions, device: str, tolerance: float, least_s: float, passes: str
+) -> Verification:
     options = replace(options, return_grads=options.train)
     program = capture(model, options)
     module = import_program(program)
-    annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
+    target = Target(device=device, threads=torch.get_num_threads(), keep_memory=bool(passes))
+    annotate_program(module, target)
     parse_passes(passes).apply(make_context(), module)
     predicted: Any = read_totals(module)
 
@@ -127,8 +137,7 @@ def verify(
         else:
             run_step(eager, eager_optimizer, options)
 
-    threads = torch.get_num_threads()
-    time_s, pace = time_with_pace(step, load_device(device).sustained_with(threads), least_s)
+    time_s, pace = time_with_pace(step, load_device(device).sustained_with(target.threads), least_s)
     peak = measure_peak_bytes(step, arguments if passes else bind(eager, eager_optimizer).values())
     slower, latency = slowdown(module, pace), predicted["latency"]
     low_ms, value_ms, high_ms = (latency[f"{each}_us"] * slower / 1e3 for each in ("low", "value", "high"))

@@ -84,17 +84,18 @@ def test_an_op_with_fresh_pages_takes_what_they_cost_in_addition(tmp_path: Path)
     program = PROGRAM.replace("1024xf32", f"{33 * 2**18}xf32")
     fresh_bytes = 33 * 2**20 + PAGE_BYTES
     times: list[LatencyEstimate] = []
-    for fresh_rate in (None, rate(1e9)):
+    for fresh_rate, keep_memory in ((None, False), (rate(1e9), False), (rate(1e9), True)):
         file = tmp_path / "toy-cpu.toml"
         sustained = replace(CPU.sustained[0], fresh_page_bytes_per_s=fresh_rate)
         write_device(file, replace(CPU, sustained=(sustained,)))
         context, module = make_context(), parse_program(program)
         AnnotateCostPass().apply(context, module)
-        AnnotateLatencyPass(device=str(file), context="graph").apply(context, module)
+        AnnotateLatencyPass(str(file), context="graph", keep_memory=keep_memory).apply(context, module)
         (latency,) = (op.attributes[LATENCY] for op in module.walk() if LATENCY in op.attributes)
         assert isinstance(latency, LatencyAttr)
         times.append(latency.data)
-    without, fresh = times
+    without, fresh, kept = times
+    assert kept == without
     faults_us = 1e6 * (fresh_bytes / 1e9 - fresh_bytes / 8e9)
     assert fresh.value_us - without.value_us == pytest.approx(faults_us, rel=1e-3)
     assert fresh.low_us - without.low_us < faults_us < fresh.high_us - without.high_us

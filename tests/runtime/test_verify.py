@@ -1,11 +1,19 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
+from pathlib import Path
 
 import pytest
 import torch
 
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
+from steelyard.hw.device_file import write_device
 from steelyard.hw.errors import UsageError
+from steelyard.hw.quantity import Rate, Source
+from steelyard.hw.registry import load_device
+from steelyard.hw.sustained import Sustained
 from steelyard.runtime.measure import measure_peak_bytes
 from steelyard.runtime.verify import Comparison, Verification, verify
 
@@ -57,6 +65,44 @@ def test_with_passes_the_rewritten_program_is_what_runs():
     assert lean.peak_memory_bytes.ratio == 1
     assert lean.peak_memory_bytes.measured < plain.peak_memory_bytes.measured
     assert lean.num_ops > plain.num_ops
+
+
+LARGE = """
+import torch
+
+
+class Large(torch.nn.Module):
+    def forward(self, x):
+        return x.relu()
+
+
+def make():
+    return Large(), (torch.randn(33 * 2**18),)
+"""
+
+
+def test_with_passes_malloc_keeps_memory_and_no_fresh_pages_are_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    slow_pages = Rate(value=1e3, kind="measured", source=Source(title="a test", date=date(2026, 1, 1)))
+    sustained = Sustained(threads=torch.get_num_threads(), fresh_page_bytes_per_s=slow_pages)
+    write_device(tmp_path / "local.toml", replace(load_device("cpu"), sustained=(sustained,)))
+    (tmp_path / "large.py").write_text(LARGE)
+    kept: list[bool] = []
+
+    @contextmanager
+    def remember() -> Iterator[None]:
+        kept.append(True)
+        yield
+
+    monkeypatch.setattr("steelyard.runtime.verify.memory_kept", remember)
+    options = CaptureOptions()
+    model = load_spec(f"{tmp_path / 'large.py'}:make", options)
+    device = str(tmp_path / "local.toml")
+    assert verify(model, options, device, least_s=0.0).step_time_ms.predicted > 1e6
+    assert not kept
+    assert verify(model, options, device, least_s=0.0, passes="schedule-memory").step_time_ms.predicted < 1e3
+    assert kept
 
 
 def test_passes_that_do_not_exist_are_refused():
