@@ -32,7 +32,7 @@ from steelyard.passes.fresh_pages import fresh_bytes
 from steelyard.passes.totals import read_totals
 from steelyard.passes.workspace import workspace_of
 from steelyard.runtime.other_load import OtherLoad
-from steelyard.runtime.pace import slowdown, time_with_pace
+from steelyard.runtime.pace import program_slowdown, time_with_pace
 from steelyard.runtime.pipeline import Target, annotate_program
 
 ROUNDS = 3
@@ -90,7 +90,7 @@ def measure(device: str, spec: str, train: bool) -> Case:
     target = load_device(device)
     sustained = target.sustained_with(torch.get_num_threads())
     time_s, pace = time_with_pace(lambda: run_step(built, optimizer, options), sustained, least_s=1.5)
-    slower = slowdown(module, pace)
+    slower = program_slowdown(module, pace)
     low, value, high = (latency[f"{name}_us"] * slower / 1e3 for name in ("low", "value", "high"))
     load = OtherLoad()
     sleep(1.0)

@@ -50,7 +50,7 @@ from steelyard.runtime.kept_memory import memory_kept
 from steelyard.runtime.marked_time import time_marked_s
 from steelyard.runtime.measure import measure_peak_bytes
 from steelyard.runtime.other_load import OtherLoad
-from steelyard.runtime.pace import Pace, Pacer, slower
+from steelyard.runtime.pace import Pace, Pacer
 from steelyard.runtime.pipeline import Target, annotate_program, load_costed, load_program
 from steelyard.runtime.profile import profile
 
@@ -69,7 +69,7 @@ LAYERS = (
     "&num_key_value_heads=8&vocab_size=128256"
 )
 _REPEATS = 5
-_WARM_STEPS, _TIMED_STEPS = 2, 3
+_WARM_STEPS, _TIMED_STEPS, _LOOKS = 2, 3, 3
 _MIB = 2**20
 
 
@@ -115,7 +115,9 @@ def predicted_again_s(module: ModuleOp, pace: Pace) -> float:
     for op in module.walk():
         latency, work = op.attributes.get(LATENCY), op.attributes.get(WORK)
         if RECOMPUTED in op.attributes and isinstance(latency, LatencyAttr) and isinstance(work, WorkAttr):
-            total_us += latency.data.value_us * slower(pace, work.data.kind)
+            value_us = latency.data.value_us
+            touched_bytes = work.data.bytes_read + work.data.bytes_written
+            total_us += value_us * pace.slowdown(value_us * 1e-6, touched_bytes)
     return total_us * 1e-6
 
 
@@ -164,16 +166,21 @@ def _measured_row(case: Case, device: str, budget: float) -> str:
     again_s, step_s, loads = list[float](), list[float](), list[float]()
     with Pacer(load_device(device).sustained_with(torch.get_num_threads())) as pacer:
         for _ in range(_TIMED_STEPS):
-            pacer.look()
+            look(pacer)
             load, start = OtherLoad(), perf_counter()
             again_s.append(time_marked_s(module, case.arguments, RECOMPUTED))
             step_s.append(perf_counter() - start)
             loads.append(load.cpus() or 0.0)
-        pacer.look()
+        look(pacer)
     taken_s = median(again_s)
-    predicted_s, calibrated_s = (predicted_again_s(module, pace) for pace in (pacer.pace(), {}))
+    predicted_s, calibrated_s = (predicted_again_s(module, pace) for pace in (pacer.pace(), Pace()))
     row = f"| {case.name} | {budget:.0%} | {predicted_s:.3f} | {taken_s:.3f} | {predicted_s / taken_s:.3f} "
     return f"{row}| {calibrated_s / taken_s:.3f} | {median(step_s):.1f} | {max(loads):.2f} |"
+
+
+def look(pacer: Pacer) -> None:
+    for _ in range(_LOOKS):
+        pacer.look()
 
 
 def measure_times(name: str, device: str, budgets: Sequence[float], keep_memory: bool) -> None:

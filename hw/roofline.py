@@ -122,15 +122,14 @@ class Roofline:
         return self._with_overheads(memory_s, floor_s, "memory", self._bandwidth_source)
 
     def _of_op(self, work: KernelWork, bandwidth: Callable[[float], float]) -> Latency:
-        touched_bytes = work.bytes_read + work.bytes_written
-        floor_s = max(0.0, touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
-        busy_s = self._in_caches(work, touched_bytes / bandwidth(touched_bytes), floor_s)
+        floor_s = max(0.0, work.touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
+        busy_s = self._in_caches(work, work.touched_bytes / bandwidth(work.touched_bytes), floor_s)
         return self._with_overheads(busy_s, floor_s, "memory", "interpolated")
 
     def _in_caches(self, work: KernelWork, busy_s: float, floor_s: float) -> float:
         """Return what a kernel takes where a program finds its operands in the caches, if it does."""
         speedup = self._speedups.get(work.kind)
-        factor = speedup(work.bytes_read + work.bytes_written) if speedup else 1.0
+        factor = speedup(work.touched_bytes) if speedup else 1.0
         return max(busy_s / factor, floor_s)
 
     def _with_overheads(
@@ -177,7 +176,7 @@ class Roofline:
 
     def _memory(self, work: KernelWork, engine: _Engine) -> tuple[float, float]:
         """Return the time of the memory traffic and its physical floor."""
-        touched_bytes = work.bytes_read + work.bytes_written
+        touched_bytes = work.touched_bytes
         if not touched_bytes:
             return 0.0, 0.0
         if engine.operand_bandwidth:

@@ -38,8 +38,8 @@ class Sustained:
             included; a curve runs over the bytes that it touches.
         resident_speedup: How many times faster a kind of kernel is where the caches hold all that it touches
             than after much else ran; a curve runs over the bytes that it touches.
-        references_per_s: How many reference kernels of a kind ran in a second (the geometric mean); how many
-            do at another time tells how fast the machine is then.
+        references_per_s: How many times a reference kernel ran in a second, by its name, at the bytes that it
+            touches; how many times it does later tells how fast the machine is then.
         launch_overhead_s: Time that a kernel takes on the device besides its work.
         kernel_overhead_s: The same for library kernels, by `KernelWork.group`.
         dispatch_overhead_s: Time that the host takes for one eager operation among many.
@@ -59,7 +59,7 @@ class Sustained:
     awkward_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     op_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     resident_speedup: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
-    references_per_s: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
+    references_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     launch_overhead_s: Quantity | None = None
     kernel_overhead_s: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
     dispatch_overhead_s: Quantity | None = None

@@ -76,6 +76,11 @@ class KernelWork:
     op: str = ""
 
     @property
+    def touched_bytes(self) -> int:
+        """Bytes read and written."""
+        return self.bytes_read + self.bytes_written
+
+    @property
     def group(self) -> str:
         """The kernels of a library that it shares overhead and operands with: those of its kind.
 

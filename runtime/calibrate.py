@@ -2,7 +2,7 @@
 
 # pyright: standard
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from statistics import median
@@ -28,9 +28,9 @@ from steelyard.runtime.kernel_rates import (
 )
 from steelyard.runtime.microbench import threads_set_to
 from steelyard.runtime.other_load import OtherLoad
-from steelyard.runtime.probe import Probe, work_of_probe
+from steelyard.runtime.probe import work_of_probe
 from steelyard.runtime.probes import all_probes
-from steelyard.runtime.reference_kernels import REFERENCES, references_per_s
+from steelyard.runtime.reference_kernels import References
 from steelyard.runtime.rounds import ROUNDS, Timing, time_in_rounds
 from steelyard.runtime.streams import pointwise_flops_per_s, streams, transcendental_flops_per_s
 
@@ -71,35 +71,30 @@ def calibrate(
     with torch.no_grad():
         probes = list(all_probes())
         works = [work_of_probe(probe) for probe in probes]
+    touched_bytes = {probe.name: work.touched_bytes for probe, work in zip(probes, works, strict=True)}
     measured: list[Sustained] = []
     for count in counts:
         with threads_set_to(count):
-            hosts: list[HostTime] = []
-            first = len(measured) * (1 + ROUNDS)
+            hosts, looks = list[HostTime](), list[dict[str, float]]()
+            first, load = len(measured) * (1 + ROUNDS), OtherLoad()
+            with References(count) as references, memory_kept():
 
-            def begin_round() -> None:
-                reach(first + len(hosts), f"{count} threads: kernels of models")  # noqa: B023
-                hosts.append(host_time())  # noqa: B023
+                def begin_round() -> None:
+                    reach(first + len(hosts), f"{count} threads: kernels of models")  # noqa: B023
+                    looks.append(references.times_s())  # noqa: B023
+                    hosts.append(host_time())  # noqa: B023
 
-            times = _timed(probes, begin_round, warn)
+                times = time_in_rounds(probes, begin_round)
+            complaint = busy_machine(load.cpus(), median(each.spread for each in times))
+            if warn and complaint:
+                warn(complaint)
             host = typical_host_time(hosts)
             reach(first + ROUNDS, f"{count} threads: bandwidth, rates in cache")
             base = _basics(count, host, source)
+            base = replace(base, references_per_s=_references_per_s(touched_bytes, looks, source))
             measured.append(_with_kernels(device, base, works, times, host, source))
     reach(total, "done")
     return replace(device, sustained=tuple(measured))
-
-
-def _timed(
-    probes: Sequence[Probe], tell: Callable[[], None], warn: Callable[[str], None] | None
-) -> list[Timing]:
-    load = OtherLoad()
-    with memory_kept():
-        times = time_in_rounds(probes, tell)
-    complaint = busy_machine(load.cpus(), median(each.spread for each in times))
-    if warn and complaint:
-        warn(complaint)
-    return times
 
 
 def busy_machine(others_cpus: float | None, spread: float) -> str | None:
@@ -137,11 +132,21 @@ def _with_kernels(
         op_bandwidth_bytes_per_s=op_rates(times, source),
         memory_efficiency=kind_efficiencies(times, bare, source),
         resident_speedup=resident_speedups(times, repeated, source),
-        references_per_s={
-            kind: Rate(value=value, kind="measured", source=source)
-            for kind, value in references_per_s(works[REFERENCES], typical_s[REFERENCES]).items()
-        },
     )
+
+
+def _references_per_s(
+    touched_bytes: Mapping[str, int], looks: Sequence[Mapping[str, float]], source: Source
+) -> dict[str, Rate]:
+    """Return how often each reference kernel ran in a second, by the median of its times."""
+    return {
+        name: Rate(
+            curve=((touched_bytes[name], 1 / median(look[name] for look in looks)),),
+            kind="measured",
+            source=source,
+        )
+        for name in looks[0]
+    }
 
 
 def _basics(threads: int, host: HostTime, source: Source) -> Sustained:

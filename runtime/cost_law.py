@@ -101,7 +101,7 @@ def fit_law(groups: Sequence[str], works: Sequence[KernelWork], seconds: Sequenc
 
 
 def _operand_features(work: KernelWork) -> list[float]:
-    touched_bytes = work.bytes_read + work.bytes_written
+    touched_bytes = work.touched_bytes
     at = np.log(np.array(KNOTS_BYTES, dtype=np.float64))
     shares = (np.interp(log(max(touched_bytes, 1)), at, unit) for unit in np.eye(len(KNOTS_BYTES)))
     return [1.0, *(float(share) * touched_bytes for share in shares)]

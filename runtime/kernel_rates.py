@@ -81,7 +81,7 @@ def op_rates(times: Iterable[KernelTime], source: Source) -> dict[str, Rate]:
     for each in times:
         if each.work.kind in LIBRARY_KINDS:
             continue
-        touched_bytes = _touched_bytes(each)
+        touched_bytes = each.work.touched_bytes
         points.setdefault(each.work.op, []).append((touched_bytes, touched_bytes / each.busy_s))
     return {op: curve_of(found, source) for op, found in points.items()}
 
@@ -98,7 +98,7 @@ def kind_efficiencies(times: Iterable[KernelTime], bare: Roofline, source: Sourc
         found = bare.latency(each.work)
         if each.work.kind == "pointwise" and found.limiter == "compute":
             continue
-        points.setdefault(each.work.kind, []).append((_touched_bytes(each), found.value_s / each.busy_s))
+        points.setdefault(each.work.kind, []).append((each.work.touched_bytes, found.value_s / each.busy_s))
     return {kind: curve_of(found, source) for kind, found in points.items()}
 
 
@@ -115,7 +115,7 @@ def resident_speedups(
     points: dict[WorkKind, list[Point]] = {}
     for first, again in zip(times, repeated, strict=True):
         speedup = max(1.0, first.busy_s / again.busy_s)
-        points.setdefault(first.work.kind, []).append((_touched_bytes(first), speedup))
+        points.setdefault(first.work.kind, []).append((first.work.touched_bytes, speedup))
     return {kind: curve_of(found, source) for kind, found in points.items()}
 
 
@@ -131,12 +131,8 @@ def curve_of(points: Iterable[Point], source: Source) -> Rate:
     return Rate(curve=curve, kind="measured", source=source)
 
 
-def _touched_bytes(time: KernelTime) -> int:
-    return time.work.bytes_read + time.work.bytes_written
-
-
 def _flops_per_s(time: KernelTime, overhead_s: float, operands: Rate) -> float:
-    touched_bytes = _touched_bytes(time)
+    touched_bytes = time.work.touched_bytes
     others_s = overhead_s + touched_bytes / operands.at(touched_bytes)
     return time.work.contraction_flops / busy_time(time.work, time.busy_s, others_s).busy_s
 

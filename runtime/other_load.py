@@ -8,7 +8,10 @@ _STAT = Path("/proc/stat")
 
 
 class OtherLoad:
-    """Counts from when it is made; Linux only, elsewhere nothing is known of others."""
+    """Counts from when it is made; Linux only, elsewhere nothing is known of others.
+
+    Processes that this one started are none of them, once they have ended.
+    """
 
     def __init__(self) -> None:
         self._start = _busy_s(), perf_counter()
@@ -34,4 +37,4 @@ def _busy_s() -> float | None:
     )
     own = os.times()
     total_s = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-    return total_s - own.user - own.system
+    return total_s - own.user - own.system - own.children_user - own.children_system

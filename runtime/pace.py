@@ -1,66 +1,69 @@
 """How fast this machine is now, beside how fast it was when it was calibrated.
 
 A virtual machine is not the same from minute to minute: its CPUs share a last cache or do not, and others
-share the memory with it. Reference kernels tell, in a process of their own, so that neither the heap nor the
-libraries of what is measured beside them change.
+share the memory with it. Reference kernels tell.
 """
 
 # pyright: standard
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
-from statistics import geometric_mean, median
+from statistics import median
 from time import perf_counter
-from typing import cast
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.call_graph import call_graph
 from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.sustained import Sustained
-from steelyard.hw.work import WorkKind
 from steelyard.passes.kernels import kernels
-from steelyard.runtime import reference_kernels
 from steelyard.runtime.measure import measure_steady_time_s
-
-Pace = Mapping[WorkKind, float]
-"""Of each kind, the seconds that its reference kernels take over what they took at calibration; a kind that
-has none is taken to be as slow as all of them; empty where it is not known."""
+from steelyard.runtime.reference_kernels import References
 
 _LOOKS = 3
 _OLD_AFTER_S = 10.0
 """A pace that is older is looked at again; virtual machines were seen to keep theirs for 20 s and more."""
+_LINEAR_FROM = 0.1
+"""A reference kernel off by more than a tenth counts little: some wait for the cache of the other CPU."""
 
 
-def time_with_pace(step: Callable[[], object], sustained: Sustained, least_s: float) -> tuple[float, Pace]:
-    """Return the steady seconds of a step, and the pace of the machine meanwhile.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many times as long as at calibration this machine takes; as long where it is not known.
 
-    Args:
-        step: What to time.
-        sustained: What the machine reached when it was calibrated; the pace is empty where it was not.
-        least_s: As for `measure_steady_time_s`.
+    Attributes:
+        memory: For what a kernel moves from and to memory.
+        others: For the rest of what it does.
+        bytes_per_s: The rate of memory at calibration, by which the two are told apart.
     """
-    if not sustained.references_per_s:
-        return measure_steady_time_s(step, least_s), {}
-    with Pacer(sustained) as pacer:
-        time_s = measure_steady_time_s(step, least_s, between=pacer.look)
-    return time_s, pacer.pace()
+
+    memory: float = 1.0
+    others: float = 1.0
+    bytes_per_s: float = inf
+
+    def slowdown(self, time_s: float, touched_bytes: float) -> float:
+        """Return how many times as long a kernel takes.
+
+        Args:
+            time_s: What it takes at the pace of the calibration.
+            touched_bytes: What it reads and writes.
+        """
+        share = memory_share(time_s, touched_bytes, self.bytes_per_s)
+        return share * self.memory + (1 - share) * self.others
 
 
-def slower(pace: Pace, kind: str) -> float:
-    """Return how many times as long as at calibration a kernel of a kind takes."""
-    if not pace:
-        return 1.0
-    return pace.get(cast(WorkKind, kind)) or geometric_mean(pace.values())
+def memory_share(time_s: float, touched_bytes: float, bytes_per_s: float) -> float:
+    """Return the part of a kernel's time in which memory moves what it touches."""
+    return min(1.0, touched_bytes / bytes_per_s / time_s) if time_s else 0.0
 
 
-def slowdown(module: ModuleOp, pace: Pace) -> float:
-    """Return how many times as long a program takes as predicted, where kinds of kernels do as many times.
+def program_slowdown(module: ModuleOp, pace: Pace) -> float:
+    """Return how many times as long as predicted a program takes at a pace.
 
     Args:
         module: A program with `cost.latency`.
@@ -72,10 +75,29 @@ def slowdown(module: ModuleOp, pace: Pace) -> float:
         for kernel in kernels(function):
             latency, work = kernel.attributes.get(LATENCY), kernel.attributes.get(WORK)
             if isinstance(latency, LatencyAttr) and isinstance(work, WorkAttr):
-                value_us = latency.data.value_us * graph.times[name]
-                calibrated_us += value_us
-                now_us += value_us * slower(pace, work.data.kind)
+                value_us = latency.data.value_us
+                calibrated_us += value_us * graph.times[name]
+                slower = pace.slowdown(value_us * 1e-6, work.data.bytes_read + work.data.bytes_written)
+                now_us += value_us * graph.times[name] * slower
     return now_us / calibrated_us if calibrated_us else 1.0
+
+
+def time_with_pace(step: Callable[[], object], sustained: Sustained, least_s: float) -> tuple[float, Pace]:
+    """Return the steady seconds of a step, and the pace of the machine meanwhile.
+
+    Args:
+        step: What to time.
+        sustained: What the machine reached when it was calibrated.
+        least_s: As for `measure_steady_time_s`.
+
+    Raises:
+        DeviceError: As for `Pacer.look`.
+    """
+    if not sustained.references_per_s:
+        return measure_steady_time_s(step, least_s), Pace()
+    with Pacer(sustained) as pacer:
+        time_s = measure_steady_time_s(step, least_s, between=pacer.look)
+    return time_s, pacer.pace()
 
 
 class Pacer:
@@ -87,60 +109,58 @@ class Pacer:
     """
 
     def __init__(self, sustained: Sustained) -> None:
-        self._calibrated_per_s = {kind: rate.at(1) for kind, rate in sustained.references_per_s.items()}
-        self._found: list[dict[WorkKind, float]] = []
-        self._pace_now: Pace = {}
+        # One without the bytes that it touches says nothing of memory.
+        self._calibrated = {
+            name: rate.curve[0] if rate.curve else (0.0, rate.at(1))
+            for name, rate in sustained.references_per_s.items()
+        }
+        bandwidth = sustained.memory_bandwidth_bytes_per_s
+        self._bytes_per_s = bandwidth.at(inf) if bandwidth else inf
+        self._found: list[dict[str, float]] = []
+        self._pace_now = Pace()
         self._looked_s = -inf
-        self._process = None
-        if self._calibrated_per_s:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", reference_kernels.__name__, str(sustained.threads)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
+        self._references = References(sustained.threads or 1) if self._calibrated else None
 
     def __enter__(self) -> "Pacer":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process:
-            with suppress(BrokenPipeError):
-                self._process.communicate()  # its input ends, and so does it
+        if self._references:
+            self._references.__exit__()
 
     def look(self) -> None:
         """Time every reference kernel once.
 
         Raises:
-            DeviceError: Their process ended.
+            DeviceError: Their process ended, or they are not those of the calibration.
         """
-        if self._process is None:
+        if self._references is None:
             return
-        assert self._process.stdin and self._process.stdout
-        with suppress(BrokenPipeError):
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
+        found = self._references.times_s()
+        if found.keys() != self._calibrated.keys():
             raise DeviceError(
-                what="the reference kernels that tell the pace of this machine cannot be timed",
-                why=f"their process ended with code {self._process.wait()}; what it said is above",
-                fix="free memory, since they need 1 GiB, or take a device file without references_per_s",
+                what="the pace of this machine cannot be told by the references_per_s of the device file",
+                why=f"it has {len(self._calibrated)}, of which this version times "
+                f"{len(found.keys() & self._calibrated.keys())}",
+                fix="measure this machine again with `steelyard calibrate`",
             )
-        self._found.append(json.loads(answer))
+        self._found.append(found)
 
     def pace(self, last: int = 0) -> Pace:
-        """Return how many times as long as at calibration the kernels of each kind took, by the medians.
+        """Return the pace that explains best what the reference kernels took, by their medians.
 
         Args:
             last: How many looks to take, the last ones; all by default.
         """
         looks = self._found[-last:]
-        return {
-            kind: known_per_s / median(found[kind] for found in looks)
-            for kind, known_per_s in self._calibrated_per_s.items()
-            if looks and kind in looks[0]
-        }
+        if not looks:
+            return Pace()
+        shares, slower = list[float](), list[float]()
+        for name, (touched_bytes, known_per_s) in self._calibrated.items():
+            shares.append(memory_share(1 / known_per_s, touched_bytes, self._bytes_per_s))
+            slower.append(median(found[name] for found in looks) * known_per_s)
+        memory, others = _explain(np.array(shares), np.log(slower))
+        return Pace(memory, others, self._bytes_per_s)
 
     def pace_now(self) -> Pace:
         """Return the pace of the last seconds, after some looks if there were none meanwhile.
@@ -153,3 +173,15 @@ class Pacer:
                 self.look()
             self._pace_now, self._looked_s = self.pace(_LOOKS), perf_counter()
         return self._pace_now
+
+
+def _explain(shares: NDArray[np.float64], log_slower: NDArray[np.float64]) -> tuple[float, float]:
+    """Return how many times as long memory and all else take, by kernels that have so much of the former."""
+
+    def residuals(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
+        memory, others = np.exp(logarithms)
+        return np.log(shares * memory + (1 - shares) * others) - log_slower
+
+    found = least_squares(residuals, np.zeros(2), loss="soft_l1", f_scale=_LINEAR_FROM)
+    memory, others = np.exp(found.x)
+    return float(memory), float(others)

@@ -25,7 +25,7 @@ from steelyard.passes.kernel_query import kernel_queries
 from steelyard.passes.kernels import kernels
 from steelyard.runtime.microbench import threads_set_to
 from steelyard.runtime.op_timing import Timer, time_on_cpu, time_on_cuda
-from steelyard.runtime.pace import Pacer, slower
+from steelyard.runtime.pace import Pacer
 from steelyard.runtime.random_operands import make_runnable
 
 REPEATS = 19
@@ -122,13 +122,15 @@ def profile(
         for index, each in enumerate(missing):
             if progress:
                 progress(index, len(missing), operator_name(each.op))
-            slow = slower(pacer.pace_now(), each.work.kind if each.work else "")
+            pace = pacer.pace_now()
             try:
                 times_s = (timer or own_timer)(make_runnable(each.op, reader, place), repeats)
             except (RuntimeError, IndexError, TypeError, ValueError) as error:  # torch's own, of any op
                 failed[each.signature] = str(error).partition("\n")[0]
                 continue
-            found = _measurement(each, device.name, threads, [time_s / slow for time_s in times_s])
+            touched_bytes = each.work.bytes_read + each.work.bytes_written if each.work else 0
+            slower = pace.slowdown(median(times_s), touched_bytes)
+            found = _measurement(each, device.name, threads, [time_s / slower for time_s in times_s])
             store.add([found])
             known[each.signature, each.dtype] = found
     if progress and missing:

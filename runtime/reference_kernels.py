@@ -1,21 +1,20 @@
 """Kernels by which a machine that was calibrated knows its own pace: some of the probes of `calibrate`.
 
-As a program, with a number of threads, it answers each line on stdin with how many of each kind ran in a
-second, as a line of JSON.
+As a program, with a number of threads, it answers each line on stdin with the seconds that each took, by its
+name, as a line of JSON.
 """
 
 # pyright: standard
 
 import json
+import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Iterable
-from statistics import geometric_mean
+from contextlib import suppress
 
-from steelyard.hw.work import KernelWork, WorkKind
+from steelyard.hw.errors import DeviceError
 from steelyard.runtime.kept_memory import memory_kept
 from steelyard.runtime.microbench import threads_set_to
-from steelyard.runtime.probe import work_of_probe
 from steelyard.runtime.probes import all_probes
 from steelyard.runtime.rounds import time_among_others
 
@@ -23,30 +22,61 @@ REFERENCES = slice(6, None, 7)
 """Every seventh probe of `calibrate`, of nearly all kinds, and none too large to be held beside a model."""
 
 
-def references_per_s(works: Iterable[KernelWork], times_s: Iterable[float]) -> dict[WorkKind, float]:
-    """Return how many reference kernels of each kind run in a second, as geometric means.
+class References:
+    """The reference kernels in a process of their own, so that the heap of the one beside it stays as it is.
 
     Args:
-        works: What each does.
-        times_s: The seconds that it takes.
+        threads: With how many they run.
     """
-    kinds = defaultdict[WorkKind, list[float]](list)
-    for work, time_s in zip(works, times_s, strict=True):
-        kinds[work.kind].append(1 / time_s)
-    return {kind: geometric_mean(found) for kind, found in kinds.items()}
+
+    def __init__(self, threads: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> "References":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(BrokenPipeError):
+            self._process.communicate()  # its input ends, and so does it
+
+    def times_s(self) -> dict[str, float]:
+        """Return the seconds that each takes now, by its name.
+
+        Raises:
+            DeviceError: Their process ended.
+        """
+        assert self._process.stdin and self._process.stdout
+        with suppress(BrokenPipeError):
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise DeviceError(
+                what="the reference kernels that tell the pace of this machine cannot be timed",
+                why=f"their process ended with code {self._process.wait()}; what it said is above",
+                fix="free memory, since they need 1 GiB, or take a device file without references_per_s",
+            )
+        return json.loads(answer)
 
 
 def _answer(requests: Iterable[str]) -> None:
     """Write what the reference kernels take, a line of JSON for each request."""
-    probes = list(all_probes())[REFERENCES]
-    works = [work_of_probe(probe) for probe in probes]
-    held = [(probe, probe.operands(), probe.operands()) for probe in probes]
-    for _ in requests:
+    held = [(probe, probe.operands(), probe.operands()) for probe in list(all_probes())[REFERENCES]]
+
+    def times_s() -> dict[str, float]:
+        time_among_others(*held[0])  # wakes the threads
         # Results are kept for the while, as where `calibrate` times them.
         timed = [time_among_others(*each) for each in held]
-        found = references_per_s(works, [time_s for _, time_s in timed])
-        del timed
-        sys.stdout.write(f"{json.dumps(found)}\n")
+        return {probe.name: time_s for (probe, *_), (_, time_s) in zip(held, timed, strict=True)}
+
+    times_s()  # the first get fresh pages
+    for _ in requests:
+        sys.stdout.write(f"{json.dumps(times_s())}\n")
         sys.stdout.flush()
 
 

@@ -20,7 +20,7 @@ from steelyard.runtime.comparison import Comparison
 from steelyard.runtime.execute import bind, compile_program, order_arguments
 from steelyard.runtime.kept_memory import memory_kept
 from steelyard.runtime.measure import measure_peak_bytes
-from steelyard.runtime.pace import slowdown, time_with_pace
+from steelyard.runtime.pace import program_slowdown, time_with_pace
 from steelyard.runtime.pass_pipeline import parse_passes
 from steelyard.runtime.pipeline import Target, annotate_program
 
@@ -139,7 +139,7 @@ def _verify(
 
     time_s, pace = time_with_pace(step, load_device(device).sustained_with(target.threads), least_s)
     peak = measure_peak_bytes(step, arguments if passes else bind(eager, eager_optimizer).values())
-    slower, latency = slowdown(module, pace), predicted["latency"]
+    slower, latency = program_slowdown(module, pace), predicted["latency"]
     low_ms, value_ms, high_ms = (latency[f"{each}_us"] * slower / 1e3 for each in ("low", "value", "high"))
     return Verification(
         model=program.model,

@@ -1,6 +1,8 @@
 """Calibration inverts the model: what probes took is what is predicted for them."""
 
+from itertools import cycle
 from pathlib import Path
+from typing import Self
 
 import pytest
 import torch
@@ -60,6 +62,23 @@ def _timed(probes: list[Probe], tell: object, *_: object) -> list[Timing]:
     return timings
 
 
+class _References:
+    """Times that alternate, so that only their median is what each probe takes."""
+
+    def __init__(self, threads: int) -> None:
+        self._slower = cycle((0.5, 1.0, 2.0))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def times_s(self) -> dict[str, float]:
+        slower = next(self._slower)
+        return {"mm 64x64x64 f32": slower * 2e-3, "mm 128x128x512 f32": slower * 1e-3}
+
+
 @pytest.fixture(scope="module")
 def probes() -> list[Probe]:
     """Those that are quick to run, and products and convolutions of enough sizes to tell the terms apart."""
@@ -96,11 +115,20 @@ def device(probes: list[Probe], told: list[tuple[int, int]]) -> Device:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("steelyard.runtime.calibrate.time_in_rounds", _timed)
         patch.setattr("steelyard.runtime.calibrate.all_probes", lambda: probes)
+        patch.setattr("steelyard.runtime.calibrate.References", _References)
         patch.setattr("steelyard.runtime.calibrate.host_time", lambda: HOST)
         patch.setattr("steelyard.runtime.calibrate.streams", lambda _: Streams(points, 1e9))
         patch.setattr("steelyard.runtime.calibrate.pointwise_flops_per_s", lambda _: 1e11)
         patch.setattr("steelyard.runtime.calibrate.transcendental_flops_per_s", lambda _: 1e9)
         return calibrate((1, 2), lambda done, total, _: told.append((done, total)))
+
+
+def test_references_are_kept_with_their_bytes_at_their_median(device: Device) -> None:
+    rates = {name: rate.curve for name, rate in device.sustained[0].references_per_s.items()}
+    assert rates == {
+        "mm 64x64x64 f32": ((3 * 64 * 64 * 4, 500.0),),
+        "mm 128x128x512 f32": (((128 * 128 + 2 * 128 * 512) * 4, 1000.0),),
+    }
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -12,10 +12,12 @@ from steelyard.compiler.text import parse_program
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.quantity import Rate, Source
 from steelyard.hw.sustained import Sustained
-from steelyard.hw.work import WorkKind
 from steelyard.passes.annotate_cost import AnnotateCostPass
-from steelyard.runtime.pace import Pacer, slowdown, time_with_pace
+from steelyard.runtime.pace import Pace, Pacer, program_slowdown, time_with_pace
+from steelyard.runtime.probes import all_probes
+from steelyard.runtime.reference_kernels import REFERENCES, References
 
+SOURCE = Source(title="made up", date=date(2026, 1, 1))
 TIMES_US = {"aten.mm": 60.0, "aten.relu": 30.0, "aten.clone": 10.0}
 PROGRAM = """
 builtin.module {
@@ -43,46 +45,76 @@ def module() -> ModuleOp:
     return found
 
 
-def test_each_kind_of_kernel_takes_as_many_times_as_long_as_its_references(module: ModuleOp):
-    pace: dict[WorkKind, float] = {"contraction": 2.0, "pointwise": 0.5, "copy": 3.0}
-    assert slowdown(module, pace) == pytest.approx((60 * 2 + 30 / 2 + 10 * 3) / 100)
-
-
-def test_a_kind_without_references_is_as_slow_as_all_of_them(module: ModuleOp):
-    pace: dict[WorkKind, float] = {"contraction": 2.0, "pointwise": 0.5}
-    assert slowdown(module, pace) == pytest.approx((60 * 2 + 30 / 2 + 10 * 1) / 100)
+def test_what_memory_moves_and_all_else_slow_down_apart(module: ModuleOp):
+    copied_bytes = 2 * 64 * 64 * 4
+    pace = Pace(memory=2.0, others=0.5, bytes_per_s=copied_bytes / 10e-6)
+    # Memory alone keeps the clone busy, the relu for a third of its time, the product for 15 us.
+    now_us = 10 * 2.0 + (10 * 2.0 + 20 * 0.5) + (15 * 2.0 + 45 * 0.5)
+    assert program_slowdown(module, pace) == pytest.approx(now_us / 100)
 
 
 def test_without_a_pace_the_prediction_stands(module: ModuleOp):
-    assert slowdown(module, {}) == 1
+    assert program_slowdown(module, Pace()) == 1
 
 
-def sustained(threads: int) -> Sustained:
-    source = Source(title="made up", date=date(2026, 1, 1))
-    known = Rate(value=1e12, kind="assumed", source=source)  # beside which every machine is slow
-    return Sustained(threads=threads, references_per_s={"contraction": known, "copy": known})
+def test_a_kernel_is_at_most_as_slow_as_memory():
+    assert Pace(memory=3.0, others=1.0, bytes_per_s=1e9).slowdown(1e-6, 1e6) == 3
+    assert Pace(memory=3.0, others=1.0, bytes_per_s=1e9).slowdown(0.0, 0.0) == 1
+
+
+def calibrated(seconds: dict[str, tuple[float, float]], threads: int = 1) -> Sustained:
+    """A machine whose reference kernels touch so many bytes and took so many seconds, by name."""
+    return Sustained(
+        threads=threads,
+        memory_bandwidth_bytes_per_s=Rate(curve=((1, 9e9), (2, 1e9)), kind="measured", source=SOURCE),
+        references_per_s={
+            name: Rate(curve=((touched_bytes, 1 / time_s),), kind="measured", source=SOURCE)
+            for name, (touched_bytes, time_s) in seconds.items()
+        },
+    )
+
+
+def all_references(threads: int = 1) -> Sustained:
+    """A machine that calls took a picosecond on, beside which every other is slow."""
+    return calibrated({probe.name: (1.0, 1e-12) for probe in list(all_probes())[REFERENCES]}, threads)
 
 
 def test_references_run_beside_the_steps_of_a_calibrated_machine():
-    time_s, pace = time_with_pace(lambda: sleep(0.05), sustained(1), least_s=0.0)
+    time_s, pace = time_with_pace(lambda: sleep(0.05), all_references(), least_s=0.0)
     assert time_s >= 0.05
-    assert set(pace) == {"contraction", "copy"}
-    assert all(slower > 1 for slower in pace.values())
+    assert pace.memory > 1
+    assert pace.bytes_per_s == 1e9
 
 
 def test_a_machine_that_was_not_calibrated_has_no_pace():
-    assert time_with_pace(lambda: sleep(0.05), Sustained(threads=1), least_s=0.0)[1] == {}
+    assert time_with_pace(lambda: sleep(0.05), Sustained(threads=1), least_s=0.0)[1] == Pace()
+
+
+TIMES = {f"product {n}": (1.0, 1e-3) for n in range(5)}
+TIMES |= {f"stream {n}": (1e6, 1e-3) for n in range(5)} | {"both": (5e5, 1e-3)}
+
+
+def test_the_pace_explains_what_the_references_take(monkeypatch: pytest.MonkeyPatch):
+    slower = {"product": 0.8, "stream": 1.5, "both": 0.5 * 0.8 + 0.5 * 1.5}
+    now_s = {name: slower[name.split()[0]] * time_s for name, (_, time_s) in TIMES.items()}
+    now_s["product 3"] *= 4  # somebody disturbed it
+    monkeypatch.setattr(References, "times_s", lambda self: now_s)
+    with Pacer(calibrated(TIMES)) as pacer:
+        pacer.look()
+        pace = pacer.pace()
+    assert pace.memory == pytest.approx(1.5, rel=0.01)
+    assert pace.others == pytest.approx(0.8, rel=0.05)
 
 
 def test_the_pace_is_that_of_the_last_looks(monkeypatch: pytest.MonkeyPatch):
-    found_per_s = iter([0.25e12, 1e12, 2e12])
-    monkeypatch.setattr("steelyard.runtime.pace.json.loads", lambda _: {"copy": next(found_per_s)})
-    with Pacer(sustained(1)) as pacer:
-        assert pacer.pace() == {}
+    looks = iter({name: slower * time_s for name, (_, time_s) in TIMES.items()} for slower in (4.0, 1.0, 0.5))
+    monkeypatch.setattr(References, "times_s", lambda self: next(looks))
+    with Pacer(calibrated(TIMES)) as pacer:
+        assert pacer.pace() == Pace()
         for _ in range(3):
             pacer.look()
-        assert pacer.pace() == {"copy": 1.0}
-        assert pacer.pace(2) == {"copy": pytest.approx(1 / 1.5)}
+        assert pacer.pace().memory == pytest.approx(1.0)
+        assert (pacer.pace(2).memory, pacer.pace(2).others) == pytest.approx((0.75, 0.75))
 
 
 def test_a_pace_is_looked_at_again_only_when_it_is_old(monkeypatch: pytest.MonkeyPatch):
@@ -91,10 +123,16 @@ def test_a_pace_is_looked_at_again_only_when_it_is_old(monkeypatch: pytest.Monke
     monkeypatch.setattr("steelyard.runtime.pace.perf_counter", lambda: clock[0])
     with Pacer(Sustained(threads=1)) as pacer:
         for clock[0], count in ((0.0, 3), (9.0, 3), (11.0, 6)):
-            assert pacer.pace_now() == {}
+            assert pacer.pace_now() == Pace()
             assert len(looks) == count
 
 
 def test_references_that_cannot_run_are_an_error():
-    with Pacer(sustained(-1)) as pacer, pytest.raises(DeviceError, match="reference kernels"):
+    with Pacer(all_references(threads=-1)) as pacer, pytest.raises(DeviceError, match="reference kernels"):
         pacer.look()
+
+
+def test_references_of_another_calibration_are_an_error():
+    with Pacer(calibrated(TIMES)) as pacer, pytest.raises(DeviceError, match="references_per_s") as caught:
+        pacer.look()
+    assert caught.value.why == "it has 11, of which this version times 0"

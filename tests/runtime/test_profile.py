@@ -12,7 +12,7 @@ from steelyard.hw.profile_store import ProfileStore
 from steelyard.hw.registry import load_device
 from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.runtime.op_timing import time_on_cpu, time_on_cuda
-from steelyard.runtime.pace import Pacer
+from steelyard.runtime.pace import Pace, Pacer
 from steelyard.runtime.pipeline import load_costed
 from steelyard.runtime.profile import profile
 from steelyard.runtime.profile_format import format_table, trace
@@ -106,13 +106,15 @@ def test_the_total_is_hand_arithmetic(store):
 
 
 def test_what_is_kept_is_at_the_pace_of_the_calibration(store, monkeypatch):
-    monkeypatch.setattr(Pacer, "pace_now", lambda self: {"contraction": 2.0, "gather": 0.5})
+    product_bytes, scaled_bytes = 4 * (4 * 8 + 8 * 8 + 4 * 8), 4 * 3 * 4 * 8
+    pace = Pace(memory=2.0, others=0.5, bytes_per_s=product_bytes / 1e-3)  # half of the product's time
+    monkeypatch.setattr(Pacer, "pace_now", lambda self: pace)
     found = profile(costed(), CPU, store, repeats=3, timer=Clock())
     kept_s = {signature: each.median_s for (signature, _), each in found.measured.items()}
-    assert kept_s["aten.mm(f32[4x8], f32[8x8])"] == pytest.approx(2e-3 / 2)
-    assert kept_s["aten.embedding(f32[4x8], i64[4])"] == pytest.approx(2e-3 / 0.5)
-    # A kind without references is as slow as all of them: sqrt(2.0 * 0.5).
-    assert kept_s["aten.mul_.Tensor(f32[4x8], f32[4x8])"] == pytest.approx(2e-3)
+    assert kept_s["aten.mm(f32[4x8], f32[8x8])"] == pytest.approx(2e-3 / 1.25)
+    share = scaled_bytes / product_bytes / 2
+    slower = share * 2.0 + (1 - share) * 0.5
+    assert kept_s["aten.mul_.Tensor(f32[4x8], f32[4x8])"] == pytest.approx(2e-3 / slower)
 
 
 def test_what_was_measured_does_not_predict_itself(store, monkeypatch):
