@@ -35,6 +35,9 @@ _VECTOR_BYTES = 32
 _CACHE_WAY_BYTES = 4096
 """Lines of the first cache that lie so far apart share their few places in it, on x86 and most others."""
 
+_APART = {"aten.bmm": "batched", "aten.baddbmm": "batched", "aten.convolution_backward": "backward"}
+"""Operations that share nothing but the rate of arithmetic with others of their kind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -84,9 +87,10 @@ class KernelWork:
     def group(self) -> str:
         """The kernels of a library that it shares overhead and operands with: those of its kind.
 
-        The gradients of a convolution are apart, since one operation then runs a kernel for each.
+        Apart are batched products, whose operands are too small to be packed alike, and the gradients of a
+        convolution, since one operation then runs a kernel for each.
         """
-        return f"{self.kind} backward" if self.op == "aten.convolution_backward" else self.kind
+        return f"{self.kind} {_APART[self.op]}" if self.op in _APART else self.kind
 
     @property
     def awkward_bytes(self) -> int:

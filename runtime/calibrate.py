@@ -3,7 +3,7 @@
 # pyright: standard
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from statistics import median
 
@@ -28,7 +28,7 @@ from steelyard.runtime.kernel_rates import (
 )
 from steelyard.runtime.microbench import threads_set_to
 from steelyard.runtime.other_load import OtherLoad
-from steelyard.runtime.probe import work_of_probe
+from steelyard.runtime.probe import Probe, work_of_probe
 from steelyard.runtime.probes import all_probes
 from steelyard.runtime.reference_kernels import References
 from steelyard.runtime.rounds import ROUNDS, Timing, time_in_rounds
@@ -74,27 +74,42 @@ def calibrate(
     touched_bytes = {probe.name: work.touched_bytes for probe, work in zip(probes, works, strict=True)}
     measured: list[Sustained] = []
     for count in counts:
+        first = len(measured) * (1 + ROUNDS)
         with threads_set_to(count):
-            hosts, looks = list[HostTime](), list[dict[str, float]]()
-            first, load = len(measured) * (1 + ROUNDS), OtherLoad()
-            with References(count) as references, memory_kept():
-
-                def begin_round() -> None:
-                    reach(first + len(hosts), f"{count} threads: kernels of models")  # noqa: B023
-                    looks.append(references.times_s())  # noqa: B023
-                    hosts.append(host_time())  # noqa: B023
-
-                times = time_in_rounds(probes, begin_round)
-            complaint = busy_machine(load.cpus(), median(each.spread for each in times))
+            rounds = _time_rounds(probes, count, lambda done, what: reach(first + done, what))  # noqa: B023
+            complaint = busy_machine(rounds.others_cpus, median(each.spread for each in rounds.timings))
             if warn and complaint:
                 warn(complaint)
-            host = typical_host_time(hosts)
+            host = typical_host_time(rounds.hosts)
             reach(first + ROUNDS, f"{count} threads: bandwidth, rates in cache")
-            base = _basics(count, host, source)
-            base = replace(base, references_per_s=_references_per_s(touched_bytes, looks, source))
-            measured.append(_with_kernels(device, base, works, times, host, source))
+            references_per_s = _references_per_s(touched_bytes, rounds.looks, source)
+            base = replace(_basics(count, host, source), references_per_s=references_per_s)
+            measured.append(_with_kernels(device, base, works, rounds.timings, host, source))
     reach(total, "done")
     return replace(device, sustained=tuple(measured))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rounds:
+    """What probes took in rounds, and before each round the host and the reference kernels."""
+
+    timings: list[Timing]
+    hosts: list[HostTime]
+    looks: list[dict[str, float]]
+    others_cpus: float | None
+
+
+def _time_rounds(probes: Sequence[Probe], threads: int, reach: Callable[[int, str], None]) -> _Rounds:
+    hosts, looks, load = list[HostTime](), list[dict[str, float]](), OtherLoad()
+    with References(threads) as references, memory_kept():
+
+        def begin_round() -> None:
+            reach(len(hosts), f"{threads} threads: kernels of models")
+            looks.append(references.times_s())
+            hosts.append(host_time())
+
+        timings = time_in_rounds(probes, begin_round)
+    return _Rounds(timings, hosts, looks, load.cpus())
 
 
 def busy_machine(others_cpus: float | None, spread: float) -> str | None:
