@@ -45,6 +45,7 @@ CPU = Device(
             memory_efficiency={"softmax": rate(0.5)},
             operand_bandwidth_bytes_per_s={
                 "contraction": rate(20e9),
+                "contraction batched": rate(5e9),
                 "convolution": rate(20e9),
                 "convolution backward": rate(10e9),
             },
@@ -69,6 +70,13 @@ def test_packing_comes_on_top_of_arithmetic():
     assert forward.source == "fitted"
     backward = roofline_latency(CPU, replace(work, op="aten.convolution_backward"), GRAPH)
     assert backward.value_s == pytest.approx(2e-4 + 1e9 / 2e11 + 1e8 / 10e9)
+
+
+def test_batched_products_bring_their_operands_into_form_at_a_rate_of_their_own():
+    work = KernelWork(kind="contraction", dtype="f32", contraction_flops=10**9, bytes_read=10**8)
+    for op, operands_s in (("aten.mm", 1e8 / 20e9), ("aten.bmm", 1e8 / 5e9), ("aten.baddbmm", 1e8 / 5e9)):
+        latency = roofline_latency(CPU, replace(work, op=op), GRAPH)
+        assert latency.value_s == pytest.approx(1e9 / 2e11 + operands_s)
 
 
 def test_an_operation_with_a_rate_of_its_own_needs_no_other():

@@ -18,13 +18,14 @@ from steelyard.runtime.microbench import threads_set_to
 from steelyard.runtime.probe import Probe, work_of_probe
 from steelyard.runtime.probes import all_probes
 from steelyard.runtime.probes_convolutions import convolution
-from steelyard.runtime.probes_products import attention, matmul
+from steelyard.runtime.probes_products import attention, batched_matmul, matmul
 from steelyard.runtime.rounds import ROUNDS, Timing
 from steelyard.runtime.streams import Streams
 
 HOST = HostTime(repeated_s=1e-6, kernel_s=4e-6, view_s=2e-6)
 FLOP_S, BYTE_S, OVERHEAD_S = 1e-11, 1e-10, 2e-5
 SLOWER_OPERANDS = {
+    ("contraction", "aten.bmm"): 2.0,
     ("convolution", "aten.convolution_backward"): 1.5,
     ("depthwise_convolution", "aten.convolution"): 2.0,
     ("depthwise_convolution", "aten.convolution_backward"): 3.0,
@@ -42,7 +43,7 @@ def _library(work: KernelWork) -> bool:
 
 def _seconds(work: KernelWork) -> float:
     """A CPU that keeps the law exactly."""
-    touched_bytes = work.bytes_read + work.bytes_written
+    touched_bytes = work.touched_bytes
     if _library(work):
         packing_s = touched_bytes * BYTE_S * SLOWER_OPERANDS.get((work.kind, work.op), 1.0)
         packing_s += work.awkward_bytes * AWKWARD_BYTE_S.get(work.kind, 0)
@@ -85,6 +86,7 @@ def probes() -> list[Probe]:
     shapes = ((1, 512, 512), (64, 64, 64), (128, 128, 512), (256, 256, 256), (128, 64, 1021))
     products = [matmul(m, k, n) for m, k, n in shapes]
     products.append(matmul(64, 64, 64, dtype="bf16"))
+    products += [batched_matmul(heads, 32, 64, 128) for heads in (1, 4, 16)]
     images = [
         convolution(1, 8 * scale, 16, 14 * scale, 3, groups=groups, backward=backward)
         for scale in (1, 2)
