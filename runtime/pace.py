@@ -126,7 +126,7 @@ class Pacer:
 
     def __exit__(self, *_: object) -> None:
         if self._references:
-            self._references.__exit__()
+            self._references.close()
 
     def look(self) -> None:
         """Time every reference kernel once.

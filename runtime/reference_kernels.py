@@ -41,6 +41,10 @@ class References:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End their process."""
         with suppress(BrokenPipeError):
             self._process.communicate()  # its input ends, and so does it
 
