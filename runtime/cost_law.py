@@ -13,8 +13,8 @@ from steelyard.hw.work import KernelWork
 
 Floats = NDArray[np.float64]
 
-KNOTS_BYTES = (2**18, 2**22, 2**26)
-"""Where the rate of bringing operands into form is fitted: in the caches of a core, in the last, outside."""
+KNOTS_BYTES = (2**17, 2**20, 2**23, 2**26)
+"""Where the rate of bringing operands into form is fitted: from the caches of a core to outside of all."""
 # Where the fit starts, and how far from there it looks: no CPU of this decade is outside.
 _OVERHEAD_S, _FLOP_S, _BYTE_S = 5e-6, 5e-12, 5e-11
 _RANGE = 500.0
