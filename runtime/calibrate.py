@@ -37,6 +37,9 @@ from steelyard.runtime.streams import pointwise_flops_per_s, streams, transcende
 Progress = Callable[[int, int, str], None]
 """Told before every measurement, and after the last: how many are done, how many there are, which is next."""
 
+_LOOKS = 3
+"""Of the reference kernels before each round: a process that idles for most of the time is a tenth slower."""
+
 STEADY_SPREAD = 1.3
 """Quartiles of the times of one probe are at most so far apart, for most probes, on an idle machine;
 1.09 to 1.21 was seen on a virtual machine with two cores."""
@@ -105,7 +108,7 @@ def _time_rounds(probes: Sequence[Probe], threads: int, reach: Callable[[int, st
 
         def begin_round() -> None:
             reach(len(hosts), f"{threads} threads: kernels of models")
-            looks.append(references.times_s())
+            looks.extend(references.times_s() for _ in range(_LOOKS))
             hosts.append(host_time())
 
         timings = time_in_rounds(probes, begin_round)
