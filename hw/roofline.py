@@ -32,6 +32,7 @@ class _Engine:
     transcendental: Unit | None
     memory_efficiency: Callable[[float], float] | None
     operand_bandwidth: Callable[[float], float] | None
+    result_bandwidth: Callable[[float], float] | None
     awkward_bandwidth: Callable[[float], float] | None
     overhead_s: float
 
@@ -54,7 +55,8 @@ class Roofline:
 
     A library that packs its operands first (Goto and van de Geijn, Anatomy of High-Performance Matrix
     Multiplication, ACM TOMS 34(3), 2008, section 4) takes the sum of both instead, where the device file
-    knows the rate of that; and an operation whose own rate it knows takes its bytes at that rate.
+    knows the rates of packing and of writing results; and an operation whose own rate it knows takes its
+    bytes at that rate.
 
     Raises:
         DeviceError: The device was not calibrated with the threads that the context asks for, or its memory
@@ -180,7 +182,9 @@ class Roofline:
         if not touched_bytes:
             return 0.0, 0.0
         if engine.operand_bandwidth:
-            time_s = touched_bytes / engine.operand_bandwidth(touched_bytes)
+            time_s = work.bytes_read / engine.operand_bandwidth(work.bytes_read) if work.bytes_read else 0.0
+            if engine.result_bandwidth and work.bytes_written:
+                time_s += work.bytes_written / engine.result_bandwidth(work.bytes_written)
             if engine.awkward_bandwidth and work.awkward_bytes:
                 time_s += work.awkward_bytes / engine.awkward_bandwidth(work.awkward_bytes)
         else:
@@ -211,6 +215,8 @@ class Roofline:
         efficiency = self._sustained.memory_efficiency.get(kind)
         operands = self._sustained.operand_bandwidth_bytes_per_s
         operand = operands.get(group) or operands.get(kind)
+        results = self._sustained.result_bandwidth_bytes_per_s
+        result = results.get(group) or results.get(kind)
         awkward = self._sustained.awkward_bandwidth_bytes_per_s.get(kind)
         overheads = self._sustained.kernel_overhead_s
         overhead = overheads.get(group) or overheads.get(kind)
@@ -220,6 +226,7 @@ class Roofline:
             transcendental=transcendental_unit(self._device, self._sustained, dtype),
             memory_efficiency=efficiency.evaluator() if efficiency else None,
             operand_bandwidth=operand.evaluator() if operand else None,
+            result_bandwidth=result.evaluator() if result else None,
             awkward_bandwidth=awkward.evaluator() if awkward else None,
             overhead_s=overhead.value if overhead else 0.0,
         )

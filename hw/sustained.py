@@ -30,8 +30,10 @@ class Sustained:
         memory_efficiency: The part of the streaming rate that a kind of kernel reaches; a curve runs over
             the bytes that it touches.
         operand_bandwidth_bytes_per_s: Rate at which library kernels bring operands into the layout that they
-            compute on, and results back, which comes on top of the arithmetic; by `KernelWork.group`. A curve
-            runs over the bytes that one kernel touches.
+            compute on, on top of the arithmetic; by `KernelWork.group`. A curve runs over the bytes that one
+            kernel reads.
+        result_bandwidth_bytes_per_s: Rate at which they write results, which comes on top, too; by
+            `KernelWork.group`.
         awkward_bandwidth_bytes_per_s: Rate of writing results whose rows lie at a bad distance, which comes
             on top (`KernelWork.awkward_bytes`); by kind, none where it costs nothing.
         op_bandwidth_bytes_per_s: Rate of one operation on f32 by its name ("aten.tanh"), its arithmetic
@@ -56,6 +58,7 @@ class Sustained:
     fresh_page_bytes_per_s: Rate | None = None
     memory_efficiency: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
     operand_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
+    result_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     awkward_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     op_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     resident_speedup: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])

@@ -11,7 +11,7 @@ from steelyard.hw.quantity import Point, Quantity, Rate, Source
 from steelyard.hw.roofline import Roofline
 from steelyard.hw.sustained import PeakDType, RateKind, Sustained
 from steelyard.hw.work import KernelWork, WorkKind
-from steelyard.runtime.cost_law import CostLaw, fit_law
+from steelyard.runtime.cost_law import CostLaw, Operands, fit_law
 
 LIBRARY_KINDS: tuple[RateKind, ...] = (
     "contraction",
@@ -45,6 +45,7 @@ def with_library_kernels(base: Sustained, times: Sequence[KernelTime], source: S
     rates: dict[RateKind, Mapping[PeakDType, Rate]] = dict(base.flops_per_s)
     overheads: dict[str, Quantity] = {}
     operands: dict[str, Rate] = {}
+    results: dict[str, Rate] = {}
     awkward: dict[str, Rate] = {}
     for kind in LIBRARY_KINDS:
         of_kind = [each for each in times if each.work.kind == kind]
@@ -54,15 +55,14 @@ def with_library_kernels(base: Sustained, times: Sequence[KernelTime], source: S
         for group, each in law.operands.items():
             overheads[group] = Quantity(value=each.overhead_s, kind="measured", source=source)
             operands[group] = Rate(curve=each.curve, kind="measured", source=source, note=_error(law))
+            results[group] = Rate(value=each.result_bytes_per_s, kind="measured", source=source)
         if law.awkward_bytes_per_s:
             awkward[kind] = Rate(value=law.awkward_bytes_per_s, kind="measured", source=source)
         flops_per_s: dict[PeakDType, float] = {"f32": law.flops_per_s}
         for dtype in ("f64", "bf16"):
             others = [each for each in of_kind if each.work.dtype == dtype]
             if others:
-                flops_per_s[dtype] = geometric_mean(
-                    _flops_per_s(each, overheads[kind].value, operands[kind]) for each in others
-                )
+                flops_per_s[dtype] = geometric_mean(_flops_per_s(each, law.operands[kind]) for each in others)
         rates[kind] = {
             dtype: Rate(value=value, kind="measured", source=source) for dtype, value in flops_per_s.items()
         }
@@ -70,6 +70,7 @@ def with_library_kernels(base: Sustained, times: Sequence[KernelTime], source: S
         base,
         flops_per_s=rates,
         operand_bandwidth_bytes_per_s=operands,
+        result_bandwidth_bytes_per_s=results,
         awkward_bandwidth_bytes_per_s=awkward,
         kernel_overhead_s=overheads,
     )
@@ -131,10 +132,9 @@ def curve_of(points: Iterable[Point], source: Source) -> Rate:
     return Rate(curve=curve, kind="measured", source=source)
 
 
-def _flops_per_s(time: KernelTime, overhead_s: float, operands: Rate) -> float:
-    touched_bytes = time.work.touched_bytes
-    others_s = overhead_s + touched_bytes / operands.at(touched_bytes)
-    return time.work.contraction_flops / busy_time(time.work, time.busy_s, others_s).busy_s
+def _flops_per_s(time: KernelTime, operands: Operands) -> float:
+    work = time.work
+    return work.contraction_flops / busy_time(work, time.busy_s, operands.seconds(work)).busy_s
 
 
 def _error(law: CostLaw) -> str:

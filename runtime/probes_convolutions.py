@@ -14,6 +14,10 @@ aten = torch.ops.aten
 _RESIDUAL = ((64, 64, 56, 3), (128, 128, 28, 3), (256, 256, 14, 3), (512, 512, 7, 3))
 _BOTTLENECK = ((64, 256, 56, 1), (512, 128, 28, 1), (1024, 256, 14, 1), (512, 2048, 7, 1), (2048, 512, 7, 1))
 _INVERTED = ((16, 96, 112, 1), (144, 24, 56, 1), (32, 192, 28, 1), (384, 64, 14, 1), (960, 160, 7, 1))
+_STRIDED = (
+    (128, 128, 56, 3), (256, 256, 28, 3), (512, 512, 14, 3),
+    (256, 512, 56, 1), (512, 1024, 28, 1), (1024, 2048, 14, 1),
+)  # fmt: skip
 _DEPTHWISE = ((32, 112, 1), (96, 112, 2), (144, 56, 1), (192, 28, 1), (384, 14, 1), (960, 7, 1))
 
 
@@ -56,8 +60,8 @@ def convolution_probes() -> Iterator[Probe]:
             yield convolution(1, *shape, backward=backward)
         for shape in (*_RESIDUAL[::2], *_BOTTLENECK[::2], *_INVERTED[1::2]):
             yield convolution(4, *shape, backward=backward)
-        yield convolution(1, 256, 256, 28, 3, stride=2, backward=backward)
-        yield convolution(1, 512, 1024, 28, 1, stride=2, backward=backward)
+        for shape in _STRIDED:
+            yield convolution(1, *shape, stride=2, backward=backward)
         yield convolution(1, 3, 64, 224, 7, stride=2, backward=backward)
         yield convolution(1, 3, 32, 224, 3, stride=2, backward=backward)
         yield convolution(1, 3, 768, 224, 16, stride=16, backward=backward)

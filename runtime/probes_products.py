@@ -67,7 +67,8 @@ def product_probes() -> Iterator[Probe]:
         yield matmul(size, size, size)
     yield matmul(2048, 768, 3072, transposed="b")
     for rows in (1, 8, 32):
-        yield matmul(rows, 768, 3072, transposed="b")
+        for k, n in ((768, 3072), (3072, 768)):
+            yield matmul(rows, k, n, transposed="b")
     yield matmul(1, 1280, 1000, transposed="b")
     # A vocabulary: forward, gradient of the input, gradient of the weight.
     for flag in ("", "b"):

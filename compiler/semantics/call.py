@@ -64,8 +64,16 @@ class OpCall:
 
     @property
     def variant(self) -> str:
-        """The name of the kernel: a batch norm that takes statistics is another than one that does not."""
-        return f"{self.name} training" if self.properties.get("training") is True else self.name
+        """The name of the kernel: that of a batch norm in training is another, of a strided gradient too."""
+        if self.properties.get("training") is True:
+            return f"{self.name} training"
+        return f"{self.name} strided" if self._is_strided_gradient else self.name
+
+    @property
+    def _is_strided_gradient(self) -> bool:
+        if self.name != "aten.convolution_backward" or self.properties["groups"] > 1:
+            return False
+        return max(self.properties["stride"]) > 1 and self.properties["output_mask"][0]
 
     @property
     def in_place(self) -> bool:

@@ -49,6 +49,7 @@ CPU = Device(
                 "convolution": rate(20e9),
                 "convolution backward": rate(10e9),
             },
+            result_bandwidth_bytes_per_s={"contraction": rate(10e9), "contraction thin": rate(4e9)},
             kernel_overhead_s={"convolution": measured(1e-4), "convolution backward": measured(2e-4)},
             resident_speedup={"convolution": rate(1.5), "pointwise": rate(2.0)},
             op_bandwidth_bytes_per_s={
@@ -70,6 +71,31 @@ def test_packing_comes_on_top_of_arithmetic():
     assert forward.source == "fitted"
     backward = roofline_latency(CPU, replace(work, op="aten.convolution_backward"), GRAPH)
     assert backward.value_s == pytest.approx(2e-4 + 1e9 / 2e11 + 1e8 / 10e9)
+
+
+def test_what_a_product_writes_comes_on_top_at_a_rate_of_its_own():
+    work = KernelWork(
+        kind="contraction", dtype="f32", contraction_flops=10**9, bytes_read=10**7, bytes_written=10**8
+    )
+    assert roofline_latency(CPU, work, GRAPH).value_s == pytest.approx(1e9 / 2e11 + 1e7 / 20e9 + 1e8 / 10e9)
+
+
+def test_products_of_fewer_than_48_rows_are_apart():
+    def product(rows: int) -> KernelWork:
+        flops, read_bytes = 2 * rows * 768 * 3072, 4 * 768 * 3072  # what the rows add is little
+        return KernelWork(
+            kind="contraction",
+            dtype="f32",
+            contraction_flops=flops,
+            bytes_read=read_bytes,
+            bytes_written=10**6,
+        )
+
+    assert [product(rows).group for rows in (1, 47, 48)] == ["contraction thin"] * 2 + ["contraction"]
+    assert replace(product(1), op="aten.bmm").group == "contraction batched"
+    thin = product(8)
+    expected_s = thin.contraction_flops / 2e11 + thin.bytes_read / 20e9 + 1e6 / 4e9
+    assert roofline_latency(CPU, thin, GRAPH).value_s == pytest.approx(expected_s)
 
 
 def test_batched_products_bring_their_operands_into_form_at_a_rate_of_their_own():

@@ -23,7 +23,7 @@ from steelyard.runtime.rounds import ROUNDS, Timing
 from steelyard.runtime.streams import Streams
 
 HOST = HostTime(repeated_s=1e-6, kernel_s=4e-6, view_s=2e-6)
-FLOP_S, BYTE_S, OVERHEAD_S = 1e-11, 1e-10, 2e-5
+FLOP_S, BYTE_S, RESULT_BYTE_S, OVERHEAD_S = 1e-11, 1e-10, 4e-11, 2e-5
 SLOWER_OPERANDS = {
     ("contraction", "aten.bmm"): 2.0,
     ("convolution", "aten.convolution_backward"): 1.5,
@@ -43,12 +43,12 @@ def _library(work: KernelWork) -> bool:
 
 def _seconds(work: KernelWork) -> float:
     """A CPU that keeps the law exactly."""
-    touched_bytes = work.touched_bytes
     if _library(work):
-        packing_s = touched_bytes * BYTE_S * SLOWER_OPERANDS.get((work.kind, work.op), 1.0)
+        packing_s = work.bytes_read * BYTE_S + work.bytes_written * RESULT_BYTE_S
+        packing_s *= SLOWER_OPERANDS.get((work.kind, work.op), 1.0)
         packing_s += work.awkward_bytes * AWKWARD_BYTE_S.get(work.kind, 0)
         return HOST.repeated_s + OVERHEAD_S + work.contraction_flops * FLOP_S + packing_s
-    return HOST.repeated_s + touched_bytes * MOVE_BYTE_S
+    return HOST.repeated_s + work.touched_bytes * MOVE_BYTE_S
 
 
 def _timed(probes: list[Probe], tell: object, *_: object) -> list[Timing]:
@@ -219,6 +219,20 @@ def test_a_batch_norm_that_takes_statistics_is_apart() -> None:
         operands = (torch.rand(1, 4, 3, 3), *vectors, training, 0.1, 1e-5)
         names.add(work_of_probe(Probe("", aten.native_batch_norm.default, lambda: operands)).op)  # noqa: B023
     assert names == {"aten.native_batch_norm", "aten.native_batch_norm training"}
+
+
+def test_the_gradient_of_an_image_that_is_stepped_over_is_apart() -> None:
+    strided = work_of_probe(convolution(1, 8, 8, 14, 3, stride=2, backward=True))
+    assert (strided.op, strided.group) == (
+        "aten.convolution_backward strided",
+        "convolution backward strided",
+    )
+    others = (
+        convolution(1, 8, 8, 14, 3, backward=True),
+        convolution(1, 3, 8, 14, 3, stride=2, backward=True),  # no gradient of the image is asked for
+        convolution(1, 8, 8, 14, 3, stride=2, groups=8, backward=True),
+    )
+    assert {work_of_probe(probe).op for probe in others} == {"aten.convolution_backward"}
 
 
 def test_a_probe_without_a_rule_is_an_error() -> None:
