@@ -86,3 +86,24 @@ _FMA_FRACTION = {
 def fma_fraction(device: Device) -> float:
     """Return the part of its peak that a device can reach in the main loop of a product on vector lanes."""
     return _FMA_FRACTION.get(device.compute_capability or "", 1.0)
+
+
+# NVIDIA's white papers of each architecture: 16-bit multiply-accumulates of the tensor cores of one SM.
+_HALF_MACS_PER_CYCLE = {
+    "7.0": 512,
+    "7.5": 512,
+    "8.0": 1024,
+    "8.6": 512,
+    "8.9": 512,
+    "9.0": 2048,
+    "10.0": 4096,
+    "12.0": 512,
+}
+
+
+def half_macs_per_cycle(device: Device) -> int:
+    """Return what the tensor cores of one SM are built to multiply in 16 bits each cycle; 0 where unknown.
+
+    Some boards are slowed below that where sums are in f32, which their data sheet's peaks are for.
+    """
+    return _HALF_MACS_PER_CYCLE.get(device.compute_capability or "", 0)

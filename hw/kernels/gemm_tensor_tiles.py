@@ -9,6 +9,7 @@ from steelyard.hw.device import Device
 from steelyard.hw.kernels.gemm_tensor_shape import Products
 from steelyard.hw.kernels.model import Coefficients
 from steelyard.hw.kernels.query import Floats
+from steelyard.hw.sm import half_macs_per_cycle
 
 STEP_BYTES = 64
 """Bytes of k that a tile takes in one step: 32 elements of 16 bits, as in cuBLAS' kernels for compute
@@ -67,8 +68,9 @@ class TensorCores:
     Attributes:
         sms: How many there are.
         macs_per_s: Peak of one SM for the type at hand.
-        half_macs_per_s: The same counted for 16-bit operands, which stands for the width of its data paths:
-            each generation moves operands in step with what its tensor cores multiply.
+        half_macs_per_s: What its SMs are built to multiply of 16-bit operands, which stands for the width of
+            its data paths: each generation moves operands in step with that. Boards that multiply at half of
+            it where sums are in f32 (GeForce) move operands as fast as others.
         clock_hz: Their clock at that peak.
         sharers: How many SMs get what one of them fetches.
     """
@@ -84,11 +86,12 @@ class TensorCores:
         """Return the tensor cores of a device for a type of this peak and size."""
         sms = device.compute_units.value
         macs_per_s = peak_flops_per_s / 2 / sms
+        clock_hz = matrix_clock_hz(device)
         return TensorCores(
             sms,
             macs_per_s,
-            macs_per_s * operand_bytes / 2,
-            clock_hz=matrix_clock_hz(device),
+            max(macs_per_s * operand_bytes / 2, half_macs_per_cycle(device) * clock_hz),
+            clock_hz=clock_hz,
             sharers=SHARERS.get(device.compute_capability or "", 1),
         )
 

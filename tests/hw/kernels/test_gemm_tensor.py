@@ -229,3 +229,10 @@ def test_the_open_measurements_are_met(file: str, name: str, most: float) -> Non
     measured_s = np.array([row[4] for row in rows]) * 1e-3
     predicted_s = estimate(DEVICES[name], *(row[:4] for row in rows)).seconds
     assert np.mean(np.abs(predicted_s / measured_s - 1)) < most
+
+
+@pytest.mark.parametrize(("name", "times"), [("rtx-3090", 2), ("a10g", 2), ("a40", 1), ("h100-sxm", 1)])
+def test_data_paths_are_not_slowed_where_sums_in_f32_are(name: str, times: int) -> None:
+    device = load_device(name)
+    cores = TensorCores.of(device, device.matrix_peak_flops_per_s["f16"].value, operand_bytes=2)
+    assert cores.half_macs_per_s == pytest.approx(times * cores.macs_per_s, rel=0.01)
