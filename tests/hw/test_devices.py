@@ -28,7 +28,7 @@ FMA_PER_CLOCK = {
     "tpu-v4": 4 * 128 * 128,
 }
 # Cards that are sold with half the rate when they accumulate in f32.
-HALF_RATE = {"rtx-2080-ti", "rtx-3090", "rtx-4090", "a10g"}
+HALF_RATE = {"rtx-2080-ti", "rtx-3090", "rtx-4090", "rtx-5090", "a10g"}
 # Peaks over the half-precision peak that are no power of two, with the reason.
 ODD_RATIOS = {("tpu-v4", "f32")}  # six passes of bf16
 

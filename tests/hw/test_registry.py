@@ -11,8 +11,8 @@ from steelyard.hw.registry import device_names, load_device
 
 PROMISED = """
     p4 p100-pcie v100-pcie-32gb v100-sxm2-16gb t4 rtx-2080-ti rtx-3090 rtx-4090 a10g a40 a100-40gb-pcie
-    a100-40gb-sxm a100-80gb-pcie a100-80gb-sxm l4 l40s h100-pcie h100-sxm h200-sxm b200-sxm rtx-pro-6000
-    arc-pro-b60 mi100 mi210 mi250 mi300x tpu-v4 jetson-tx2 k80 m60 cpu
+    a100-40gb-sxm a100-80gb-pcie a100-80gb-sxm l4 l40s h100-pcie h100-sxm h200-sxm b200-sxm rtx-5090
+    rtx-pro-6000 arc-pro-b60 mi100 mi210 mi250 mi300x tpu-v4 jetson-tx2 k80 m60 cpu
 """
 
 
