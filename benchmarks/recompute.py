@@ -116,7 +116,7 @@ def predicted_again_s(module: ModuleOp, pace: Pace) -> float:
         latency, work = op.attributes.get(LATENCY), op.attributes.get(WORK)
         if RECOMPUTED in op.attributes and isinstance(latency, LatencyAttr) and isinstance(work, WorkAttr):
             value_us = latency.data.value_us
-            touched_bytes = work.data.bytes_read + work.data.bytes_written
+            touched_bytes = work.data.touched_bytes
             total_us += value_us * pace.slowdown(value_us * 1e-6, touched_bytes)
     return total_us * 1e-6
 

@@ -38,7 +38,7 @@ Progress = Callable[[int, int, str], None]
 """Told before every measurement, and after the last: how many are done, how many there are, which is next."""
 
 _LOOKS = 3
-"""Of the reference kernels before each round: with one, their process was slower than beside steps."""
+"""Of the reference kernels before each round, so that they are as warm as beside steps."""
 
 STEADY_SPREAD = 1.3
 """Quartiles of the times of one probe are at most so far apart, for most probes, on an idle machine;

@@ -77,7 +77,7 @@ def program_slowdown(module: ModuleOp, pace: Pace) -> float:
             if isinstance(latency, LatencyAttr) and isinstance(work, WorkAttr):
                 value_us = latency.data.value_us
                 calibrated_us += value_us * graph.times[name]
-                slower = pace.slowdown(value_us * 1e-6, work.data.bytes_read + work.data.bytes_written)
+                slower = pace.slowdown(value_us * 1e-6, work.data.touched_bytes)
                 now_us += value_us * graph.times[name] * slower
     return now_us / calibrated_us if calibrated_us else 1.0
 

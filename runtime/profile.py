@@ -128,7 +128,7 @@ def profile(
             except (RuntimeError, IndexError, TypeError, ValueError) as error:  # torch's own, of any op
                 failed[each.signature] = str(error).partition("\n")[0]
                 continue
-            touched_bytes = each.work.bytes_read + each.work.bytes_written if each.work else 0
+            touched_bytes = each.work.touched_bytes if each.work else 0
             slower = pace.slowdown(median(times_s), touched_bytes)
             found = _measurement(each, device.name, threads, [time_s / slower for time_s in times_s])
             store.add([found])

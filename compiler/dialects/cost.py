@@ -33,6 +33,11 @@ class WorkCounts:
         """All FLOPs."""
         return self.contraction_flops + self.pointwise_flops + self.transcendental_flops
 
+    @property
+    def touched_bytes(self) -> int:
+        """Bytes read and written."""
+        return self.bytes_read + self.bytes_written
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyEstimate:
