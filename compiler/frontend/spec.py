@@ -29,11 +29,18 @@ def load_spec(text: str, options: CaptureOptions, *, allow_pickle: bool = False)
         allow_pickle: Load a `.pt2` even where that may run code that it holds.
 
     Raises:
-        UsageError: The SPEC has none of these forms.
+        UsageError: The SPEC has none of these forms, or transformers is not installed.
         CaptureError: The model does not exist or cannot be read.
     """
     if text.startswith("hf:"):
-        from steelyard.compiler.frontend.huggingface import load_huggingface
+        try:
+            from steelyard.compiler.frontend.huggingface import load_huggingface
+        except ImportError as error:
+            raise UsageError(
+                what=f"the model {text!r} cannot be built",
+                why=f"it comes from transformers, which cannot be imported: {error}",
+                fix="install it with: pip install 'steelyard[models]'",
+            ) from error
 
         parsed = parse_huggingface(text)
         return load_huggingface(text, parsed.model_type, parsed.overrides, options)

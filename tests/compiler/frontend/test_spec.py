@@ -1,5 +1,6 @@
 import io
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -265,3 +266,11 @@ def test_a_head_that_a_type_lacks_is_refused():
     ) as raised:
         load_spec("hf:bert?architectures=BertForMaskedLN", OPTIONS)
     assert "did you mean 'BertForMaskedLM'" in (raised.value.fix or "")
+
+
+def test_a_model_of_transformers_without_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "steelyard.compiler.frontend.huggingface", raising=False)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(UsageError, match="the model 'hf:gpt2' cannot be built") as caught:
+        load_spec("hf:gpt2", OPTIONS)
+    assert caught.value.fix == "install it with: pip install 'steelyard[models]'"
