@@ -13,7 +13,6 @@ from steelyard.compiler.dialects.cost import (
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.op_call import CallFacts, CallReader, to_call
-from steelyard.hw.defaults import SPREAD_ANALYTIC
 from steelyard.hw.device import Device
 from steelyard.hw.errors import IRError
 from steelyard.hw.kernels.learned import learned_prices
@@ -112,7 +111,8 @@ class Clock:
     def time_pages(self, latency: LatencyAttr, fresh_bytes: float) -> LatencyAttr:
         """The latency of a kernel that also gets so many bytes of fresh pages; no model has any in it.
 
-        How many it gets depends on all that ran before: their interval is that of an analytic model.
+        How many it gets depends on all that ran before: from step to step it is anything from none to twice
+        what is expected (docs/adr/0010-fresh-pages.md).
         """
         known = latency.data
         faults_us = self._roofline.page_faults_s(fresh_bytes) * 1e6
@@ -121,8 +121,8 @@ class Clock:
         return LatencyAttr(
             LatencyEstimate(
                 value_us=_significant(known.value_us + faults_us),
-                low_us=_significant(known.low_us + faults_us / SPREAD_ANALYTIC),
-                high_us=_significant(known.high_us + faults_us * SPREAD_ANALYTIC),
+                low_us=known.low_us,
+                high_us=_significant(known.high_us + faults_us * 2),
                 limiter="memory" if faults_us > known.value_us else known.limiter,
                 source=known.source,
             )

@@ -1,28 +1,29 @@
 """Which ops of a step on a CPU write to pages that the operating system has to supply first."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate, groupby, pairwise
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
-from steelyard.compiler.allocations import allocations
+from steelyard.compiler.allocations import Allocation, allocations
 from steelyard.compiler.call_graph import call_graph
 from steelyard.compiler.dialects.program import PHASE, ROLE, argument_texts, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.compiler.op_call import CallReader
+from steelyard.compiler.op_call import CallReader, size_bytes
 from steelyard.compiler.op_signature import op_signature
-from steelyard.hw.allocators.glibc import Chunk, GlibcHeap
+from steelyard.passes.eager_heap import EagerHeap
 
-_STEPS = 3
-_PINNED_BYTES = 256
+_FIRST_STEPS, _STEPS = 2, 4
 
 
-def fresh_bytes(module: ModuleOp, workspace: Callable[[Operation], int]) -> Mapping[Operation, int]:
-    """Return the bytes of fresh pages that each op gets in a step, once steps are alike.
+def fresh_bytes(module: ModuleOp, workspace: Callable[[Operation], int]) -> Mapping[Operation, float]:
+    """Return the bytes of fresh pages that each op gets in a step, on average over four after two others.
 
-    The allocations of a step are played through a heap that starts empty, since what models are made of was
-    mapped before; what a step returns is dropped after it. An op that runs many times gets the sum.
+    The allocations of the steps are played through a heap that starts empty, since what models are made of
+    was mapped before; what a step returns is dropped after it. An op that runs many times gets the sum.
 
     Args:
         module: A program.
@@ -31,42 +32,72 @@ def fresh_bytes(module: ModuleOp, workspace: Callable[[Operation], int]) -> Mapp
     Raises:
         IRError: The module is no program, or its types cannot be read.
     """
-    asked = [event for event in allocations(module, workspace) if event.bytes]
-    events = [event for event in asked if event.at]
+    events = [*allocations(module)]
+    turns = [*_turns(events, workspace)]
+    heap = EagerHeap(trains=any(turn.phase == "backward" for turn in turns))
     roles = argument_texts(call_graph(module).entry, ROLE)
-    pinning = _pinning((event.at[-1] for event in events), workspace)
-    heap, alive, found = GlibcHeap(), dict[int, Chunk](), Counter[Operation]()
-    for event in asked:
+    for event in events:
         if not event.at and roles[event.storage] == "optimizer_state":  # made with a gradient as large
-            heap.free(heap.malloc(event.bytes))
-    for _ in range(_STEPS):
-        found.clear()
-        for event in events:
-            if event.at[-1] in pinning:
-                pinning.remove(event.at[-1])
-                heap.pin(_PINNED_BYTES)
-            if event.bytes > 0:
-                before = heap.fresh_bytes
-                alive[event.storage] = heap.malloc(event.bytes)
-                found[event.at[-1]] += heap.fresh_bytes - before
-            elif event.storage in alive:
-                heap.free(alive.pop(event.storage))
-        for chunk in alive.values():
-            heap.free(chunk)
-        alive.clear()
-    return +found
+            heap.free(heap.tensor(event.bytes, "optimizer"))
+    found = Counter[Operation]()
+    for step in range(_FIRST_STEPS + _STEPS):
+        alive = dict[int, list[int]]()
+        for turn in turns:
+            before = heap.fresh_bytes
+            heap.begin(turn.phase)
+            if step == 0 and turn.starts_engine:
+                heap.keep_engine()
+            for event in turn.events:
+                if event.bytes > 0:
+                    alive[event.storage] = turn.make(heap, event, is_first_step=step == 0)
+                elif event.storage in alive:
+                    heap.free(alive.pop(event.storage))
+            if step >= _FIRST_STEPS:
+                found[turn.op] += heap.fresh_bytes - before
+        for chunks in alive.values():
+            heap.free(chunks)
+        heap.end_step()
+    return {op: fresh / _STEPS for op, fresh in found.items() if fresh}
 
 
-def _pinning(ops: Iterable[Operation], workspace: Callable[[Operation], int]) -> set[Operation]:
-    """Return the ops that leave something small in the heap for good when they first run.
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """An op each time that it runs and makes or frees something."""
 
-    Those are the first of the backward pass, for which autograd starts its engine, and the first with each
-    kernel that oneDNN makes code for and keeps; they take workspace as well.
-    """
-    reader, first = CallReader(), dict[str, Operation]()
-    for op in ops:
-        if text_attribute(op, PHASE) == "backward":
-            first.setdefault("autograd", op)
-        if isinstance(op, TorchOp) and workspace(op):
-            first.setdefault(op_signature(op, reader), op)
-    return set(first.values())
+    op: Operation
+    phase: str
+    events: list[Allocation]
+    scratch_bytes: int
+    is_new: bool
+    """Whether oneDNN has met no such kernel before in a step."""
+    starts_engine: bool
+
+    def make(self, heap: EagerHeap, result: Allocation, *, is_first_step: bool) -> list[int]:
+        """Make a result. What a kernel takes for itself are copies of the result and of its operands."""
+        if not self.scratch_bytes:
+            return heap.tensor(result.bytes, self.phase)
+        copy_bytes = min(self.scratch_bytes, result.bytes)
+        rest_bytes = self.scratch_bytes - copy_bytes
+        ends = accumulate((size_bytes(operand.type) for operand in self.op.operands), initial=0)
+        operands = [stop - start for start, stop in pairwise(min(end, rest_bytes) for end in ends)]
+        if result is [event for event in self.events if event.bytes > 0][-1]:  # one kernel may need more
+            operands.append(rest_bytes - sum(operands))
+        is_new = self.is_new and is_first_step
+        return heap.converted(result.bytes, self.phase, operands, copy_bytes, is_new=is_new)
+
+
+def _turns(events: list[Allocation], workspace: Callable[[Operation], int]) -> Iterator[_Turn]:
+    reader, known, is_backward = CallReader(), set[str](), False
+    for at, group in groupby(events, lambda event: event.at):
+        if not at:
+            continue
+        op, phase = at[-1], text_attribute(at[-1], PHASE)
+        scratch_bytes = workspace(op) if isinstance(op, TorchOp) else 0
+        is_new = False
+        if isinstance(op, TorchOp) and scratch_bytes:
+            signature = op_signature(op, reader)
+            is_new = signature not in known
+            known.add(signature)
+        starts_engine = phase == "backward" and not is_backward
+        is_backward = is_backward or starts_engine
+        yield _Turn(op, phase, [e for e in group if e.bytes], scratch_bytes, is_new, starts_engine)
