@@ -72,7 +72,7 @@ class AnnotateLatencyPass(ModulePass):
         graph = call_graph(op)
         device = load_device(self.device)
         sustained = device.sustained_with(self.threads)
-        pages: Mapping[Operation, int] = {}
+        pages: Mapping[Operation, float] = {}
         if sustained.fresh_page_bytes_per_s and not self.keep_memory:
             pages = fresh_bytes(op, workspace_of(device, self.threads))
         totals = _Totals()

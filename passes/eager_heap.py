@@ -12,7 +12,7 @@ _GRADIENT_BYTES = 184
 _NODE_BYTES = (608, 64, 24, 24, 16, 16, 16)
 """The node of an op in autograd's graph and what it saved, apart from tensors."""
 _ENGINE_BYTES = (32, 32, 136, 32, 192, 64, 512, 32, 32)
-_PASSING_BYTES = (8, 16, 16, 16, 24, 32, 32, 48, 56, 56, 64, 64, 104, 144)
+_PASSING_BYTES = (8, 8, 16, 16, 16, 16, 24, 32, 32, 48, 48, 56, 56, 64, 64, 64, 104, 104, 144, 176, 512, 2528)
 """What an op's arguments and results are wrapped in until the next op runs."""
 _PRIMITIVE_BYTES = (48, 48, 136, 88, 5496, 24, 3664, 30, 24, 104, 224, 104, 104, 24, 104, 114)
 """What oneDNN keeps of a primitive: descriptors and code."""
