@@ -117,7 +117,7 @@ class GlibcHeap:
                 return self._from_top(needed)
 
     def _freed_lately(self, needed: int) -> int | None:
-        """A chunk of a size of which others are cached once more of them are met."""
+        """A fast or small chunk of just this size; the thread caches others like it on the way."""
         if fast := self._fast.get(needed):
             start = fast.pop()
             while fast and self._cache(fast[-1], needed):
