@@ -9,13 +9,11 @@ counted. malloc is as it is: what it gives back and has to ask for anew differs 
 import argparse
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from itertools import pairwise
-from mmap import PAGESIZE
 from multiprocessing import get_context
-from resource import RUSAGE_SELF, getrusage
 from statistics import fmean
 
 import torch
+from cpu_accuracy import fault_bytes
 
 from steelyard.compiler.frontend.capture import capture
 from steelyard.compiler.frontend.import_graph import import_program
@@ -35,11 +33,8 @@ MIB = 2**20
 def counted(spec: str, options: CaptureOptions) -> list[int]:
     """Bytes of new pages in each step."""
     built, optimizer = build_real(load_spec(spec, options), options)
-    faults = [getrusage(RUSAGE_SELF).ru_minflt]
-    for _ in range(FIRST_STEPS + STEPS):
-        run_step(built, optimizer, options)
-        faults.append(getrusage(RUSAGE_SELF).ru_minflt)
-    return [(b - a) * PAGESIZE for a, b in pairwise(faults)][FIRST_STEPS:]
+    steps = [fault_bytes(lambda: run_step(built, optimizer, options)) for _ in range(FIRST_STEPS + STEPS)]
+    return steps[FIRST_STEPS:]
 
 
 def predicted(spec: str, options: CaptureOptions) -> float:

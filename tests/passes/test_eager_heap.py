@@ -23,3 +23,10 @@ def test_a_new_kernel_leaves_ten_kilobytes_of_each_of_four_primitives():
     for heap in (known, new):
         heap.converted(100_000, "forward", [], 0, is_new=heap is new)
     assert 40_000 < new.fresh_bytes - known.fresh_bytes < 44_000
+
+
+def test_the_engine_of_autograd_leaves_a_kilobyte():
+    heap = EagerHeap(trains=True)
+    before = heap.fresh_bytes
+    heap.keep_engine()
+    assert 1_000 < heap.fresh_bytes - before < 1_400
