@@ -8,6 +8,9 @@ from steelyard.hw.kernels.attention_shape import Attentions
 from steelyard.hw.kernels.attention_tiles import TileMenu, by_head, key_tile, query_tile
 from steelyard.hw.kernels.query import Column, Floats
 
+_WIDEST_SPLIT_ITEM_BYTES = 2
+"""FlashAttention, which splits, is there for 16 bits and fewer (README of the repository named in
+attention_tiles.py); wider types go to kernels that give all keys of a query tile to one SM."""
 _ALMOST_FULL = 0.8
 _FEW_KEY_TILES = 4
 _MARGIN = 1.1
@@ -71,7 +74,8 @@ def schedule(shape: Attentions, menu: TileMenu, units: float) -> Schedule:
 
     split_tiles = np.ceil(shape.skv / by_head(menu.split_keys, shape.d))
     grid = tiles_per_sequence if menu.by_sequence else query_tiles
-    splittable = (grid < _ALMOST_FULL * units) & (split_tiles > _FEW_KEY_TILES)
+    has_splits = shape.item_bytes <= _WIDEST_SPLIT_ITEM_BYTES
+    splittable = has_splits & (grid < _ALMOST_FULL * units) & (split_tiles > _FEW_KEY_TILES)
     tile_keys = key_tile(menu, shape.d, splittable)
     last = np.ceil(shape.skv / tile_keys)
     # The first tile's last query sees most; from tile to tile the sight grows evenly.

@@ -106,6 +106,17 @@ def test_few_heads_split_their_keys() -> None:
     assert tasks.most.tolist() == [37]
 
 
+def test_keys_of_a_type_wider_than_16_bits_are_not_split() -> None:
+    device, dims = DEVICES["h100-sxm"], columns((1, 32, 1, 1, 1024, 128, 1))
+    splits = {
+        dtype: schedule(
+            attentions(dtype, dims), tile_menu(device), device.compute_units.value
+        ).splits.tolist()
+        for dtype in ("bf16", "f32")
+    }
+    assert splits == {"bf16": [8], "f32": [1]}
+
+
 def test_equal_tasks_make_whole_waves_and_unequal_ones_end_together() -> None:
     tasks = planned(DEVICES["a100-80gb-sxm"], (1, 128, 128, 64, 64, 128, 0))
     # 128 tasks of one key tile on 100 SMs are two waves.
