@@ -69,10 +69,13 @@ def parts(
     menu = tile_menu(device)
     tasks = schedule(shape, menu, peaks.units)
     on_chip_s = _on_chip_s(shape, tasks, peaks, c)
-    planning_s = c.get("sequence_s", 0.0) * np.minimum(shape.b, SCHEDULED_SEQUENCES)
-    partial_bytes = _partial_bytes(shape, tasks, menu)
     combine_s = np.where(tasks.splits > 1, c["combine_s"], 0.0)
-    combine_s += np.maximum(partial_bytes - peaks.cache_bytes, 0) / bytes_per_s
+    combine_s += np.maximum(_partial_bytes(shape, tasks, menu) - peaks.cache_bytes, 0) / bytes_per_s
+    if not menu.by_rule:
+        unsplit_s = _on_chip_s(shape, schedule(shape, menu, peaks.units, may_split=False), peaks, c)
+        faster = unsplit_s < on_chip_s + combine_s
+        on_chip_s, combine_s = np.where(faster, unsplit_s, on_chip_s), np.where(faster, 0.0, combine_s)
+    planning_s = c.get("sequence_s", 0.0) * np.minimum(shape.b, SCHEDULED_SEQUENCES)
     return Parts(
         on_chip_s=on_chip_s,
         memory_s=memory_s,

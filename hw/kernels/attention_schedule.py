@@ -12,12 +12,11 @@ _WIDEST_SPLIT_ITEM_BYTES = 2
 """FlashAttention, which splits, is there for 16 bits and fewer (README of the repository named in
 attention_tiles.py); wider types go to kernels that give all keys of a query tile to one SM."""
 _ALMOST_FULL = 0.8
-_FEW_KEY_TILES = 4
 _MARGIN = 1.1
 SCHEDULED_SEQUENCES = 992
-"""Constants of FlashAttention-3: a grid that fills this part of the SMs is not split, nor are so few key
-tiles; a task takes a tenth more key tiles than an even share; only batches up to this size are planned (the
-repository named in attention_tiles.py: hopper/heuristics.h, hopper/flash_prepare_scheduler.cu)."""
+"""Constants of FlashAttention-3: a grid that fills this part of the SMs is not split; a task takes a tenth
+more key tiles than an even share; only batches up to this size are planned (the repository named in
+attention_tiles.py: hopper/heuristics.h, hopper/flash_prepare_scheduler.cu)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +64,17 @@ class Schedule:
         return np.maximum(waves * (self.mean * key_tile_s + task_s) + idle, self.most * key_tile_s + task_s)
 
 
-def schedule(shape: Attentions, menu: TileMenu, units: float) -> Schedule:
-    """Return the tasks of each attention on a device with so many SMs."""
+def schedule(shape: Attentions, menu: TileMenu, units: float, may_split: bool = True) -> Schedule:
+    """Return the tasks of each attention on a device with so many SMs, of the kernel that splits if it may."""
     rows = shape.rows_per_kv_head
     tile_rows = query_tile(menu, shape.d, rows)
     tiles_per_sequence = shape.hkv * np.ceil(rows / tile_rows)
     query_tiles = shape.b * tiles_per_sequence
 
     split_tiles = np.ceil(shape.skv / by_head(menu.split_keys, shape.d))
-    grid = tiles_per_sequence if menu.by_sequence else query_tiles
-    has_splits = shape.item_bytes <= _WIDEST_SPLIT_ITEM_BYTES
-    splittable = has_splits & (grid < _ALMOST_FULL * units) & (split_tiles > _FEW_KEY_TILES)
+    grid = tiles_per_sequence if menu.by_rule else query_tiles
+    has_splits = may_split and shape.item_bytes <= _WIDEST_SPLIT_ITEM_BYTES
+    splittable = has_splits & (grid < _ALMOST_FULL * units) & (split_tiles > menu.few_key_tiles)
     tile_keys = key_tile(menu, shape.d, splittable)
     last = np.ceil(shape.skv / tile_keys)
     # The first tile's last query sees most; from tile to tile the sight grows evenly.

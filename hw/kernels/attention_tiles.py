@@ -5,10 +5,11 @@ share keys are packed in the same tiles.
 
 Sources: github.com/Dao-AILab/flash-attention, hopper/tile_size.h (FlashAttention-3, which runs on compute
 capability 8.0 and 9.0) and csrc/flash_attn/src/flash_fwd_launch_template.h (FlashAttention-2, elsewhere).
-Blackwell kernels take 128 by 128 (csrc/../flash_attn/cute/flash_fwd_sm100.py).
+Blackwell kernels take 128 by 128 (csrc/../flash_attn/cute/flash_fwd_sm100.py). FlashAttention has no kernels
+for compute capabilities before 8.0 (its README); those that serve there split no keys.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -32,7 +33,9 @@ class TileMenu:
         keys: Rows of a key tile.
         split_keys: The same in the kernel that may share the keys of one query tile out to several SMs.
         warpgroup: Rows below which a tile shrinks to so many, since the other warps have nothing to do.
-        by_sequence: Whether that kernel is chosen by the tiles of one sequence, not those of the batch.
+        few_key_tiles: Key tiles of a query tile up to which that kernel is not taken.
+        by_rule: Whether the library takes that kernel by a rule of its own, which looks at the tiles of one
+            sequence. Elsewhere several libraries serve, and the faster kernel is taken.
         wide_splits: Shares that one query of a head wider than `WIDEST_HEAD` is always cut into, whole tiles
             of partial results each; 1 where that is not done.
     """
@@ -41,7 +44,8 @@ class TileMenu:
     keys: ByHead
     split_keys: ByHead
     warpgroup: int | None = None
-    by_sequence: bool = False
+    few_key_tiles: float = 0
+    by_rule: bool = False
     wide_splits: int = 1
 
 
@@ -49,7 +53,8 @@ _FLASH_3_AMPERE = TileMenu(
     queries=((inf, 128),),
     keys=((64, 112), (inf, 64)),
     split_keys=((64, 80), (96, 48), (128, 112), (inf, 64)),
-    by_sequence=True,
+    few_key_tiles=4,  # num_splits_heuristic of hopper/heuristics.h
+    by_rule=True,
 )
 _HOPPER_KEYS: ByHead = ((128, 128), (192, 112), (256, 80), (inf, 64))
 _FLASH_3_HOPPER = TileMenu(
@@ -57,18 +62,24 @@ _FLASH_3_HOPPER = TileMenu(
     keys=_HOPPER_KEYS,
     split_keys=_HOPPER_KEYS,
     warpgroup=64,
-    by_sequence=True,
-    wide_splits=32,  # VLLM_FLASH_ATTN_MAX_NUM_SPLITS_FOR_CUDA_GRAPH of github.com/vllm-project/vllm
+    # Serving gives it so many splits at most, VLLM_FLASH_ATTN_MAX_NUM_SPLITS_FOR_CUDA_GRAPH of
+    # github.com/vllm-project/vllm, and then it does not ask whether the tiles are few.
+    by_rule=True,
+    wide_splits=32,
 )
 _BLACKWELL = TileMenu(queries=((inf, 128),), keys=((inf, 128),), split_keys=((inf, 128),), warpgroup=64)
 _FLASH_2_KEYS: ByHead = ((64, 256), (128, 128), (inf, 64))
 _FLASH_2 = TileMenu(queries=((inf, 64),), keys=_FLASH_2_KEYS, split_keys=_FLASH_2_KEYS)
+_UNSPLIT = replace(_FLASH_2, few_key_tiles=inf)
 
+_FLASH_SINCE = 8.0
 _MENUS = {"8.0": _FLASH_3_AMPERE, "9.0": _FLASH_3_HOPPER, "10.0": _BLACKWELL, "10.3": _BLACKWELL}
 
 
 def tile_menu(device: Device) -> TileMenu:
     """Return the tiles of the library that a device is served by."""
+    if device.compute_capability and float(device.compute_capability) < _FLASH_SINCE:
+        return _UNSPLIT
     return _MENUS.get(device.compute_capability or "", _FLASH_2)
 
 

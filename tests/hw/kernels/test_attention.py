@@ -117,6 +117,31 @@ def test_keys_of_a_type_wider_than_16_bits_are_not_split() -> None:
     assert splits == {"bf16": [8], "f32": [1]}
 
 
+def test_devices_without_flash_attention_do_not_split_keys() -> None:
+    # One tile of queries, 8 of 128 keys: an even share of 58 SMs is less than a key tile, so there are 8.
+    dims = (1, 8, 1, 1, 1024, 128, 1)
+    assert planned(load_device("l4"), dims).splits.tolist() == [8]
+    assert planned(load_device("t4"), dims).splits.tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["a100-80gb-sxm", "h100-sxm", "b200-sxm", "l4", "t4", "p100-pcie"])
+@pytest.mark.parametrize("hkv", [1, 8])
+def test_more_keys_or_sequences_never_take_less_time(name: str, hkv: int) -> None:
+    sequences, blocks = 12, 24
+    rows = [
+        (b, 32, hkv, 1, 256 * block, 128, 1)
+        for b in range(1, sequences + 1)
+        for block in range(1, blocks + 1)
+    ]
+    device = load_device(name)
+    seconds = estimate(device, *rows, dtype="f16").seconds.reshape(sequences, blocks)
+    for times in (2, 3, 4):
+        less = np.arange(1, blocks // times + 1)
+        assert np.max(seconds[:, less - 1] / seconds[:, less * times - 1]) <= 1 + 1e-9
+        fewer = np.arange(1, sequences // times + 1)
+        assert np.max(seconds[fewer - 1] / seconds[fewer * times - 1]) <= 1 + 1e-9
+
+
 def test_equal_tasks_make_whole_waves_and_unequal_ones_end_together() -> None:
     tasks = planned(DEVICES["a100-80gb-sxm"], (1, 128, 128, 64, 64, 128, 0))
     # 128 tasks of one key tile on 100 SMs are two waves.
