@@ -1,6 +1,6 @@
 """Recomputation under budgets of memory: peak and extra time, predicted beside measured on this CPU.
 
-python benchmarks/recompute.py profile gpt2-medium            # measures the ops, once
+python benchmarks/recompute.py profile gpt2-medium 0.9 0.3    # measures the ops, also those that run again
 python benchmarks/recompute.py peaks gpt2-medium 0.9 0.3      # rows of a Markdown table: peak bytes
 python benchmarks/recompute.py times gpt2-medium 0.9 0.3      # extra time, of a machine that is idle
 python benchmarks/recompute.py baselines gpt2-medium          # ours at the peak of each, on paper
@@ -15,7 +15,9 @@ import gc
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
+from dataclasses import dataclass
 from multiprocessing import get_context
+from operator import attrgetter
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -23,10 +25,12 @@ from typing import Any
 import torch
 from torch._functorch import config as functorch  # activation_memory_budget, as in torch 2.11 to 2.13
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 
 from steelyard.compiler.call_graph import call_graph
 from steelyard.compiler.context import make_context
 from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
+from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.frontend.capture import capture
 from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.model import BuiltModel
@@ -34,6 +38,7 @@ from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.training_step import build_real, run_step
 from steelyard.compiler.op_call import CallReader
+from steelyard.compiler.op_signature import signature_in_place
 from steelyard.compiler.storage import find_storages
 from steelyard.hw.errors import UsageError
 from steelyard.hw.profile_store import local_store
@@ -47,7 +52,7 @@ from steelyard.passes.totals import read_totals
 from steelyard.passes.workspace import no_workspace
 from steelyard.runtime.execute import bind, compile_program, order_arguments
 from steelyard.runtime.kept_memory import memory_kept
-from steelyard.runtime.marked_time import time_marked_s
+from steelyard.runtime.marked_time import times_marked_s
 from steelyard.runtime.measure import measure_peak_bytes
 from steelyard.runtime.other_load import OtherLoad
 from steelyard.runtime.pace import Pace, Pacer
@@ -68,8 +73,8 @@ LAYERS = (
     "hf:llama?hidden_size=8192&intermediate_size=28672&num_hidden_layers=80&num_attention_heads=64"
     "&num_key_value_heads=8&vocab_size=128256"
 )
-_REPEATS = 5
-_WARM_STEPS, _TIMED_STEPS, _LOOKS = 2, 3, 3
+_REPEATS = 19
+_WARM_STEPS, _TIMED_STEPS = 2, 3
 _MIB = 2**20
 
 
@@ -109,16 +114,23 @@ def predicted(module: ModuleOp) -> tuple[float, int]:
     return totals["latency"]["value_us"] * 1e-6, totals["memory"]["peak_bytes"]
 
 
-def predicted_again_s(module: ModuleOp, pace: Pace) -> float:
-    """Return the seconds of the ops which run again, by their annotations and the pace of the machine."""
-    total_us = 0.0
-    for op in module.walk():
-        latency, work = op.attributes.get(LATENCY), op.attributes.get(WORK)
-        if RECOMPUTED in op.attributes and isinstance(latency, LatencyAttr) and isinstance(work, WorkAttr):
-            value_us = latency.data.value_us
-            touched_bytes = work.data.touched_bytes
-            total_us += value_us * pace.slowdown(value_us * 1e-6, touched_bytes)
-    return total_us * 1e-6
+@dataclass(frozen=True)
+class Call:
+    """An op that ran again: what it is, its seconds at the pace of the calibration, of then, and measured."""
+
+    signature: str
+    calibrated_s: float
+    predicted_s: float
+    taken_s: float
+
+
+def predicted_op_s(op: Operation, pace: Pace) -> float:
+    """Return the seconds of an op by its annotations and the pace of the machine."""
+    latency, work = op.attributes.get(LATENCY), op.attributes.get(WORK)
+    if not isinstance(latency, LatencyAttr) or not isinstance(work, WorkAttr):
+        return 0.0
+    value_s = latency.data.value_us * 1e-6
+    return value_s * pace.slowdown(value_s, work.data.touched_bytes)
 
 
 def seconds(run: Callable[[], Any]) -> float:
@@ -127,13 +139,25 @@ def seconds(run: Callable[[], Any]) -> float:
     return perf_counter() - start
 
 
-def measure_ops(name: str, device: str) -> None:
+def measure_ops(name: str, device: str, budgets: Sequence[float]) -> None:
+    """Measure the ops of a step, then what is new of the steps that recompute: its operands lie elsewhere."""
     spec, sizes = MODELS[name]
+    module = load_costed(spec, {"train": True, "optimizer": "none", **sizes})
+    measure_missing(f"{name}, without", module, device)
+    annotate_program(module, Target(device=device, threads=torch.get_num_threads(), keep_memory=True))
+    for budget in budgets:
+        rewritten = module.clone()
+        RecomputePass(budget=budget).apply(make_context(), rewritten)
+        measure_missing(f"{name}, {budget:.0%}", rewritten, device)
+
+
+def measure_missing(label: str, module: ModuleOp, device: str) -> None:
     store = local_store()
     assert store is not None, "STEELYARD_PROFILES is empty"
-    module = load_costed(spec, {"train": True, "optimizer": "none", **sizes})
     found = profile(module, load_device(device), store, _REPEATS)
-    print(f"{name}: {found.new} ops measured now, {len(found.ops)} in all, {len(found.failed)} failed")
+    print(
+        f"{label}: {found.new} ops measured, {len(found.ops)} in all, {len(found.failed)} failed", flush=True
+    )
 
 
 def measure_peaks(name: str, device: str, budgets: Sequence[float]) -> None:
@@ -152,35 +176,52 @@ def measure_time(name: str, device: str, budget: float, keep_memory: bool) -> st
     """Return the row of one budget, once steps are alike; in a process of its own, since its heap counts.
 
     It has the seconds predicted and measured, their ratio, that at the pace of the calibration, the seconds
-    of the step, and the CPUs that others kept busy meanwhile.
+    of the step, and the CPUs that others kept busy meanwhile. Equal ops count with the median of all their
+    calls in all steps: a machine that is lent out in slices stops an op of half a ms for several.
     """
     with memory_kept() if keep_memory else nullcontext():
-        return _measured_row(Case(name, device, keep_memory), device, budget)
+        case = Case(name, device, keep_memory)
+        module = case.plan(budget=budget)
+        run = compile_program(module)
+        for _ in range(_WARM_STEPS):
+            run(*case.arguments)
+        calls, step_s, load = list[Call](), list[float](), OtherLoad()
+        with Pacer(load_device(device).sustained_with(torch.get_num_threads())) as pacer:
+            for _ in range(_TIMED_STEPS):
+                start = perf_counter()
+                calls += marked_calls(module, case.arguments, pacer)
+                step_s.append(perf_counter() - start)
+        other_cpus = load.cpus() or 0.0
+    predicted_s = typical_s(calls, attrgetter("predicted_s"))
+    calibrated_s = typical_s(calls, attrgetter("calibrated_s"))
+    taken_s = typical_s(calls, attrgetter("taken_s"))
+    row = f"| {name} | {budget:.0%} | {predicted_s:.3f} | {taken_s:.3f} | {predicted_s / taken_s:.3f} "
+    return f"{row}| {calibrated_s / taken_s:.3f} | {median(step_s):.1f} | {other_cpus:.2f} |"
 
 
-def _measured_row(case: Case, device: str, budget: float) -> str:
-    module = case.plan(budget=budget)
-    run = compile_program(module)
-    for _ in range(_WARM_STEPS):
-        run(*case.arguments)
-    again_s, step_s, loads = list[float](), list[float](), list[float]()
-    with Pacer(load_device(device).sustained_with(torch.get_num_threads())) as pacer:
-        for _ in range(_TIMED_STEPS):
-            look(pacer)
-            load, start = OtherLoad(), perf_counter()
-            again_s.append(time_marked_s(module, case.arguments, RECOMPUTED))
-            step_s.append(perf_counter() - start)
-            loads.append(load.cpus() or 0.0)
-        look(pacer)
-    taken_s = median(again_s)
-    predicted_s, calibrated_s = (predicted_again_s(module, pace) for pace in (pacer.pace(), Pace()))
-    row = f"| {case.name} | {budget:.0%} | {predicted_s:.3f} | {taken_s:.3f} | {predicted_s / taken_s:.3f} "
-    return f"{row}| {calibrated_s / taken_s:.3f} | {median(step_s):.1f} | {max(loads):.2f} |"
+def marked_calls(module: ModuleOp, arguments: Sequence[Any], pacer: Pacer) -> list[Call]:
+    """Run a step and return the calls of the ops that run again.
+
+    Each is predicted for the pace at its time: a step lasts longer than a machine keeps its own.
+    """
+    reader, told = CallReader(), list[tuple[Operation, Pace]]()
+    taken_s = times_marked_s(
+        module, arguments, RECOMPUTED, before=lambda op: told.append((op, pacer.pace_now()))
+    )
+    calls = list[Call]()
+    for (op, pace), time_s in zip(told, taken_s, strict=True):
+        assert isinstance(op, TorchOp), "nothing is fused here"
+        signature = signature_in_place(op, reader)
+        calls.append(Call(signature, predicted_op_s(op, Pace()), predicted_op_s(op, pace), time_s))
+    return calls
 
 
-def look(pacer: Pacer) -> None:
-    for _ in range(_LOOKS):
-        pacer.look()
+def typical_s(calls: Sequence[Call], seconds_of: Callable[[Call], float]) -> float:
+    """Return the seconds of a step, in which equal ops take the median of their calls."""
+    by_op: dict[str, list[float]] = {}
+    for call in calls:
+        by_op.setdefault(call.signature, []).append(seconds_of(call))
+    return sum(len(each) * median(each) for each in by_op.values()) / _TIMED_STEPS
 
 
 def measure_times(name: str, device: str, budgets: Sequence[float], keep_memory: bool) -> None:
@@ -257,7 +298,7 @@ def main() -> None:
     given = parser.parse_args()
     match given.what:
         case "profile":
-            measure_ops(given.model, given.device)
+            measure_ops(given.model, given.device, given.budgets)
         case "peaks":
             measure_peaks(given.model, given.device, given.budgets)
         case "times":

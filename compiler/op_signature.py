@@ -4,6 +4,7 @@ from xdsl.ir import OpResult, SSAValue
 
 from steelyard.compiler.dialects.literal import Literal, format_literal
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
+from steelyard.compiler.just_written import just_written
 from steelyard.compiler.op_call import CallReader, tensor_type
 
 _PLAIN = {
@@ -19,6 +20,9 @@ _PLAIN = {
     "aten.view",
 }
 """Views of dense tensors that are dense themselves."""
+
+FROM_MEMORY = " from memory"
+"""Ends the signature of an op of whose operands the kernel before it wrote none."""
 
 
 def op_signature(op: TorchOp, reader: CallReader) -> str:
@@ -40,6 +44,23 @@ def op_signature(op: TorchOp, reader: CallReader) -> str:
         if parameter.name in arguments
     ]
     return f"{operator_name(op)}({', '.join(shown)})"
+
+
+def signature_in_place(op: TorchOp, reader: CallReader) -> str:
+    """Return the signature of an op that tells whether a CPU finds operands of it in its caches.
+
+    aten.mul.Tensor(f32[512x768], f32[512x768]) from memory
+
+    The caches hold what the kernel before it wrote, and nothing of older ones.
+
+    Args:
+        op: The op, in its program.
+        reader: Knows which ops are views.
+
+    Raises:
+        IRError: A type cannot be read.
+    """
+    return op_signature(op, reader) + ("" if just_written(op, reader) else FROM_MEMORY)
 
 
 def view_chain(value: SSAValue, reader: CallReader) -> tuple[OpResult, ...]:

@@ -28,7 +28,7 @@ class Measurement:
         context: The `ExecutionMode` in which it ran.
         threads: CPU threads that it ran with; 0 where the host's threads do not matter.
         op: The operator, as in `aten.addmm`.
-        signature: The call with the types of its operands, as `compiler.op_signature` writes it.
+        signature: The call with the types of its operands and where these are, by `compiler.op_signature`.
         dtype: The type that it calculates in.
         kind: The `KernelKind` that it is, or "" where no kernel model knows it or several kernels do it.
         dims: The dims of that kind as text, as in "b=1 m=128 n=768 k=768".

@@ -4,12 +4,13 @@ from functools import partial
 
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.op_call import CallFacts, CallReader, to_call
-from steelyard.compiler.op_signature import op_signature
+from steelyard.compiler.op_signature import FROM_MEMORY, signature_in_place
 from steelyard.hw.device import Device
 from steelyard.hw.kernels.measured import measured_prices
 from steelyard.hw.kernels.op_clock import OpClock, in_turn
 from steelyard.hw.kernels.profiled import Profile, local_profile
 from steelyard.hw.kernels.roofline_rows import roofline_prices
+from steelyard.hw.profile_store import Measurement
 from steelyard.hw.work import DType, ExecutionContext, Latency, Limiter
 from steelyard.passes.kernel_query import KernelQuery, kernel_queries
 
@@ -50,7 +51,7 @@ class MeasuredClock:
             dtype: The type that it calculates in.
             limiter: What limits it by the model; a measured time does not tell.
         """
-        found = self._profile.op(op_signature(op, self._reader), dtype)
+        found = self._measured(op, dtype)
         if found is not None:
             return Latency(found.median_s, found.low_s, found.high_s, limiter, "measured")
         # The ladder of a device with kernel models looks between measured kernels by itself.
@@ -61,6 +62,13 @@ class MeasuredClock:
         if not known or len(known) < len(parts):
             return None
         return in_turn(known)
+
+    def _measured(self, op: TorchOp, dtype: DType) -> Measurement | None:
+        """Return what was measured of an op where it stands, else of one whose operands are elsewhere."""
+        here = signature_in_place(op, self._reader)
+        call = here.removesuffix(FROM_MEMORY)
+        elsewhere = call if here != call else call + FROM_MEMORY
+        return self._profile.op(here, dtype) or self._profile.op(elsewhere, dtype)
 
     def _between(self, query: KernelQuery, dtype: DType) -> Latency | None:
         key = query, dtype

@@ -1,6 +1,6 @@
 """`profile`: measures the distinct ops of a program on this machine and keeps what they took."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import ceil, floor
@@ -13,7 +13,7 @@ from steelyard.compiler.call_graph import call_graph
 from steelyard.compiler.dialects.cost import WORK, LatencyAttr, WorkAttr, WorkCounts
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.op_call import CallReader, to_call
-from steelyard.compiler.op_signature import op_signature
+from steelyard.compiler.op_signature import op_signature, signature_in_place
 from steelyard.hw.device import Device
 from steelyard.hw.errors import DeviceError
 from steelyard.hw.kernels.spread import COVERAGE
@@ -30,6 +30,9 @@ from steelyard.runtime.random_operands import make_runnable
 
 REPEATS = 19
 """With so many calls the fastest and the slowest enclose nine of ten others: (n - 1) / (n + 1) of them."""
+
+ROUNDS = 3
+"""So many times is each op measured, far apart: what disturbs a machine for seconds spoils one of them."""
 
 Progress = Callable[[int, int, str], None]
 """Told before every measurement, and after the last: how many are done, how many there are, which is next."""
@@ -92,8 +95,9 @@ def profile(
     """Measure every distinct op of a program that the store does not know yet with this torch.
 
     Views are left out, since nothing runs. Each op gets fresh random operands; what it writes are copies.
-    What was measured is kept op by op, so that nothing is lost if it is interrupted. Where the device file
-    knows reference kernels, these run now and then, and what is kept is at the pace of the calibration.
+    They take turns for some rounds, and what was measured is kept op by op, so that nothing is lost if it is
+    interrupted. Where the device file knows reference kernels, these run now and then, and what is kept is at
+    the pace of the calibration.
 
     Args:
         module: A program with `cost.work` on its ops.
@@ -118,23 +122,30 @@ def profile(
     failed: dict[str, str] = {}
     reader = CallReader()
     sustained = device.sustained_with(threads) if threads and device.sustained else Sustained()
+    turns = [(number, index) for number in range(ROUNDS) for index in range(len(missing))]
+    calibrated_s: list[list[float]] = [[] for _ in missing]
     with threads_set_to(threads or torch.get_num_threads()), Pacer(sustained) as pacer:
-        for index, each in enumerate(missing):
+        for done, (number, index) in enumerate(turns):
+            each = missing[index]
+            calls = repeats * (number + 1) // ROUNDS - repeats * number // ROUNDS
+            if not calls or each.signature in failed:
+                continue
             if progress:
-                progress(index, len(missing), operator_name(each.op))
+                progress(done, len(turns), operator_name(each.op))
             pace = pacer.pace_now()
             try:
-                times_s = (timer or own_timer)(make_runnable(each.op, reader, place), repeats)
+                times_s = (timer or own_timer)(make_runnable(each.op, reader, place), calls)
             except (RuntimeError, IndexError, TypeError, ValueError) as error:  # torch's own, of any op
                 failed[each.signature] = str(error).partition("\n")[0]
                 continue
             touched_bytes = each.work.touched_bytes if each.work else 0
             slower = pace.slowdown(median(times_s), touched_bytes)
-            found = _measurement(each, device.name, threads, [time_s / slower for time_s in times_s])
+            calibrated_s[index] += [time_s / slower for time_s in times_s]
+            found = _measurement(each, device.name, threads, calibrated_s[index])
             store.add([found])
             known[each.signature, each.dtype] = found
     if progress and missing:
-        progress(len(missing), len(missing), "done")
+        progress(len(turns), len(turns), "done")
     return Profiling(ops, known, failed, threads, len(missing) - len(failed))
 
 
@@ -148,6 +159,7 @@ def distinct_ops(module: ModuleOp, device: Device, threads: int) -> tuple[Distin
     """
     clock = Clock(device, ExecutionContext(mode=_CONTEXT, threads=threads or None), measured=False)
     graph, reader = call_graph(module), CallReader()
+    signature = signature_in_place if device.kind == "cpu" else op_signature
     counts: dict[tuple[str, str], int] = {}
     first: dict[tuple[str, str], tuple[TorchOp, WorkCounts | None]] = {}
     for name, function in graph.functions.items():
@@ -156,7 +168,7 @@ def distinct_ops(module: ModuleOp, device: Device, threads: int) -> tuple[Distin
             counted = work.data if isinstance(work, WorkAttr) else None
             if not isinstance(op, TorchOp) or (counted and counted.kind in ("view", "collective")):
                 continue
-            key = op_signature(op, reader), work_dtype(counted) if counted else ""
+            key = signature(op, reader), work_dtype(counted) if counted else ""
             counts[key] = counts.get(key, 0) + graph.times[name]
             first.setdefault(key, (op, counted))
     return tuple(_distinct(key, *first[key], counts[key], clock, reader) for key in first)
@@ -179,7 +191,7 @@ def _distinct(
     return DistinctOp(op, *key, only.kind if only else "", dims, count, work, predicted_s)  # pyright: ignore
 
 
-def _measurement(op: DistinctOp, device: str, threads: int, times_s: list[float]) -> Measurement:
+def _measurement(op: DistinctOp, device: str, threads: int, times_s: Sequence[float]) -> Measurement:
     ordered, count = sorted(times_s), len(times_s)
     left_out = round((count + 1) * (1 - COVERAGE) / 2, 6)  # 0.1 has no exact binary form
     low = max(1, floor(left_out))

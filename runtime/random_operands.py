@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from xdsl.ir import Block, Operation, OpResult, SSAValue
+from xdsl.ir import OpResult, SSAValue
 
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.emit_graph import torch_arguments, torch_operator
+from steelyard.compiler.just_written import just_written
 from steelyard.compiler.op_call import CallReader, tensor_type
 from steelyard.compiler.op_signature import view_chain
 from steelyard.compiler.semantics.tensor_type import TensorType
@@ -80,30 +81,9 @@ def make_runnable(op: TorchOp, reader: CallReader, device: str) -> Runnable:
         for target, value in zip(targets, first, strict=True):
             target.copy_(value)
 
-    before = _kernel_before(op, reader)
-    produced = tuple(
-        tensor for value, tensor in values.items() if tensor is not None and _source(value, reader) is before
-    )
+    written_before = (values[value] for value in just_written(op, reader))
+    produced = tuple(tensor for tensor in written_before if tensor is not None)
     return Runnable(lambda: operator(*arguments, **named), restore, produced)
-
-
-def _kernel_before(op: TorchOp, reader: CallReader) -> Operation | None:
-    before = op.prev_op
-    while isinstance(before, TorchOp) and _is_view(before, reader):
-        before = before.prev_op
-    return before
-
-
-def _source(value: SSAValue, reader: CallReader) -> Operation | Block:
-    """Return what writes a value, or is given it."""
-    while isinstance(value.owner, TorchOp) and _is_view(value.owner, reader):
-        value = value.owner.operands[0]
-    return value.owner
-
-
-def _is_view(op: TorchOp, reader: CallReader) -> bool:
-    work = reader.read(op).work
-    return work is not None and work.is_view and bool(op.operands)
 
 
 def _operand(value: SSAValue, reader: CallReader, limit: int, device: str) -> torch.Tensor | None:

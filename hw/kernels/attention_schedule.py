@@ -65,7 +65,7 @@ class Schedule:
 
 
 def schedule(shape: Attentions, menu: TileMenu, units: float, may_split: bool = True) -> Schedule:
-    """Return the tasks of each attention on a device with so many SMs, of the kernel that splits if it may."""
+    """Return the tasks of each attention on a device with so many SMs, where keys may be split or not."""
     rows = shape.rows_per_kv_head
     tile_rows = query_tile(menu, shape.d, rows)
     tiles_per_sequence = shape.hkv * np.ceil(rows / tile_rows)
