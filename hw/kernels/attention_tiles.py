@@ -72,14 +72,18 @@ _FLASH_2_KEYS: ByHead = ((64, 256), (128, 128), (inf, 64))
 _FLASH_2 = TileMenu(queries=((inf, 64),), keys=_FLASH_2_KEYS, split_keys=_FLASH_2_KEYS)
 _UNSPLIT = replace(_FLASH_2, few_key_tiles=inf)
 
-_FLASH_SINCE = 8.0
-_MENUS = {"8.0": _FLASH_3_AMPERE, "9.0": _FLASH_3_HOPPER, "10.0": _BLACKWELL, "10.3": _BLACKWELL}
+_BEFORE_FLASH = ("3.5", "3.7", "5.0", "5.2", "5.3", "6.0", "6.1", "6.2", "7.0", "7.2", "7.5")
+_MENUS = {
+    **dict.fromkeys(_BEFORE_FLASH, _UNSPLIT),
+    "8.0": _FLASH_3_AMPERE,
+    "9.0": _FLASH_3_HOPPER,
+    "10.0": _BLACKWELL,
+    "10.3": _BLACKWELL,
+}
 
 
 def tile_menu(device: Device) -> TileMenu:
     """Return the tiles of the library that a device is served by."""
-    if device.compute_capability and float(device.compute_capability) < _FLASH_SINCE:
-        return _UNSPLIT
     return _MENUS.get(device.compute_capability or "", _FLASH_2)
 
 
