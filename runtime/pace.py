@@ -25,9 +25,10 @@ from steelyard.passes.kernels import kernels
 from steelyard.runtime.measure import measure_steady_time_s
 from steelyard.runtime.reference_kernels import References
 
-_LOOKS = 3
-_OLD_AFTER_S = 10.0
-"""A pace that is older is looked at again; virtual machines were seen to keep theirs for 20 s and more."""
+_OLD_AFTER_S = 2.0
+"""A pace that is older is looked at again; virtual machines were seen to keep theirs for 1 s to 100 s."""
+_OWN_BYTES = 2.0**21
+"""Of each CPU: what its second cache holds, 1 to 2 MiB in the servers of 2026."""
 _LINEAR_FROM = 0.1
 """A reference kernel off by more than a tenth counts little: some wait for the cache of the other CPU."""
 
@@ -38,13 +39,17 @@ class Pace:
 
     Attributes:
         memory: For what a kernel moves from and to memory.
+        caches: For what it finds in caches, that of another CPU among them.
         others: For the rest of what it does.
-        bytes_per_s: The rate of memory at calibration, by which the two are told apart.
+        bytes_per_s: The rate of memory at calibration, by which moving and the rest are told apart.
+        own_bytes: A kernel that touches as many finds half of them in caches.
     """
 
     memory: float = 1.0
+    caches: float = 1.0
     others: float = 1.0
     bytes_per_s: float = inf
+    own_bytes: float = _OWN_BYTES
 
     def slowdown(self, time_s: float, touched_bytes: float) -> float:
         """Return how many times as long a kernel takes.
@@ -53,13 +58,24 @@ class Pace:
             time_s: What it takes at the pace of the calibration.
             touched_bytes: What it reads and writes.
         """
-        share = memory_share(time_s, touched_bytes, self.bytes_per_s)
-        return share * self.memory + (1 - share) * self.others
+        memory, caches, others = time_parts(time_s, touched_bytes, self.bytes_per_s, self.own_bytes)
+        return memory * self.memory + caches * self.caches + others * self.others
 
 
-def memory_share(time_s: float, touched_bytes: float, bytes_per_s: float) -> float:
-    """Return the part of a kernel's time in which memory moves what it touches."""
-    return min(1.0, touched_bytes / bytes_per_s / time_s) if time_s else 0.0
+def time_parts(
+    time_s: float, touched_bytes: float, bytes_per_s: float, own_bytes: float
+) -> tuple[float, float, float]:
+    """Return the parts of a kernel's time that memory takes, that caches take, and the rest.
+
+    Args:
+        time_s: The time.
+        touched_bytes: What the kernel reads and writes.
+        bytes_per_s: The rate of memory.
+        own_bytes: A kernel that touches as many finds half of them in caches.
+    """
+    moving = min(1.0, touched_bytes / bytes_per_s / time_s) if time_s else 0.0
+    far = touched_bytes / (touched_bytes + own_bytes)
+    return moving * far, moving * (1 - far), 1 - moving
 
 
 def program_slowdown(module: ModuleOp, pace: Pace) -> float:
@@ -116,6 +132,7 @@ class Pacer:
         }
         bandwidth = sustained.memory_bandwidth_bytes_per_s
         self._bytes_per_s = bandwidth.at(inf) if bandwidth else inf
+        self._own_bytes = _OWN_BYTES * (sustained.threads or 1)
         self._found: list[dict[str, float]] = []
         self._pace_now = Pace()
         self._looked_s = -inf
@@ -155,33 +172,30 @@ class Pacer:
         looks = self._found[-last:]
         if not looks:
             return Pace()
-        shares, slower = list[float](), list[float]()
+        parts, slower = list[tuple[float, float, float]](), list[float]()
         for name, (touched_bytes, known_per_s) in self._calibrated.items():
-            shares.append(memory_share(1 / known_per_s, touched_bytes, self._bytes_per_s))
+            parts.append(time_parts(1 / known_per_s, touched_bytes, self._bytes_per_s, self._own_bytes))
             slower.append(median(found[name] for found in looks) * known_per_s)
-        memory, others = _explain(np.array(shares), np.log(slower))
-        return Pace(memory, others, self._bytes_per_s)
+        memory, caches, others = _explain(np.array(parts), np.log(slower))
+        return Pace(memory, caches, others, self._bytes_per_s, self._own_bytes)
 
     def pace_now(self) -> Pace:
-        """Return the pace of the last seconds, after some looks if there were none meanwhile.
+        """Return the pace of the last seconds, after a look if there was none meanwhile.
 
         Raises:
             DeviceError: As for `look`.
         """
         if perf_counter() > self._looked_s + _OLD_AFTER_S:
-            for _ in range(_LOOKS):
-                self.look()
-            self._pace_now, self._looked_s = self.pace(_LOOKS), perf_counter()
+            self.look()
+            self._pace_now, self._looked_s = self.pace(1), perf_counter()
         return self._pace_now
 
 
-def _explain(shares: NDArray[np.float64], log_slower: NDArray[np.float64]) -> tuple[float, float]:
-    """Return how many times as long memory and all else take, by kernels that have so much of the former."""
+def _explain(parts: NDArray[np.float64], log_slower: NDArray[np.float64]) -> list[float]:
+    """Return how many times as long each part takes, by kernels that have so much of each."""
 
     def residuals(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
-        memory, others = np.exp(logarithms)
-        return np.log(shares * memory + (1 - shares) * others) - log_slower
+        return np.log(parts @ np.exp(logarithms)) - log_slower
 
-    found = least_squares(residuals, np.zeros(2), loss="soft_l1", f_scale=_LINEAR_FROM)
-    memory, others = np.exp(found.x)
-    return float(memory), float(others)
+    found = least_squares(residuals, np.zeros(parts.shape[1]), loss="soft_l1", f_scale=_LINEAR_FROM)
+    return np.exp(found.x).tolist()

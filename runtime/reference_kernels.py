@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from time import sleep
 
 from steelyard.hw.errors import DeviceError
 from steelyard.runtime.kept_memory import memory_kept
@@ -20,6 +21,9 @@ from steelyard.runtime.rounds import time_among_others
 
 REFERENCES = slice(3, None, 7)
 """Every seventh probe of `calibrate`, of nearly all kinds, and none too large to be held beside a model."""
+
+_SETTLED_S = 0.01
+"""OpenMP's threads spin for some ms after a kernel, and stop those of another process for 4 or 8 ms."""
 
 
 class References:
@@ -49,16 +53,18 @@ class References:
             self._process.communicate()  # its input ends, and so does it
 
     def times_s(self) -> dict[str, float]:
-        """Return the seconds that each takes now, by its name.
+        """Return the seconds that each takes now, by its name, when the threads of both processes are quiet.
 
         Raises:
             DeviceError: Their process ended.
         """
         assert self._process.stdin and self._process.stdout
+        sleep(_SETTLED_S)
         with suppress(BrokenPipeError):
             self._process.stdin.write("\n")
             self._process.stdin.flush()
         answer = self._process.stdout.readline()
+        sleep(_SETTLED_S)
         if not answer:
             raise DeviceError(
                 what="the reference kernels that tell the pace of this machine cannot be timed",

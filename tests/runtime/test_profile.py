@@ -138,7 +138,7 @@ def test_the_total_is_hand_arithmetic(store):
 
 def test_what_is_kept_is_at_the_pace_of_the_calibration(store, monkeypatch):
     product_bytes, scaled_bytes = 4 * (4 * 8 + 8 * 8 + 4 * 8), 4 * 3 * 4 * 8
-    pace = Pace(memory=2.0, others=0.5, bytes_per_s=product_bytes / 0.5e-3)  # half of the product's time
+    pace = Pace(2.0, 2.0, 0.5, bytes_per_s=product_bytes / 0.5e-3)  # half of the product's time
     monkeypatch.setattr(Pacer, "pace_now", lambda self: pace)
     found = profile(costed(), CPU, store, repeats=3, timer=Clock())
     kept_s = {signature: each.median_s for (signature, _), each in found.measured.items()}
