@@ -51,7 +51,8 @@ def signature_in_place(op: TorchOp, reader: CallReader) -> str:
 
     aten.mul.Tensor(f32[512x768], f32[512x768]) from memory
 
-    The caches hold what the kernel before it wrote, and nothing of older ones.
+    The caches hold what the kernel before it wrote, and nothing of older ones. An op without operands reads
+    neither.
 
     Args:
         op: The op, in its program.
@@ -60,7 +61,8 @@ def signature_in_place(op: TorchOp, reader: CallReader) -> str:
     Raises:
         IRError: A type cannot be read.
     """
-    return op_signature(op, reader) + ("" if just_written(op, reader) else FROM_MEMORY)
+    reads_memory = op.operands and not just_written(op, reader)
+    return op_signature(op, reader) + (FROM_MEMORY if reads_memory else "")
 
 
 def view_chain(value: SSAValue, reader: CallReader) -> tuple[OpResult, ...]:

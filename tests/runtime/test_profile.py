@@ -16,7 +16,7 @@ from steelyard.passes.annotate_cost import AnnotateCostPass
 from steelyard.runtime.op_timing import time_on_cpu, time_on_cuda
 from steelyard.runtime.pace import Pace, Pacer
 from steelyard.runtime.pipeline import load_costed
-from steelyard.runtime.profile import ROUNDS, profile
+from steelyard.runtime.profile import ROUNDS, distinct_ops, profile
 from steelyard.runtime.profile_format import format_table, trace
 from steelyard.runtime.random_operands import Runnable
 
@@ -168,6 +168,23 @@ def test_an_op_that_cannot_run_by_itself_is_reported_and_the_rest_goes_on(store)
     assert found.failed == {"aten.mm(f32[4x8], f32[8x8])": "no such kernel"}
     assert found.new == len(found.ops) - 1 == len(store.of("cpu", "eager"))
     assert format_table(found, CPU, "tiny").count(" - ") == 2  # neither a time nor a ratio
+
+
+def test_an_op_that_fails_in_a_later_round_keeps_what_it_has(store):
+    def timer(op: Runnable, repeats: int) -> list[float]:
+        if store.path.exists():
+            raise RuntimeError("out of memory")
+        return [1e-3] * repeats
+
+    found = profile(costed(PRODUCT), CPU, store, repeats=6, timer=timer)
+    assert (found.new, found.failed) == (1, {})
+    assert [each.repeats for each in found.measured.values()] == [2]
+
+
+def test_only_an_op_with_operands_can_read_them_from_memory(store):
+    text = PRODUCT.replace("func.return", "%z = aten.zeros(size=[4, 8]) : tensor<4x8xf32>\n    func.return")
+    signatures = [each.signature for each in distinct_ops(costed(text), CPU, threads=2)]
+    assert [each.endswith(" from memory") for each in signatures] == [True, False]
 
 
 def test_an_op_that_torch_lacks_is_an_error(store):
