@@ -27,7 +27,7 @@ from steelyard.runtime.reference_kernels import References
 
 _OLD_AFTER_S = 2.0
 """A pace that is older is looked at again; virtual machines were seen to keep theirs for 1 s to 100 s."""
-_OWN_BYTES = 2.0**21
+OWN_BYTES = 2.0**21
 """Of each CPU: what its second cache holds, 1 to 2 MiB in the servers of 2026."""
 _LINEAR_FROM = 0.1
 """A reference kernel off by more than a tenth counts little: some wait for the cache of the other CPU."""
@@ -49,7 +49,7 @@ class Pace:
     caches: float = 1.0
     others: float = 1.0
     bytes_per_s: float = inf
-    own_bytes: float = _OWN_BYTES
+    own_bytes: float = OWN_BYTES
 
     def slowdown(self, time_s: float, touched_bytes: float) -> float:
         """Return how many times as long a kernel takes.
@@ -66,6 +66,8 @@ def time_parts(
     time_s: float, touched_bytes: float, bytes_per_s: float, own_bytes: float
 ) -> tuple[float, float, float]:
     """Return the parts of a kernel's time that memory takes, that caches take, and the rest.
+
+    See docs/adr/0011-pace.md.
 
     Args:
         time_s: The time.
@@ -132,7 +134,7 @@ class Pacer:
         }
         bandwidth = sustained.memory_bandwidth_bytes_per_s
         self._bytes_per_s = bandwidth.at(inf) if bandwidth else inf
-        self._own_bytes = _OWN_BYTES * (sustained.threads or 1)
+        self._own_bytes = OWN_BYTES * (sustained.threads or 1)
         self._found: list[dict[str, float]] = []
         self._pace_now = Pace()
         self._looked_s = -inf
@@ -176,7 +178,7 @@ class Pacer:
         for name, (touched_bytes, known_per_s) in self._calibrated.items():
             parts.append(time_parts(1 / known_per_s, touched_bytes, self._bytes_per_s, self._own_bytes))
             slower.append(median(found[name] for found in looks) * known_per_s)
-        memory, caches, others = _explain(np.array(parts), np.log(slower))
+        memory, caches, others = explain(np.array(parts), np.log(slower)).tolist()
         return Pace(memory, caches, others, self._bytes_per_s, self._own_bytes)
 
     def pace_now(self) -> Pace:
@@ -191,11 +193,16 @@ class Pacer:
         return self._pace_now
 
 
-def _explain(parts: NDArray[np.float64], log_slower: NDArray[np.float64]) -> list[float]:
-    """Return how many times as long each part takes, by kernels that have so much of each."""
+def explain(parts: NDArray[np.float64], log_slower: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how many times as long each part takes, by kernels that have so much of each.
+
+    Args:
+        parts: A row a kernel, as of `time_parts`.
+        log_slower: The logarithm of how many times as long each kernel takes.
+    """
 
     def residuals(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.log(parts @ np.exp(logarithms)) - log_slower
 
     found = least_squares(residuals, np.zeros(parts.shape[1]), loss="soft_l1", f_scale=_LINEAR_FROM)
-    return np.exp(found.x).tolist()
+    return np.exp(found.x)
