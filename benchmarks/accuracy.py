@@ -20,17 +20,17 @@ from measured_tables import load_tables
 from numpy.typing import NDArray
 from unseen import neighbours, played_as_unseen
 
-from steelyard.hw.device import Device
-from steelyard.hw.kernels.calibration import calibrate_case
-from steelyard.hw.kernels.fit import Case
-from steelyard.hw.kernels.intervals import analytic_spread
-from steelyard.hw.kernels.ladder import Ladder
-from steelyard.hw.kernels.model import Coefficients, Counts, Estimate, KernelModel
-from steelyard.hw.kernels.models import MODELS
-from steelyard.hw.kernels.query import Column, Floats, KernelKind, Queries
-from steelyard.hw.kernels.roofline_rows import peak_roofline_s
-from steelyard.hw.quantity import Source
-from steelyard.hw.work import DType, ExecutionContext
+from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.quantity import Source
+from steelyard.hw.devices.device import Device
+from steelyard.hw.fitting.calibrate_kind import calibrate_case
+from steelyard.hw.fitting.fit_coefficients import Case
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate, KernelModel
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind, Queries
+from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.latency.intervals import analytic_spread
+from steelyard.hw.latency.ladder import Ladder
+from steelyard.hw.latency.roofline_rung import peak_roofline_s
 
 CALIBRATION_ROWS = 200
 BEGIN, END = "<!-- written by benchmarks/accuracy.py -->", "<!-- end -->"

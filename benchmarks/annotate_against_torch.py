@@ -14,10 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.frontend.torch_private import FakeTensorMode
-from steelyard.compiler.frontend.training_step import make_optimizer, training_step
-from steelyard.passes.totals import read_totals
-from steelyard.runtime.pipeline import Target, annotate_program, load_program
+from steelyard.compiler.frontend.torch.torch_private import FakeTensorMode
+from steelyard.compiler.frontend.torch.training_step import make_optimizer, training_step
+from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.runtime.program.load import Target, annotate_program, load_program
 
 MIXTRAL = (
     "hf:mixtral?hidden_size=256&intermediate_size=512&num_hidden_layers=4&num_attention_heads=8"

@@ -18,15 +18,15 @@ from typing import cast
 
 from convolutional_nets import RESNET, VGG, make
 
-from steelyard.compiler.context import make_context
 from steelyard.compiler.dialects.cost import LATENCY, LatencyAttr
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.compiler.frontend.capture import capture
 from steelyard.compiler.frontend.file_model import FileModel
-from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.options import CaptureOptions
-from steelyard.passes.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate_latency import AnnotateLatencyPass
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.ir.context import make_context
+from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
+from steelyard.passes.annotate.annotate_latency import AnnotateLatencyPass
 
 DEVICES = {"p3.2xlarge": "v100-sxm2-16gb", "g4dn.xlarge": "t4"}
 SIZES = ((224, 64), (128, 64), (64, 256), (224, 16))

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from steelyard.hw.onednn import Convolution, backward_peak_bytes, forward_peak_bytes
-from steelyard.runtime.measure import measure_peak_bytes
+from steelyard.hw.scratch.onednn_convolution import Convolution, backward_peak_bytes, forward_peak_bytes
+from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 # batch, channels, side, filters, window, stride, padding, groups: of the models of the zoo.
 SHAPES = [

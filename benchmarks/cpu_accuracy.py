@@ -22,18 +22,18 @@ from typing import Any
 
 import torch
 
-from steelyard.compiler.frontend.capture import capture
-from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.frontend.training_step import build_real, run_step
-from steelyard.hw.registry import load_device
-from steelyard.passes.fresh_pages import fresh_bytes
-from steelyard.passes.totals import read_totals
-from steelyard.passes.workspace import workspace_of
-from steelyard.runtime.other_load import OtherLoad
-from steelyard.runtime.pace import program_slowdown, time_with_pace
-from steelyard.runtime.pipeline import Target, annotate_program
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.frontend.torch.training_step import build_real, run_step
+from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.hw.devices.registry import load_device
+from steelyard.passes.memory.page_faults import fresh_bytes
+from steelyard.passes.op_cost.workspace import workspace_of
+from steelyard.runtime.program.load import Target, annotate_program
+from steelyard.runtime.timing.cpu_contention import OtherLoad
+from steelyard.runtime.timing.machine_drift import program_slowdown, time_with_pace
 
 ROUNDS = 3
 SPECS = ("hf:gpt2", "hf:bert", "hf:resnet-50", "hf:mobilenet_v2", "hf:vit")

@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 
 from scipy.stats import kendalltau
 
-from steelyard.runtime.pipeline import Target, annotate_program, load_program, step_time_us
+from steelyard.runtime.program.load import Target, annotate_program, load_program, step_time_us
 
 FILE = "benchmark-infer-fp32-nchw-pt240-cpu-i9_10940x-dynamo.csv"
 BASIC = "hf:resnet?layer_type=basic&hidden_sizes=[64,128,256,512]"

@@ -13,7 +13,7 @@ from typing import Any
 
 from measured import DEVICES
 
-from steelyard.runtime.pipeline import Target, annotate_program, load_program, step_time_us
+from steelyard.runtime.program.load import Target, annotate_program, load_program, step_time_us
 
 # What a model type's configuration calls its sizes.
 SIZES = {

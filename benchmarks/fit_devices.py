@@ -15,12 +15,12 @@ from pathlib import Path
 from measured_tables import Table, load_tables
 
 import steelyard.hw.devices
-from steelyard.hw.device import Device
-from steelyard.hw.device_file import write_device
-from steelyard.hw.kernels.calibration import FEWEST_ROWS, calibrate_case
-from steelyard.hw.kernels.models import MODELS
-from steelyard.hw.quantity import Source
-from steelyard.hw.registry import load_device
+from steelyard.hw.base.quantity import Source
+from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.devices.write import write_device
+from steelyard.hw.fitting.calibrate_kind import FEWEST_ROWS, calibrate_case
+from steelyard.hw.kernels.registry import MODELS
 
 SOURCES = {
     "neusight": Source(

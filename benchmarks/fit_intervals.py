@@ -1,4 +1,4 @@
-"""Fit the 90% intervals of devices that nothing was measured on, and write hw/kernels/intervals.toml.
+"""Fit the 90% intervals of devices that nothing was measured on, and write hw/latency/intervals.toml.
 
     python benchmarks/fit_intervals.py ../shared/measured [kind ...]
 
@@ -21,14 +21,14 @@ import numpy as np
 from measured_tables import load_tables
 from unseen import played_as_unseen
 
-import steelyard.hw.kernels
-from steelyard.hw.device import Device
-from steelyard.hw.kernels.fit import Case
-from steelyard.hw.kernels.model import KernelModel
-from steelyard.hw.kernels.models import MODELS
-from steelyard.hw.kernels.query import Floats, KernelKind
-from steelyard.hw.kernels.spread import Spread, conformal_spread
-from steelyard.hw.work import DType
+import steelyard.hw.latency
+from steelyard.hw.base.kernel_work import DType
+from steelyard.hw.base.spread import Spread, conformal_spread
+from steelyard.hw.devices.device import Device
+from steelyard.hw.fitting.fit_coefficients import Case
+from steelyard.hw.kernels.common.kernel_model import KernelModel
+from steelyard.hw.kernels.common.kernel_queries import Floats, KernelKind
+from steelyard.hw.kernels.registry import MODELS
 
 ROWS = 1000
 """Of each device, so that all count alike."""
@@ -135,7 +135,7 @@ def main() -> None:
         for kind, case in table.cases():
             if not wanted or kind in wanted:
                 found.setdefault(kind, {}).setdefault(case.dtype, []).extend(played(MODELS[kind], case))
-    path = Path(steelyard.hw.kernels.__file__).parent / "intervals.toml"
+    path = Path(steelyard.hw.latency.__file__).parent / "intervals.toml"
     sections = _sections(path.read_text(encoding="utf-8"))
     for kind, types in found.items():
         lines: list[str] = []

@@ -15,15 +15,15 @@ from statistics import fmean
 import torch
 from cpu_accuracy import fault_bytes
 
-from steelyard.compiler.frontend.capture import capture
-from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.frontend.training_step import build_real, run_step
-from steelyard.hw.registry import load_device
-from steelyard.passes.fresh_pages import fresh_bytes
-from steelyard.passes.workspace import workspace_of
-from steelyard.runtime.pipeline import Target, annotate_program
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.frontend.torch.training_step import build_real, run_step
+from steelyard.hw.devices.registry import load_device
+from steelyard.passes.memory.page_faults import fresh_bytes
+from steelyard.passes.op_cost.workspace import workspace_of
+from steelyard.runtime.program.load import Target, annotate_program
 
 SPECS = ("gpt2", "bert", "resnet-50", "mobilenet_v2", "vit", "convnext", "swin")
 PROCESSES, FIRST_STEPS, STEPS = 3, 2, 8

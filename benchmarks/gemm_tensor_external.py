@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from steelyard.hw.kernels.gemm_tensor import TensorGemm
-from steelyard.hw.registry import load_device
-from steelyard.hw.work import ExecutionContext
+from steelyard.hw.base.kernel_work import ExecutionContext
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.gemm.tensor_core import TensorGemm
 
 Row = tuple[int, int, int, float]
 """m, n, k and the measured seconds."""

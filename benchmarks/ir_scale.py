@@ -2,8 +2,8 @@
 
 from time import perf_counter
 
-from steelyard.compiler.text import format_program, parse_program
-from steelyard.runtime.pipeline import Target, annotate_program
+from steelyard.compiler.ir.text import format_program, parse_program
+from steelyard.runtime.program.load import Target, annotate_program
 
 NUM_OPS = 20_000
 

@@ -3,14 +3,14 @@
 python benchmarks/kernel_shapes.py > runtime/learn/shapes.toml
 """
 
-from steelyard.compiler.call_graph import call_graph
+from steelyard.compiler.analysis.call_graph import call_graph
+from steelyard.compiler.analysis.kernel_ops import kernels
+from steelyard.compiler.analysis.op_facts import CallReader, to_call
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.compiler.op_call import CallReader, to_call
-from steelyard.hw.kernels.learned import are_of
-from steelyard.passes.kernel_query import KernelQuery, kernel_queries
-from steelyard.passes.kernels import kernels
-from steelyard.runtime.learn.groups import GROUPS, Config, Group
-from steelyard.runtime.pipeline import load_program
+from steelyard.hw.latency.learned_rung import are_of
+from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
+from steelyard.runtime.learn.kernel_families import GROUPS, Config, Group
+from steelyard.runtime.program.load import load_program
 
 MODELS = (
     "hf:resnet",

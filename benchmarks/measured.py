@@ -2,8 +2,8 @@
 
     python benchmarks/measured.py ../shared/measured -o rows
 
-writes one CSV a source. The columns are those of `steelyard.hw.kernels.query.DIMS`, with kind, dtype, device,
-context and latency_ms.
+writes one CSV a source. The columns are those of `steelyard.hw.kernels.common.kernel_queries.DIMS`, with
+kind, dtype, device, context and latency_ms.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from steelyard.hw.whole_file import write_atomically
+from steelyard.hw.base.atomic_file import write_atomically
 
 Row = dict[str, object]
 

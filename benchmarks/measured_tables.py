@@ -6,13 +6,13 @@ from pathlib import Path
 
 from measured import SOURCES, csv_text
 
-from steelyard.hw.kernels.dims import parse_latencies
-from steelyard.hw.kernels.fit import Case
-from steelyard.hw.kernels.query import Floats, KernelKind
-from steelyard.hw.kernels.requests import Request, parse_requests
-from steelyard.hw.kernels.rows import Rows, parse_rows
-from steelyard.hw.registry import load_device
-from steelyard.hw.work import ExecutionContext
+from steelyard.hw.base.kernel_work import ExecutionContext
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.fitting.fit_coefficients import Case
+from steelyard.hw.kernels.common.kernel_queries import Floats, KernelKind
+from steelyard.hw.tables.csv_rows import Rows, parse_rows
+from steelyard.hw.tables.parse_dims import parse_latencies
+from steelyard.hw.tables.parse_requests import Request, parse_requests
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from steelyard.compiler.call_graph import call_graph
-from steelyard.compiler.frontend.capture import capture
+from steelyard.compiler.analysis.call_graph import call_graph
+from steelyard.compiler.analysis.storages import find_storages
 from steelyard.compiler.frontend.file_model import FileModel
-from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.options import CaptureOptions
-from steelyard.compiler.storage import find_storages
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
 
 RANKS = 8
 GIB = 2**30

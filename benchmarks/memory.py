@@ -11,18 +11,18 @@ from statistics import fmean
 
 import torch
 
-from steelyard.compiler.allocations import allocations, first_step
-from steelyard.compiler.frontend.capture import capture
-from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.analysis.allocation_trace import allocations, first_step
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.frontend.training_step import build_real, run_step
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.hw.allocators.cpu import CpuAllocator
-from steelyard.passes.replay import replay
-from steelyard.passes.workspace import onednn_workspace_bytes
-from steelyard.runtime.execute import bind
-from steelyard.runtime.measure import measure_peak_bytes
-from steelyard.runtime.pipeline import Target, annotate_program
+from steelyard.passes.memory.allocator_replay import replay
+from steelyard.passes.op_cost.workspace import onednn_workspace_bytes
+from steelyard.runtime.execute.single_process import bind
+from steelyard.runtime.program.load import Target, annotate_program
+from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 ZOO = {
     "gpt2": ("hf:gpt2", {"batch": 1, "sequence": 128}),

@@ -18,14 +18,14 @@ import torch
 from memory import ZOO
 from torch.profiler import ProfilerActivity, profile
 
-from steelyard.compiler.allocations import allocations
-from steelyard.compiler.frontend.capture import capture
-from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.analysis.allocation_trace import allocations
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.frontend.training_step import build_real, run_step
-from steelyard.passes.workspace import onednn_workspace_bytes
-from steelyard.runtime.pipeline import Target, annotate_program
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.frontend.torch.training_step import build_real, run_step
+from steelyard.passes.op_cost.workspace import onednn_workspace_bytes
+from steelyard.runtime.program.load import Target, annotate_program
 
 
 def predicted(spec: str, options: CaptureOptions) -> tuple[int, list[int]]:

@@ -9,23 +9,23 @@ from typing import Any
 
 import torch
 
-from steelyard.compiler.context import make_context
+from steelyard.compiler.analysis.op_facts import size_bytes
 from steelyard.compiler.dialects.host import HostType
 from steelyard.compiler.dialects.program import entry_function
-from steelyard.compiler.frontend.capture import capture
-from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.frontend.training_step import build_real
-from steelyard.compiler.op_call import size_bytes
-from steelyard.hw.errors import UsageError
-from steelyard.passes.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate_latency import AnnotateLatencyPass
-from steelyard.passes.annotate_memory import AnnotateMemoryPass
-from steelyard.passes.offload import OffloadPass
-from steelyard.passes.totals import read_totals
-from steelyard.runtime.execute import bind, compile_program, order_arguments
-from steelyard.runtime.measure import measure_peak_bytes
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.frontend.torch.training_step import build_real
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.hw.base.errors import UsageError
+from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
+from steelyard.passes.annotate.annotate_latency import AnnotateLatencyPass
+from steelyard.passes.annotate.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.rematerialize.offload import OffloadPass
+from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
+from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 
 def main() -> None:

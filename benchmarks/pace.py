@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from steelyard.hw.registry import load_device
-from steelyard.runtime.kept_memory import memory_kept
-from steelyard.runtime.microbench import threads_set_to
-from steelyard.runtime.pace import OWN_BYTES, explain, time_parts
-from steelyard.runtime.probe import work_of_probe
-from steelyard.runtime.probes import all_probes
-from steelyard.runtime.reference_kernels import REFERENCES
-from steelyard.runtime.rounds import time_among_others
+from steelyard.hw.devices.registry import load_device
+from steelyard.runtime.microbenchmarks.microbenchmark import work_of_probe
+from steelyard.runtime.microbenchmarks.suite import all_probes
+from steelyard.runtime.timing.drift_references import REFERENCES
+from steelyard.runtime.timing.interleaved_rounds import time_among_others
+from steelyard.runtime.timing.machine_drift import OWN_BYTES, explain, time_parts
+from steelyard.runtime.timing.malloc_settings import memory_kept
+from steelyard.runtime.timing.microbench import threads_set_to
 
 _SMALL = torch.ones(40_000)
 _STREAM_BYTES = 16e6

@@ -27,37 +27,37 @@ from torch._functorch import config as functorch  # activation_memory_budget, as
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
-from steelyard.compiler.call_graph import call_graph
-from steelyard.compiler.context import make_context
+from steelyard.compiler.analysis.call_graph import call_graph
+from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_signature import signature_in_place
+from steelyard.compiler.analysis.storages import find_storages
 from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.compiler.frontend.capture import capture
-from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.frontend.training_step import build_real, run_step
-from steelyard.compiler.op_call import CallReader
-from steelyard.compiler.op_signature import signature_in_place
-from steelyard.compiler.storage import find_storages
-from steelyard.hw.errors import UsageError
-from steelyard.hw.profile_store import local_store
-from steelyard.hw.registry import load_device
-from steelyard.passes.activations.graph import read_graph
-from steelyard.passes.activations.plans import BASELINES, cheapest, make_plans
-from steelyard.passes.activations.rerun import RECOMPUTED
-from steelyard.passes.activations.schedule import Player
-from steelyard.passes.recompute import RecomputePass
-from steelyard.passes.totals import read_totals
-from steelyard.passes.workspace import no_workspace
-from steelyard.runtime.execute import bind, compile_program, order_arguments
-from steelyard.runtime.kept_memory import memory_kept
-from steelyard.runtime.marked_time import times_marked_s
-from steelyard.runtime.measure import measure_peak_bytes
-from steelyard.runtime.other_load import OtherLoad
-from steelyard.runtime.pace import Pace, Pacer
-from steelyard.runtime.pipeline import Target, annotate_program, load_costed, load_program
-from steelyard.runtime.profile import profile
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.frontend.torch.training_step import build_real, run_step
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.latency.profile_store import local_store
+from steelyard.passes.op_cost.workspace import no_workspace
+from steelyard.passes.rematerialize.activation_graph import read_graph
+from steelyard.passes.rematerialize.candidate_plans import BASELINES, cheapest, make_plans
+from steelyard.passes.rematerialize.evaluate_plan import Player
+from steelyard.passes.rematerialize.recomputable import RECOMPUTED
+from steelyard.passes.rematerialize.recompute import RecomputePass
+from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
+from steelyard.runtime.execute.time_marked_ops import times_marked_s
+from steelyard.runtime.profile.profile import profile
+from steelyard.runtime.program.load import Target, annotate_program, load_costed, load_program
+from steelyard.runtime.timing.cpu_contention import OtherLoad
+from steelyard.runtime.timing.machine_drift import Pace, Pacer
+from steelyard.runtime.timing.malloc_settings import memory_kept
+from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 MODELS = {
     "gpt2-small": ("hf:gpt2", {"batch": 2, "sequence": 512}),

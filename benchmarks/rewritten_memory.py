@@ -18,18 +18,18 @@ from memory import MODES, ZOO
 from xdsl.dialects.builtin import ModuleOp
 from zoo import TINY
 
-from steelyard.compiler.context import make_context
-from steelyard.compiler.frontend.capture import capture
-from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.frontend.training_step import build_real
-from steelyard.passes.totals import read_totals
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.frontend.torch.training_step import build_real
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.passes.universe import PASSES
-from steelyard.runtime.execute import bind, compile_program, order_arguments
-from steelyard.runtime.measure import measure_peak_bytes
-from steelyard.runtime.pipeline import Target, annotate_program
+from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
+from steelyard.runtime.program.load import Target, annotate_program
+from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 
 def peak(module: ModuleOp) -> int:

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from measured import DEVICES
 
-from steelyard.hw.device import Device
-from steelyard.hw.kernels.ladder import Ladder
-from steelyard.hw.kernels.models import MODELS
-from steelyard.hw.kernels.overhead import CALL_RATIOS, call_coefficients
-from steelyard.hw.kernels.query import DIMS, WORDS, KernelKind, Queries
-from steelyard.hw.kernels.transfer import MeasuredOp, transfer
-from steelyard.hw.registry import load_device
-from steelyard.hw.work import ExecutionContext, KernelWork, WorkKind
+from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork, WorkKind
+from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.common.dispatch import CALL_RATIOS, call_coefficients
+from steelyard.hw.kernels.common.kernel_queries import DIMS, WORDS, KernelKind, Queries
+from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.latency.ladder import Ladder
+from steelyard.hw.latency.wave_scaling import MeasuredOp, transfer
 
 EAGER = ExecutionContext(mode="eager")
 KINDS: dict[KernelKind, WorkKind] = {

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from steelyard.hw.device import Device, MemoryKind
-from steelyard.hw.errors import DeviceError
-from steelyard.hw.kernels.fit import Case, modelled_s
-from steelyard.hw.kernels.model import KernelModel
-from steelyard.hw.kernels.query import Floats
-from steelyard.hw.work import DType
+from steelyard.hw.base.errors import DeviceError
+from steelyard.hw.base.kernel_work import DType
+from steelyard.hw.devices.device import Device, MemoryKind
+from steelyard.hw.fitting.fit_coefficients import Case, modelled_s
+from steelyard.hw.kernels.common.kernel_model import KernelModel
+from steelyard.hw.kernels.common.kernel_queries import Floats
 
 GENERATIONS: Mapping[tuple[DType, MemoryKind], tuple[tuple[str, str], ...]] = {
     ("f32", "hbm"): (("pascal", "6.0"), ("volta", "7.0"), ("ampere", "8.0")),

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from statistics import fmean
 
-from steelyard.runtime.pipeline import Target, annotate_program, load_program, step_time_us
+from steelyard.runtime.program.load import Target, annotate_program, load_program, step_time_us
 
 RESNET = "hf:resnet?depths=[{}]"
 BASIC = RESNET + "&layer_type=basic&hidden_sizes=[64,128,256,512]"

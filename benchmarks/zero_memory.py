@@ -11,10 +11,10 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from steelyard.hw.registry import load_device
-from steelyard.passes.step_memory import StepMemory, step_memory
-from steelyard.passes.zero_memory import Zero
-from steelyard.runtime.pipeline import load_costed
+from steelyard.hw.devices.registry import load_device
+from steelyard.passes.memory.step_memory import StepMemory, step_memory
+from steelyard.passes.memory.zero import Zero
+from steelyard.runtime.program.load import load_costed
 
 LLAMA = (
     "hf:llama?hidden_size=4096&intermediate_size=14336&num_hidden_layers=32&num_attention_heads=32"

@@ -8,8 +8,8 @@ import sys
 
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.hw.errors import SteelyardError
-from steelyard.runtime.verify import verify
+from steelyard.hw.base.errors import SteelyardError
+from steelyard.runtime.verify.verify import verify
 
 _TEXT = "hidden_size=64&intermediate_size=128&num_hidden_layers=2&num_attention_heads=4&vocab_size=512"
 TINY = {

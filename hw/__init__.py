@@ -1,1 +1,1 @@
-"""What hardware is and how long work takes on it; imports neither torch nor xdsl."""
+"""Hardware and how long work takes on it; imports neither torch nor xdsl."""

@@ -1,1 +1,1 @@
-"""Passes over the IR, one a file."""
+"""Decisions on annotated IR, a room per family."""

@@ -3,71 +3,71 @@
 from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 
-from steelyard.compiler.context import DIALECTS
+from steelyard.compiler.ir.context import DIALECTS
 
 
 def _annotate_cost() -> type[ModulePass]:
-    from steelyard.passes.annotate_cost import AnnotateCostPass
+    from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
 
     return AnnotateCostPass
 
 
 def _annotate_latency() -> type[ModulePass]:
-    from steelyard.passes.annotate_latency import AnnotateLatencyPass
+    from steelyard.passes.annotate.annotate_latency import AnnotateLatencyPass
 
     return AnnotateLatencyPass
 
 
 def _annotate_memory() -> type[ModulePass]:
-    from steelyard.passes.annotate_memory import AnnotateMemoryPass
+    from steelyard.passes.annotate.annotate_memory import AnnotateMemoryPass
 
     return AnnotateMemoryPass
 
 
 def _outline() -> type[ModulePass]:
-    from steelyard.passes.outline import OutlinePass
+    from steelyard.passes.structure.outline import OutlinePass
 
     return OutlinePass
 
 
 def _inline() -> type[ModulePass]:
-    from steelyard.passes.inline import InlinePass
+    from steelyard.passes.structure.inline import InlinePass
 
     return InlinePass
 
 
 def _fuse() -> type[ModulePass]:
-    from steelyard.passes.fuse import FusePass
+    from steelyard.passes.fusion.fuse import FusePass
 
     return FusePass
 
 
 def _retarget() -> type[ModulePass]:
-    from steelyard.passes.retarget import RetargetPass
+    from steelyard.passes.retarget.retarget import RetargetPass
 
     return RetargetPass
 
 
 def _offload() -> type[ModulePass]:
-    from steelyard.passes.offload import OffloadPass
+    from steelyard.passes.rematerialize.offload import OffloadPass
 
     return OffloadPass
 
 
 def _recompute() -> type[ModulePass]:
-    from steelyard.passes.recompute import RecomputePass
+    from steelyard.passes.rematerialize.recompute import RecomputePass
 
     return RecomputePass
 
 
 def _schedule_memory() -> type[ModulePass]:
-    from steelyard.passes.schedule_memory import ScheduleMemoryPass
+    from steelyard.passes.reorder.schedule_memory import ScheduleMemoryPass
 
     return ScheduleMemoryPass
 
 
 def _shard() -> type[ModulePass]:
-    from steelyard.passes.shard import ShardPass
+    from steelyard.passes.sharding.shard import ShardPass
 
     return ShardPass
 

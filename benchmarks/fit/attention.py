@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 
 import steelyard.hw.kernels
-from steelyard.hw.kernels.attention import FusedAttention
-from steelyard.hw.kernels.fit import Case, fit_coefficients, modelled_s
-from steelyard.hw.registry import load_device
-from steelyard.hw.work import ExecutionContext
+from steelyard.hw.base.kernel_work import ExecutionContext
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.fitting.fit_coefficients import Case, fit_coefficients, modelled_s
+from steelyard.hw.kernels.attention.model import FusedAttention
 
 Kind = Literal["attention_prefill", "attention_decode"]
 
@@ -127,7 +127,7 @@ def _score(model: FusedAttention, title: str, case: Case, coefficients: Mapping[
 
 def _write(kind: Kind, families: Mapping[str, Mapping[str, float]], notes: Sequence[str]) -> None:
     lines = [
-        "# Fused attention; what each constant means is said in hw/kernels/attention.py.",
+        "# Fused attention; what each constant means is said in hw/kernels/attention/model.py.",
         "# Written by benchmarks/fit/attention.py; `any` is fitted to both devices at once.",
         *notes,
     ]
@@ -139,7 +139,7 @@ def _write(kind: Kind, families: Mapping[str, Mapping[str, float]], notes: Seque
     lines += ["", "[sources]", f'rows = "{source}"']
     lines += [f'{family} = "any, with softmax_flops after arXiv 2603.05451"' for family in PUBLISHED[kind]]
     folder = Path(steelyard.hw.kernels.__file__).parent
-    (folder / f"{kind}.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "attention" / f"{kind}.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fit the constants of convolutions on vector lanes, and write hw/kernels/conv2d.toml.
+"""Fit the constants of convolutions on vector lanes, and write hw/kernels/conv2d/conv2d.toml.
 
     python benchmarks/fit/conv2d.py ../shared/measured
 
@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 import steelyard.hw.kernels
-from steelyard.hw.device import Device
-from steelyard.hw.kernels.conv2d import Conv2dModel
-from steelyard.hw.kernels.query import Column, Floats
-from steelyard.hw.registry import load_device
-from steelyard.hw.work import ExecutionContext
+from steelyard.hw.base.kernel_work import ExecutionContext
+from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats
+from steelyard.hw.kernels.conv2d.model import Conv2dModel
 
 FAMILIES = {"pascal": ("P100", "p100-pcie"), "volta": ("V100", "v100-pcie-32gb"), "turing": ("T4", "t4")}
 DEEPBENCH = {"NV_P100": "p100-pcie", "NV_V100": "v100-sxm2-16gb"}
@@ -259,7 +259,7 @@ def rounded(value: float) -> float:
 
 def write(families: Mapping[str, Mapping[str, float]], notes: list[str]) -> None:
     lines = [
-        "# Convolutions on vector lanes; what each constant means is said in hw/kernels/conv2d.py.",
+        "# Convolutions on vector lanes; what each constant means is said in hw/kernels/conv2d/model.py.",
         "# Written by benchmarks/fit/conv2d.py; `any` is fitted to all devices at once. The offsets are",
         "# what the host added in the process that measured; host_s is their lower quartile.",
         *(f"# {note}" for note in notes),
@@ -273,7 +273,7 @@ def write(families: Mapping[str, Mapping[str, float]], notes: list[str]) -> None
         'adding_slowdown = "conv, github.com/baidu-research/DeepBench at da81ba7"',
         'launch_s = "github.com/ai-dynamo/aiconfigurator at 095f58a, the smallest products on A100 and H100"',
     ]
-    path = Path(steelyard.hw.kernels.__file__).parent / "conv2d.toml"
+    path = Path(steelyard.hw.kernels.__file__).parent / "conv2d" / "conv2d.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

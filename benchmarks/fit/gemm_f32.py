@@ -1,9 +1,10 @@
-"""Fit the constants of products on vector lanes, and write hw/kernels/gemm_simt.toml and bmm_simt.toml.
+"""Fit the constants of products on vector lanes, and write hw/kernels/gemm/gemm_simt.toml and bmm_simt.toml.
 
     python benchmarks/fit/gemm_f32.py ../shared/measured
 
 Least squares on log ratios with a robust loss, all constants positive; deterministic. Prints how well each
-fit does on rows, and on a device, that it has not seen. hw/power.toml is fitted before, on other data.
+fit does on rows, and on a device, that it has not seen. hw/kernels/common/power.toml is fitted before, on
+other data.
 """
 
 import sys
@@ -17,9 +18,9 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 import steelyard.hw.kernels
-from steelyard.hw.kernels.gemm_simt import SimtGemm
-from steelyard.hw.kernels.overhead import call_coefficients
-from steelyard.hw.power import usual_power_fraction
+from steelyard.hw.kernels.common.dispatch import call_coefficients
+from steelyard.hw.kernels.common.power import usual_power_fraction
+from steelyard.hw.kernels.gemm.simt import SimtGemm
 
 FAMILIES = {
     "p100-pcie": "sm60",
@@ -175,7 +176,7 @@ def _score(title: str, case: Case, coefficients: Mapping[str, float]) -> str:
 
 def _write(kind: Kind, own: Mapping[str, Constants], slot_power: float, notes: Sequence[str]) -> None:
     lines = [
-        f"# f32 {MEANT[kind]} on vector lanes; hw/kernels/gemm_simt.py says what each constant means.",
+        f"# f32 {MEANT[kind]} on vector lanes; hw/kernels/gemm/simt.py says what each constant means.",
         "# Written by benchmarks/fit/gemm_f32.py. Bias is that of the median row.",
         *(f"# {note}" for note in notes),
     ]
@@ -187,7 +188,7 @@ def _write(kind: Kind, own: Mapping[str, Constants], slot_power: float, notes: S
         "[sources]",
         f'rows = "train_{"linear" if kind == "gemm" else "bmm"}, github.com/sitar-lab/NeuSight at 6945927"',
     ]
-    path = Path(steelyard.hw.kernels.__file__).parent / f"{kind}_simt.toml"
+    path = Path(steelyard.hw.kernels.__file__).parent / "gemm" / f"{kind}_simt.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

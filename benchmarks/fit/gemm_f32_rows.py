@@ -13,9 +13,9 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.hw.device import Device
-from steelyard.hw.registry import load_device
-from steelyard.hw.work import ExecutionContext
+from steelyard.hw.base.kernel_work import ExecutionContext
+from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.registry import load_device
 
 Kind = Literal["gemm", "bmm"]
 

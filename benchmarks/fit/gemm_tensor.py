@@ -1,4 +1,4 @@
-"""Fit the constants of products on tensor cores, and write hw/kernels/gemm_tensor.toml.
+"""Fit the constants of products on tensor cores, and write hw/kernels/gemm/gemm_tensor.toml.
 
     python benchmarks/fit/gemm_tensor.py ../shared/measured
 
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 import steelyard.hw.kernels
-from steelyard.hw.device import Device
-from steelyard.hw.kernels.gemm_tensor import TensorGemm
-from steelyard.hw.registry import load_device
-from steelyard.hw.work import ExecutionContext
+from steelyard.hw.base.kernel_work import ExecutionContext
+from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.gemm.tensor_core import TensorGemm
 
 Rows = NDArray[np.float64]
 """Columns m, n, k and the measured seconds."""
@@ -130,7 +130,7 @@ def _score(title: str, device: Device, rows: Rows, coefficients: Mapping[str, fl
 
 def _write(families: Mapping[str, Mapping[str, float]], notes: list[str]) -> None:
     lines = [
-        "# Products on tensor cores; what each constant means is said in hw/kernels/gemm_tensor.py.",
+        "# Products on tensor cores; what each constant means is said in hw/kernels/gemm/tensor_core.py.",
         "# Written by benchmarks/fit/gemm_tensor.py; `any` is fitted to both devices at once.",
         "# Not blind: `per kilomac`, cycles and the multicast of Hopper were chosen because with them these",
         "# carry over between these devices; in seconds and without multicast they miss by 18 and 13 %.",
@@ -146,7 +146,7 @@ def _write(families: Mapping[str, Mapping[str, float]], notes: list[str]) -> Non
         'rows = "gemm_bfloat16_{a100_sxm,h100_sxm}, github.com/ai-dynamo/aiconfigurator at 095f58a"',
         'unaligned_fraction = "github.com/pytorch/pytorch/issues/181718: 115.6 of 155.9 TFLOP/s"',
     ]
-    path = Path(steelyard.hw.kernels.__file__).parent / "gemm_tensor.toml"
+    path = Path(steelyard.hw.kernels.__file__).parent / "gemm" / "gemm_tensor.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

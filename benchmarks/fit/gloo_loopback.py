@@ -1,4 +1,4 @@
-"""Fit the latency and the bandwidth of gloo between processes of one machine, as in hw/collective.py.
+"""Fit the latency and the bandwidth of gloo between processes of one machine, as in hw/links/collective.py.
 
     python benchmarks/fit/gloo_loopback.py [RANKS]
 
@@ -16,7 +16,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from scipy.optimize import least_squares
 
-from steelyard.hw.collective import Ring
+from steelyard.hw.links.collective import Ring
 
 SIZES_BYTES = [4 << (2 * each) for each in range(12)] + [32 << 20]
 REPEATS = 15

@@ -1,4 +1,6 @@
-"""Fit the energies of arithmetic to published rates of large products, and write hw/power.toml.
+"""Fit the energies of arithmetic to published rates of products.
+
+Writes hw/kernels/common/power.toml.
 
     python benchmarks/fit/power.py
 
@@ -15,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-import steelyard.hw
-from steelyard.hw.power import ArithmeticUnit, sustained_fraction
-from steelyard.hw.registry import load_device
-from steelyard.hw.sm import fma_fraction
-from steelyard.hw.sustained import PeakDType
+import steelyard.hw.kernels.common
+from steelyard.hw.devices.measured_rates import PeakDType
+from steelyard.hw.devices.nvidia_sm import fma_fraction
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.common.power import ArithmeticUnit, sustained_fraction
 
 # TFLOP/s, from github.com/zzc0721/torch-performance-test-data: issues 9, 79, 95, 104, 108, 120, 126, 140,
 # 160, 177, 185 and database.md at 0785868; PyTorch 2.0 to 2.11, 2024-26.
@@ -163,7 +165,7 @@ def _matrix_energies(value: float) -> dict[str, float]:
 def _write(values: Mapping[str, float], notes: list[str]) -> None:
     table = _table(values)
     lines = [
-        "# Constants of hw/power.py, written by benchmarks/fit/power.py from published rates of products.",
+        "# Constants of hw/kernels/common/power.py, written by benchmarks/fit/power.py from published rates.",
         *(f"# {note}" for note in notes),
         f"power_fraction = {POWER_FRACTION}",
         *(f"{name} = {values[name]}" for name in ("matrix_fraction", "voltage_floor_fraction")),
@@ -184,7 +186,9 @@ def _write(values: Mapping[str, float], notes: list[str]) -> None:
         "[sources]",
         'rates = "github.com/zzc0721/torch-performance-test-data, issues and database.md at 0785868"',
     ]
-    (Path(steelyard.hw.__file__).parent / "power.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (Path(steelyard.hw.kernels.common.__file__).parent / "power.toml").write_text(
+        "\n".join(lines) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -16,15 +16,15 @@ import numpy as np
 from scipy.optimize import least_squares
 
 import steelyard.hw.kernels
-from steelyard.hw.kernels.elementwise import Elementwise
-from steelyard.hw.kernels.fit import Case, modelled_s
-from steelyard.hw.kernels.layer_norm import LayerNorm
-from steelyard.hw.kernels.model import KernelModel
-from steelyard.hw.kernels.overhead import CALL_RATIOS
-from steelyard.hw.kernels.query import Floats
-from steelyard.hw.kernels.softmax import Softmax
-from steelyard.hw.registry import load_device
-from steelyard.hw.work import ExecutionContext
+from steelyard.hw.base.kernel_work import ExecutionContext
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.fitting.fit_coefficients import Case, modelled_s
+from steelyard.hw.kernels.common.dispatch import CALL_RATIOS
+from steelyard.hw.kernels.common.kernel_model import KernelModel
+from steelyard.hw.kernels.common.kernel_queries import Floats
+from steelyard.hw.kernels.memory_bound.elementwise import Elementwise
+from steelyard.hw.kernels.memory_bound.layer_norm import LayerNorm
+from steelyard.hw.kernels.memory_bound.softmax import Softmax
 
 Constants = dict[str, float]
 Cases = Mapping[str, Case]
@@ -81,9 +81,9 @@ CACHE_BYTES_PER_CYCLE = 20.0
 L2 loads of 1270 GB/s on T4, 2155 on V100 and 1624 on P100: 20, 20 and 22 bytes. These rows do not see it."""
 
 NEWER_GDDR = {"memory_fraction": 0.8, "resident_fraction": 0.9}
-"""Of Ampere, Ada and Blackwell, of which none was measured. Memory is as in hw/defaults.py. The cache of A100
-is two halves that each keep what the SMs beside them read (NVIDIA A100 white paper), so that kernels begin to
-miss it when they touch half of its size; the cache of these chips is one."""
+"""Of Ampere, Ada and Blackwell, of which none was measured. Memory is as in hw/devices/typical_factors.py.
+The cache of A100 is two halves that each keep what the SMs beside them read (NVIDIA A100 white paper), so
+that kernels begin to miss it when they touch half of its size; the cache of these chips is one."""
 
 LOSS_SCALE = 0.05
 """Log ratios above this count linearly; the clocks of the measured devices changed by more between rows."""
@@ -100,9 +100,9 @@ def main() -> None:
     rows = _rows(Path(sys.argv[1]))
     folder = Path(next(iter(steelyard.hw.kernels.__path__)))
     memory = _memory(rows["elementwise"])
-    _write(folder / "memory_system.toml", _memory_entries(memory), memory.notes)
+    _write(folder / "common" / "memory_system.toml", _memory_entries(memory), memory.notes)
     for table, (model, start) in ROW_STARTS.items():
-        _write(folder / f"{table}.toml", *_families(model, rows[table], start, memory))
+        _write(folder / "memory_bound" / f"{table}.toml", *_families(model, rows[table], start, memory))
 
 
 @dataclass(frozen=True, slots=True)

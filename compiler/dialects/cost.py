@@ -15,8 +15,8 @@ from steelyard.compiler.dialects.literal import format_literal
 class WorkCounts:
     """What one op does: FLOPs by unit (1 MAC = 2 FLOPs) and bytes.
 
-    `kind` is a `steelyard.hw.work.WorkKind`, `dtype` the type of its arithmetic. `bytes_read` counts every
-    operand as often as it is asked for, `bytes_unique` every distinct byte read or written once.
+    `kind` is a `steelyard.hw.base.kernel_work.WorkKind`, `dtype` the type of its arithmetic. `bytes_read`
+    counts every operand as often as it is asked for, `bytes_unique` every distinct byte read or written once.
     """
 
     kind: str

@@ -1,1 +1,1 @@
-"""Capture of PyTorch models into the IR; the only part of the compiler that imports torch."""
+"""From a SPEC to a model and its inputs; the only part of the compiler that imports torch."""

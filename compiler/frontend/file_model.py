@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from steelyard.compiler.frontend.fake_module import converting_fakes
 from steelyard.compiler.frontend.model import BuiltModel, bind_inputs
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
-from steelyard.hw.errors import CaptureError, did_you_mean
+from steelyard.compiler.frontend.torch.fake_module import converting_fakes
+from steelyard.hw.base.errors import CaptureError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

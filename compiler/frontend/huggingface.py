@@ -14,12 +14,12 @@ from transformers import PretrainedConfig, masking_utils
 from transformers.initialization import no_init_weights
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from steelyard.compiler.frontend.fake_module import make_fake
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
-from steelyard.compiler.frontend.torch_private import unset_fake_temporarily
+from steelyard.compiler.frontend.torch.fake_module import make_fake
+from steelyard.compiler.frontend.torch.torch_private import unset_fake_temporarily
 from steelyard.compiler.frontend.zoo import Task, find_heads, find_token_limit
-from steelyard.hw.errors import CaptureError, did_you_mean
+from steelyard.hw.base.errors import CaptureError, did_you_mean
 
 _ALIASES = {"resnet-50": "resnet"}
 _DROPOUT_WORDS = ("dropout", "pdrop", "drop_path_rate", "layerdrop", "dropout_rate", "dropout_prob")

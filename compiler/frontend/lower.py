@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from xdsl.dialects.builtin import ModuleOp
 
-from steelyard.compiler.block_values import Irregular
-from steelyard.compiler.collector import without_collector
-from steelyard.compiler.compose import compose
-from steelyard.compiler.frontend.capture import capture, capture_few
-from steelyard.compiler.frontend.import_graph import import_program
+from steelyard.compiler.blocks.block_values import Irregular
+from steelyard.compiler.blocks.compose import compose
 from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
-from steelyard.hw.errors import CaptureError
+from steelyard.compiler.frontend.torch.capture import capture, capture_few
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.ir.gc_pause import without_collector
+from steelyard.hw.base.errors import CaptureError
 
 
 def lower(

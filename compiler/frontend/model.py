@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
-from steelyard.hw.errors import CaptureError
+from steelyard.hw.base.errors import CaptureError
 
 
 @dataclass(frozen=True, slots=True)

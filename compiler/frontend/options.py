@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from steelyard.hw.errors import UsageError, did_you_mean
+from steelyard.hw.base.errors import UsageError, did_you_mean
 
 _DTYPES = {
     "float32": torch.float32,

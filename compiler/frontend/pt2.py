@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch.utils._pytree import tree_map_only
 
-from steelyard.compiler.frontend.fake_module import empty_like, make_fake
 from steelyard.compiler.frontend.file_model import sum_of_first_output
 from steelyard.compiler.frontend.model import BuiltModel, bind_inputs
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.pt2_safety import find_danger
-from steelyard.compiler.frontend.torch_private import unset_fake_temporarily
-from steelyard.hw.errors import CaptureError
+from steelyard.compiler.frontend.torch.fake_module import empty_like, make_fake
+from steelyard.compiler.frontend.torch.torch_private import unset_fake_temporarily
+from steelyard.hw.base.errors import CaptureError
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
-from steelyard.hw.errors import CaptureError, UsageError
+from steelyard.hw.base.errors import CaptureError, UsageError
 
 
 @dataclass(frozen=True, slots=True)

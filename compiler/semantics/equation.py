@@ -16,7 +16,7 @@ from math import prod
 
 from steelyard.compiler.semantics.call import Value
 from steelyard.compiler.semantics.nest import Access, Combine, Flops, Nest
-from steelyard.hw.errors import IRError
+from steelyard.hw.base.errors import IRError
 
 Term = tuple[str, ...]
 

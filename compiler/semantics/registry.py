@@ -7,7 +7,7 @@ from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.equation import nest, parse
 from steelyard.compiler.semantics.nest import Flops
 from steelyard.compiler.semantics.work import Work
-from steelyard.hw.work import WorkKind
+from steelyard.hw.base.kernel_work import WorkKind
 
 Rule = Callable[[OpCall], Work | None]
 

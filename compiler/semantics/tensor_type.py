@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
-from steelyard.hw.work import Rows
+from steelyard.hw.base.kernel_work import Rows
 
 ITEM_BYTES = {
     "c128": 16,

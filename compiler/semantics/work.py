@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from steelyard.compiler.semantics.nest import Access, Flops, Nest
-from steelyard.hw.work import Rows, WorkKind
+from steelyard.hw.base.kernel_work import Rows, WorkKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Device and host memory allocators, replayed block by block."""

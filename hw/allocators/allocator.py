@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from steelyard.hw.errors import SteelyardError
+from steelyard.hw.base.errors import SteelyardError
 
 
 class OutOfMemory(SteelyardError):

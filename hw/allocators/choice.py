@@ -5,8 +5,8 @@ from steelyard.hw.allocators.cpu import CpuAllocator
 from steelyard.hw.allocators.cuda_caching import CudaCachingAllocator
 from steelyard.hw.allocators.onnxruntime_arena import ArenaOptions, OnnxRuntimeArena
 from steelyard.hw.allocators.options import AllocatorOptions
-from steelyard.hw.device import Device
-from steelyard.hw.errors import UsageError
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.devices.device import Device
 
 
 def make_allocator(

@@ -6,9 +6,9 @@ CUDA 11.7, so that a newer version takes less; devices with more SMs take more.
 
 from dataclasses import dataclass
 
-from steelyard.hw.device import Device
-from steelyard.hw.errors import UsageError
-from steelyard.hw.units import GIB, MIB
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.base.units import GIB, MIB
+from steelyard.hw.devices.device import Device
 
 Version = tuple[int, int]
 

@@ -7,7 +7,7 @@ function that has a rule is named beside it.
 from steelyard.hw.allocators.allocator import OutOfMemory, Usage
 from steelyard.hw.allocators.block import Block, Pool, run_of
 from steelyard.hw.allocators.cuda_options import CudaOptions
-from steelyard.hw.units import MIB
+from steelyard.hw.base.units import MIB
 
 ROUND_BYTES = 512
 SMALL_BYTES = MIB

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from steelyard.hw.errors import UsageError
+from steelyard.hw.base.errors import UsageError
 
 _INTERVALS = 16
 """Powers of two from 1 MiB to 32 GiB and above, each with its own divisions."""

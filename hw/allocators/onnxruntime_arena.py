@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from steelyard.hw.allocators.allocator import OutOfMemory, Usage
 from steelyard.hw.allocators.block import Block, Pool, run_of
-from steelyard.hw.errors import UsageError
-from steelyard.hw.units import MIB
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.base.units import MIB
 
 ROUND_BYTES = 256
 STRATEGIES = ("kNextPowerOfTwo", "kSameAsRequested")

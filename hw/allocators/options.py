@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from steelyard.hw.allocators.cuda_options import CudaOptions, parse_divisions
 from steelyard.hw.allocators.onnxruntime_arena import ArenaOptions
-from steelyard.hw.errors import UsageError, did_you_mean
+from steelyard.hw.base.errors import UsageError, did_you_mean
 
 AllocatorOptions = CudaOptions | ArenaOptions
 

@@ -1,1 +1,1 @@
-"""One TOML file per device SKU."""
+"""Devices: one TOML file per SKU, its schema, and what follows from it (units, rates, SM limits)."""

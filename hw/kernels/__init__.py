@@ -1,0 +1,1 @@
+"""Analytic kernel models, a room per family, and the registry of kinds."""

@@ -1,1 +1,1 @@
-"""How time grows with one size of a kernel: the staircase (Tang et al., MLSys 2021)."""
+"""Latency staircases over one kernel dim (Tang et al., MLSys 2021)."""

@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict
 from typing import Literal
 
-from steelyard.hw.units import format_us
+from steelyard.hw.base.units import format_us
 from steelyard.runtime.characterize.sweep import Behaviour
-from steelyard.runtime.tables import format_aligned, format_csv
+from steelyard.runtime.report.tables import format_aligned, format_csv
 
 _BAR = 50
 

@@ -4,7 +4,7 @@
 
 from pathlib import Path
 
-from steelyard.hw.errors import UsageError
+from steelyard.hw.base.errors import UsageError
 from steelyard.runtime.characterize.sweep import Behaviour
 
 FORMATS = (".png", ".svg", ".pdf")

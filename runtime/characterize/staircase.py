@@ -11,7 +11,7 @@ from math import log
 
 import numpy as np
 
-from steelyard.hw.kernels.query import Floats
+from steelyard.hw.kernels.common.kernel_queries import Floats
 
 _LEAST_STEPS, _MOST_STEPS = 3, 64
 _LEAST_WIDTH = 3

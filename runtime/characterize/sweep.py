@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from steelyard.hw.errors import UsageError, did_you_mean
+from steelyard.hw.base.errors import UsageError, did_you_mean
 from steelyard.runtime.characterize.staircase import Staircase, find_staircase
-from steelyard.runtime.learn.groups import GROUPS, Config, Group
+from steelyard.runtime.learn.kernel_families import GROUPS, Config, Group
 
 Swept = Literal["channels", "kernel", "batch"]
 SweptKind = Literal["conv2d", "depthwise_conv2d", "gemm"]

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from steelyard.hw.device import Device
-from steelyard.hw.kernels.ladder import Ladder
-from steelyard.hw.work import ExecutionContext
-from steelyard.runtime.learn.groups import Config, Group
-from steelyard.runtime.microbench import threads_set_to
-from steelyard.runtime.rounds import ROUNDS, time_in_rounds
+from steelyard.hw.base.kernel_work import ExecutionContext
+from steelyard.hw.devices.device import Device
+from steelyard.hw.latency.ladder import Ladder
+from steelyard.runtime.learn.kernel_families import Config, Group
+from steelyard.runtime.timing.interleaved_rounds import ROUNDS, time_in_rounds
+from steelyard.runtime.timing.microbench import threads_set_to
 
 Progress = Callable[[int, int, str], None]
 

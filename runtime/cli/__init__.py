@@ -1,3 +1,3 @@
-"""The command line: one file for each verb."""
+"""The command line, one file a verb."""
 
 from steelyard.runtime.cli.main import main as main

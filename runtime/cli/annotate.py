@@ -35,23 +35,23 @@ def annotate(
 
     steelyard annotate hf:gpt2 --train --device h100-sxm
     """
-    from steelyard.compiler.text import format_program
+    from steelyard.compiler.ir.text import format_program
     from steelyard.hw.allocators.choice import make_allocator
-    from steelyard.hw.registry import load_device
-    from steelyard.hw.whole_file import write_atomically
-    from steelyard.passes.step_memory import step_memory
+    from steelyard.hw.base.atomic_file import write_atomically
+    from steelyard.hw.devices.registry import load_device
+    from steelyard.passes.memory.step_memory import step_memory
+    from steelyard.runtime.capacity.memory_timeline import memory_timeline as timeline
+    from steelyard.runtime.capacity.memory_timeline import require_timeline_name, write_timeline
     from steelyard.runtime.detect_fusion.rules_file import read_rules
-    from steelyard.runtime.memory_timeline import memory_timeline as timeline
-    from steelyard.runtime.memory_timeline import require_timeline_name, write_timeline
-    from steelyard.runtime.pipeline import (
+    from steelyard.runtime.program.load import (
         Target,
         annotate_program,
         flatten_annotated,
         fuse_program,
         load_program,
     )
-    from steelyard.runtime.report import make_report
-    from steelyard.runtime.report_format import FORMATTERS
+    from steelyard.runtime.report.format_summary import FORMATTERS
+    from steelyard.runtime.report.summary import make_report
 
     if memory_timeline:
         require_timeline_name(memory_timeline)

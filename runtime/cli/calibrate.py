@@ -9,7 +9,7 @@ from typer import Option
 from steelyard.runtime.cli.progress import show_progress
 
 if TYPE_CHECKING:
-    from steelyard.hw.device import Device
+    from steelyard.hw.devices.device import Device
 
 _MEASURED = Path("local-cpu.toml")
 
@@ -32,8 +32,8 @@ def calibrate(
 
     steelyard calibrate --from rows.csv --device h100-sxm -o my-h100.toml
     """
-    from steelyard.hw.device_file import write_device
-    from steelyard.hw.errors import UsageError
+    from steelyard.hw.base.errors import UsageError
+    from steelyard.hw.devices.write import write_device
 
     if rows is None and (device or name):
         raise UsageError(what="--device and --name only make sense with --from", where="calibrate")
@@ -45,7 +45,7 @@ def calibrate(
     if rows is not None and device is not None:
         found = _fit(rows, device, name or output.stem)
     else:
-        from steelyard.runtime.calibrate import calibrate as measure
+        from steelyard.runtime.calibrate.cpu import calibrate as measure
 
         found = measure(
             tuple(threads) if threads else None,
@@ -57,7 +57,7 @@ def calibrate(
 
 
 def _fit(rows: str, device: str, name: str) -> "Device":
-    from steelyard.runtime.calibrate_rows import calibrate_from
+    from steelyard.runtime.calibrate.from_table import calibrate_from
 
     found = calibrate_from(rows, device, name, show_progress)
     for key, fit in found.fits.items():

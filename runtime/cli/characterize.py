@@ -29,13 +29,13 @@ def characterize(
 
     steelyard characterize --kind conv2d --sweep channels --plot steps.png
     """
-    from steelyard.hw.errors import UsageError
-    from steelyard.hw.registry import load_device
+    from steelyard.hw.base.errors import UsageError
+    from steelyard.hw.devices.registry import load_device
     from steelyard.runtime.characterize.format import format_behaviour
     from steelyard.runtime.characterize.plot import plot_behaviour, require_plot
     from steelyard.runtime.characterize.sweep import characterize, find_sweep
     from steelyard.runtime.characterize.times import measured_s, predicted_s
-    from steelyard.runtime.host_cpu import cpu_model
+    from steelyard.runtime.timing.host_cpu import cpu_model
 
     if plot is not None:
         if not plot.absolute().parent.is_dir():  # before a minute is spent
@@ -56,7 +56,7 @@ def characterize(
 
 
 def _sizes(given: list[str] | tuple[str, ...]) -> dict[str, int]:
-    from steelyard.hw.errors import UsageError
+    from steelyard.hw.base.errors import UsageError
 
     sizes: dict[str, int] = {}
     for text in given:

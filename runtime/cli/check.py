@@ -15,8 +15,8 @@ def check(spec: str, choices: dict[str, Any]) -> None:
 
     steelyard check model.py:make --train
     """
-    from steelyard.runtime.pipeline import load_program
-    from steelyard.runtime.unknown_ops import find_unknown
+    from steelyard.runtime.program.load import load_program
+    from steelyard.runtime.report.coverage import find_unknown
 
     found = find_unknown(load_program(spec, choices))
     for op in found:

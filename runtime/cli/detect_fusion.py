@@ -24,12 +24,12 @@ def detect_fusion(
 
     steelyard detect-fusion --op aten.relu --op aten.add.Tensor -o rules.toml
     """
-    from steelyard.hw.errors import UsageError
-    from steelyard.hw.whole_file import write_atomically
+    from steelyard.hw.base.atomic_file import write_atomically
+    from steelyard.hw.base.errors import UsageError
     from steelyard.runtime.detect_fusion.format import format_verdicts
-    from steelyard.runtime.detect_fusion.kinds import all_pairs
-    from steelyard.runtime.detect_fusion.machine import detect_here, this_machine
     from steelyard.runtime.detect_fusion.rules_file import format_rules
+    from steelyard.runtime.detect_fusion.test_ops import all_pairs
+    from steelyard.runtime.detect_fusion.this_machine import detect_here, this_machine
 
     if output and not output.absolute().parent.is_dir():  # before minutes are spent
         raise UsageError(what=f"the folder of {output} does not exist", where="-o")

@@ -11,8 +11,8 @@ devices = typer.Typer(help="The devices that are known.", no_args_is_help=True, 
 @devices.command("list")
 def list_devices() -> None:
     """List every device: its memory, its bandwidth and its largest dense peak up to 16 bits."""
-    from steelyard.hw.registry import device_names, load_device
-    from steelyard.hw.units import format_bytes
+    from steelyard.hw.base.units import format_bytes
+    from steelyard.hw.devices.registry import device_names, load_device
 
     for name in device_names():
         device = load_device(name)
@@ -29,8 +29,8 @@ def list_devices() -> None:
 @devices.command()
 def show(name: Annotated[str, typer.Argument(help="A name of `devices list`, or a .toml file.")]) -> None:
     """Print every number of a device with its source."""
-    from steelyard.hw.device_file import dump_device
-    from steelyard.hw.registry import load_device
+    from steelyard.hw.devices.registry import load_device
+    from steelyard.hw.devices.write import dump_device
 
     typer.echo(dump_device(load_device(name)), nl=False)
 
@@ -38,8 +38,8 @@ def show(name: Annotated[str, typer.Argument(help="A name of `devices list`, or 
 @devices.command()
 def validate(file: Annotated[Path, typer.Argument(help="A device file.")]) -> None:
     """Check a device file and report everything that is wrong with it."""
-    from steelyard.hw.errors import UsageError
-    from steelyard.hw.registry import load_device
+    from steelyard.hw.base.errors import UsageError
+    from steelyard.hw.devices.registry import load_device
 
     if file.suffix != ".toml":
         raise UsageError(what=f"{file} is no device file", why="the name of a device file ends in .toml")

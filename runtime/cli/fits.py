@@ -10,7 +10,7 @@ from typer import Option
 from steelyard.runtime.cli import options as given
 
 if TYPE_CHECKING:
-    from steelyard.runtime.fits import Budget, Fit
+    from steelyard.runtime.capacity.fits import Budget, Fit
 
 _DOES_NOT_FIT = 1
 
@@ -47,12 +47,12 @@ def fits(
     steelyard fits hf:gpt2 --train --batch 16 --sequence 512 --device t4 --reserve 1GiB
     """
     from steelyard.hw.allocators.choice import make_allocator
-    from steelyard.runtime.fits import fit_of, usable_bytes
-    from steelyard.runtime.fits_report import format_fit
-    from steelyard.runtime.memory_timeline import memory_timeline as timeline
-    from steelyard.runtime.memory_timeline import require_timeline_name, write_timeline
-    from steelyard.runtime.pipeline import load_costed
-    from steelyard.runtime.ways_to_fit import ways_to_fit
+    from steelyard.runtime.capacity.fits import fit_of, usable_bytes
+    from steelyard.runtime.capacity.memory_timeline import memory_timeline as timeline
+    from steelyard.runtime.capacity.memory_timeline import require_timeline_name, write_timeline
+    from steelyard.runtime.capacity.suggestions import ways_to_fit
+    from steelyard.runtime.program.load import load_costed
+    from steelyard.runtime.report.format_fit import format_fit
 
     if memory_timeline:
         require_timeline_name(memory_timeline)
@@ -87,10 +87,10 @@ def max_batch(
 
     steelyard max-batch hf:gpt2 --train --sequence 512 --device t4
     """
-    from steelyard.runtime.fits import usable_bytes
-    from steelyard.runtime.fits_report import format_fit
-    from steelyard.runtime.max_batch import largest_batch
-    from steelyard.runtime.pipeline import load_costed
+    from steelyard.runtime.capacity.fits import usable_bytes
+    from steelyard.runtime.capacity.max_batch import largest_batch
+    from steelyard.runtime.program.load import load_costed
+    from steelyard.runtime.report.format_fit import format_fit
 
     budget = _budget(device, reserve, allocator, cuda, keep_gradients)
     usable_bytes(budget)
@@ -107,9 +107,9 @@ def _budget(device: str, reserve: str, allocator: str, cuda: str, keep_gradients
     from steelyard.hw.allocators.choice import make_allocator
     from steelyard.hw.allocators.context import parse_version
     from steelyard.hw.allocators.options import parse_allocator
-    from steelyard.hw.registry import load_device
-    from steelyard.hw.units import parse_bytes
-    from steelyard.runtime.fits import Budget
+    from steelyard.hw.base.units import parse_bytes
+    from steelyard.hw.devices.registry import load_device
+    from steelyard.runtime.capacity.fits import Budget
 
     hardware, options = load_device(device), parse_allocator(allocator)
     make_allocator(hardware, None, options)  # refuses options that its allocator has not

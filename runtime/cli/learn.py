@@ -24,13 +24,13 @@ def learn(
 
     steelyard learn --device local-cpu.toml -o local-cpu.toml
     """
-    from steelyard.hw.device_file import write_device
-    from steelyard.hw.errors import UsageError
-    from steelyard.hw.registry import load_device
+    from steelyard.hw.base.errors import UsageError
+    from steelyard.hw.devices.registry import load_device
+    from steelyard.hw.devices.write import write_device
     from steelyard.runtime.learn.fit import require_scikit_learn
     from steelyard.runtime.learn.format import format_learned
-    from steelyard.runtime.learn.groups import GROUPS, group_named
-    from steelyard.runtime.learn.machine import learn_here
+    from steelyard.runtime.learn.kernel_families import GROUPS, group_named
+    from steelyard.runtime.learn.this_machine import learn_here
 
     if not output.absolute().parent.is_dir():  # before minutes are spent
         raise UsageError(what=f"the folder of {output} does not exist", where="-o")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from steelyard.hw.errors import SteelyardError
+from steelyard.hw.base.errors import SteelyardError
 from steelyard.runtime.cli.annotate import annotate
 from steelyard.runtime.cli.calibrate import calibrate
 from steelyard.runtime.cli.characterize import characterize

@@ -25,9 +25,9 @@ def predict(
 
     steelyard predict --device h100-sxm rows.csv --score latency_ms
     """
-    from steelyard.hw.whole_file import write_atomically
-    from steelyard.runtime.predict import predict as price
-    from steelyard.runtime.predict_format import format_prediction, format_scores
+    from steelyard.hw.base.atomic_file import write_atomically
+    from steelyard.runtime.predict.predict import predict as price
+    from steelyard.runtime.report.format_prediction import format_prediction, format_scores
 
     prediction = price(file, device, score)
     if output:

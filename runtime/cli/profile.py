@@ -22,12 +22,12 @@ def profile(
     steelyard profile hf:gpt2 --train --device local.toml
     """
     from steelyard.compiler.dialects.program import text_attribute
-    from steelyard.hw.errors import UsageError
-    from steelyard.hw.profile_store import PROFILES_VARIABLE, local_store
-    from steelyard.hw.registry import load_device
-    from steelyard.runtime.pipeline import load_costed
-    from steelyard.runtime.profile import profile as measure
-    from steelyard.runtime.profile_format import format_table, format_trace
+    from steelyard.hw.base.errors import UsageError
+    from steelyard.hw.devices.registry import load_device
+    from steelyard.hw.latency.profile_store import PROFILES_VARIABLE, local_store
+    from steelyard.runtime.profile.profile import profile as measure
+    from steelyard.runtime.program.load import load_costed
+    from steelyard.runtime.report.format_profile import format_table, format_trace
 
     store = local_store()
     if store is None:

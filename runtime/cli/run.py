@@ -24,7 +24,7 @@ def run(
     style: Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")] = "table",
 ) -> None:
     """Run a sharded program: print its loss, and its predicted beside its measured step time."""
-    from steelyard.runtime.launch import launch
+    from steelyard.runtime.execute.torchrun import launch
 
     report = launch(plan, ranks, steps, check, device)
     typer.echo(json.dumps(report, indent=2) if style == "json" else _format(report))

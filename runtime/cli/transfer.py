@@ -17,7 +17,7 @@ def transfer(
 
     steelyard transfer trace.json --from t4 --to h100-sxm
     """
-    from steelyard.runtime.transfer import transfer_file
-    from steelyard.runtime.transfer_format import format_transfer
+    from steelyard.runtime.profile.transfer import transfer_file
+    from steelyard.runtime.report.format_transfer import format_transfer
 
     typer.echo(format_transfer(transfer_file(trace, origin, destination), style))

@@ -27,8 +27,8 @@ def verify(
 
     steelyard verify hf:gpt2 --train --device local.toml
     """
-    from steelyard.runtime.pipeline import verify_spec
-    from steelyard.runtime.report_verify import format_verification
+    from steelyard.runtime.report.format_verification import format_verification
+    from steelyard.runtime.verify.from_spec import verify_spec
 
     result = verify_spec(spec, choices, device, tolerance, passes, threads)
     typer.echo(json.dumps(result.to_json(), indent=2) if style == "json" else format_verification(result))

@@ -1,1 +1,1 @@
-"""Which pairs of ops an executor runs as one kernel, found by timing (nn-Meter, MobiSys 2021, section 4)."""
+"""Detection of op pairs that an executor fuses, by timing (nn-Meter, MobiSys 2021, section 4)."""

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.fx import Graph, GraphModule
 
-from steelyard.hw.errors import ExecutionError
-from steelyard.hw.units import MIB
-from steelyard.runtime.detect_fusion.kinds import INPUT_SHAPES, OP_KINDS, Shape, shared_input
-from steelyard.runtime.detect_fusion.pair_test import PARTS, Pair, Part
-from steelyard.runtime.fused import FusedKernel, has_compiler
+from steelyard.hw.base.errors import ExecutionError
+from steelyard.hw.base.units import MIB
+from steelyard.runtime.detect_fusion.pair_timing import PARTS, Pair, Part
+from steelyard.runtime.detect_fusion.test_ops import INPUT_SHAPES, OP_KINDS, Shape, shared_input
+from steelyard.runtime.execute.inductor_kernels import FusedKernel, has_compiler
 
 Executor = Literal["eager", "inductor"]
 _Program = tuple[Shape, tuple[str, ...]]

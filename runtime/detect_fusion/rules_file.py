@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelyard.hw.errors import UsageError
-from steelyard.runtime.detect_fusion.pair_test import ALPHA, PARTS, Verdict
+from steelyard.hw.base.errors import UsageError
+from steelyard.runtime.detect_fusion.pair_timing import ALPHA, PARTS, Verdict
 
 _HEAD = """# Two ops run as one kernel where first + second - both > alpha * min(first, second).
 # Where the rounds of timing disagree, nothing is said of the pair."""

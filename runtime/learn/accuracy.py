@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from steelyard.hw.kernels.query import Floats
-from steelyard.hw.learned import Accuracy
+from steelyard.hw.devices.learned_models import Accuracy
+from steelyard.hw.kernels.common.kernel_queries import Floats
 
 
 def accuracy(predicted_s: Floats, measured_s: Floats) -> Accuracy:

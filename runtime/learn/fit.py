@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from steelyard.hw.errors import UsageError
-from steelyard.hw.kernels.learned import law_amounts, learned_features
-from steelyard.hw.kernels.query import Floats, Queries
-from steelyard.hw.learned import Regressor, feature_names
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.devices.learned_models import Regressor, feature_names
+from steelyard.hw.kernels.common.kernel_queries import Floats, Queries
+from steelyard.hw.latency.learned_rung import law_amounts, learned_features
 
 _TREES = 120
 _BOOSTING: Mapping[str, Any] = {

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Literal
 
-from steelyard.hw.learned import Accuracy, Learned
-from steelyard.runtime.tables import format_aligned, format_csv
+from steelyard.hw.devices.learned_models import Accuracy, Learned
+from steelyard.runtime.report.tables import format_aligned, format_csv
 
 HEADER = ("kind", "kernels", "held out", "<=5%", "<=10%", "RMSPE", "again:", "<=5%", "<=10%", "RMSPE")
 

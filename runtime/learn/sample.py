@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from steelyard.hw.errors import UsageError
-from steelyard.runtime.learn.groups import Config, Group
+from steelyard.hw.base.errors import UsageError
+from steelyard.runtime.learn.kernel_families import Config, Group
 
 SCALE = (0.4, 1.2)
 """How far a size is from that of a model, or of a kernel that was predicted badly: nn-Meter's range."""

@@ -3,7 +3,7 @@
 import tomllib
 from importlib.resources import files
 
-from steelyard.runtime.learn.groups import Config, Group
+from steelyard.runtime.learn.kernel_families import Config, Group
 
 
 def shipped_shapes(group: Group) -> tuple[Config, ...]:

@@ -16,7 +16,7 @@ IMPORT_ALL = """
 import pathlib, sys
 import steelyard
 from steelyard import compiler, hw, passes, runtime
-from steelyard.hw.registry import device_names
+from steelyard.hw.devices.registry import device_names
 
 assert pathlib.Path(sys.argv[1]) in pathlib.Path(steelyard.__file__).parents, steelyard.__file__
 for folder in (compiler, hw, passes, runtime):

@@ -3,11 +3,11 @@ from collections.abc import Callable
 import pytest
 from xdsl.dialects.builtin import ModuleOp
 
-from steelyard.compiler.context import make_context
-from steelyard.compiler.text import parse_program
-from steelyard.passes.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate_latency import AnnotateLatencyPass
-from steelyard.passes.annotate_memory import AnnotateMemoryPass
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.ir.text import parse_program
+from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
+from steelyard.passes.annotate.annotate_latency import AnnotateLatencyPass
+from steelyard.passes.annotate.annotate_memory import AnnotateMemoryPass
 
 Chain = Callable[..., ModuleOp]
 

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from steelyard.compiler.context import make_context
-from steelyard.compiler.text import format_program, parse_program
-from steelyard.hw.errors import IRError
-from steelyard.passes.remark import collecting
-from steelyard.passes.shard import ShardPass
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.ir.text import format_program, parse_program
+from steelyard.compiler.pass_infra.remarks import collecting
+from steelyard.hw.base.errors import IRError
+from steelyard.passes.sharding.shard import ShardPass
 
 X = '%x : tensor<4x6xf32> {program.role = "input", program.path = "x"}'
 

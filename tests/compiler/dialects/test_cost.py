@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xdsl.parser import Parser
 
-from steelyard.compiler.context import make_context
 from steelyard.compiler.dialects.cost import (
     LatencyAttr,
     LatencyEstimate,
@@ -12,8 +11,9 @@ from steelyard.compiler.dialects.cost import (
     WorkAttr,
     WorkCounts,
 )
-from steelyard.compiler.text import parse_program
-from steelyard.hw.errors import IRError
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.ir.text import parse_program
+from steelyard.hw.base.errors import IRError
 
 counts = st.integers(0, 2**63)
 times = st.floats(0, 1e12)

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from steelyard.compiler.host_copy import from_host, store_on_host, to_host
-from steelyard.compiler.liveness import liveness
-from steelyard.compiler.text import format_program, parse_program
-from steelyard.hw.errors import IRError
+from steelyard.compiler.analysis.liveness import liveness
+from steelyard.compiler.emit.host_copy import from_host, store_on_host, to_host
+from steelyard.compiler.ir.text import format_program, parse_program
+from steelyard.hw.base.errors import IRError
 
 TEXT = """builtin.module {
   func.func @forward(%x: tensor<4xf32>) -> tensor<4xf32> {

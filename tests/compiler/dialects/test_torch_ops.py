@@ -2,8 +2,8 @@ import pytest
 
 from steelyard.compiler.dialects.schema import UnsupportedSchema, parse_schema, schema_of
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.compiler.text import format_program, parse_program
-from steelyard.hw.errors import IRError
+from steelyard.compiler.ir.text import format_program, parse_program
+from steelyard.hw.base.errors import IRError
 
 PROGRAM = """builtin.module {
   func.func @forward(%x: tensor<4x4xf32> {program.role = "parameter"}, %i: tensor<4xi64>) -> tensor<4x4xf32> {

@@ -2,14 +2,14 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import CallOp
 
-from steelyard.compiler.context import make_context
-from steelyard.compiler.frontend.capture import capture
-from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.lower import lower
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.text import format_program
-from steelyard.passes.inline import InlinePass
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.ir.text import format_program
+from steelyard.passes.structure.inline import InlinePass
 
 SMALL = "hidden_size=32&num_attention_heads=4&intermediate_size=64&vocab_size=100"
 DEEP = {

@@ -2,14 +2,14 @@
 
 import pytest
 
-from steelyard.compiler.context import make_context
-from steelyard.compiler.frontend.capture import capture
-from steelyard.compiler.frontend.import_graph import import_program
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.hw.errors import CaptureError
-from steelyard.passes.annotate_cost import AnnotateCostPass
-from steelyard.passes.totals import read_totals
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.hw.base.errors import CaptureError
+from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
 
 REFUSED = [
     "y.to_sparse()",

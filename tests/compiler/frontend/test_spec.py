@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from steelyard.compiler.frontend.capture import capture
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec, parse_huggingface
-from steelyard.hw.errors import CaptureError, UsageError
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.hw.base.errors import CaptureError, UsageError
 
 OPTIONS = CaptureOptions(sequence=8)
 

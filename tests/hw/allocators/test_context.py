@@ -1,9 +1,9 @@
 import pytest
 
 from steelyard.hw.allocators.context import context_overhead, parse_version
-from steelyard.hw.cublas import cublas_workspace_bytes
-from steelyard.hw.errors import UsageError
-from steelyard.hw.registry import load_device
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.scratch.cublas import cublas_workspace_bytes
 
 MIB = 2**20
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from steelyard.hw.allocators.allocator import OutOfMemory
 from steelyard.hw.allocators.onnxruntime_arena import ArenaOptions, OnnxRuntimeArena
-from steelyard.hw.errors import UsageError
+from steelyard.hw.base.errors import UsageError
 
 KIB, MIB = 2**10, 2**20
 SAME = ArenaOptions(arena_extend_strategy="kSameAsRequested")

@@ -6,8 +6,8 @@ from steelyard.hw.allocators.cuda_caching import CudaCachingAllocator
 from steelyard.hw.allocators.cuda_options import CudaOptions
 from steelyard.hw.allocators.onnxruntime_arena import ArenaOptions, OnnxRuntimeArena
 from steelyard.hw.allocators.options import parse_allocator
-from steelyard.hw.errors import UsageError
-from steelyard.hw.registry import load_device
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.devices.registry import load_device
 
 MIB = 2**20
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.hw.errors import UsageError
-from steelyard.hw.registry import load_device
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.devices.registry import load_device
 from steelyard.runtime.characterize.format import format_behaviour
 from steelyard.runtime.characterize.plot import plot_behaviour, require_plot
 from steelyard.runtime.characterize.sweep import characterize, find_sweep

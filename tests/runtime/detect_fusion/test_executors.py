@@ -1,9 +1,9 @@
 import pytest
 
-from steelyard.hw.errors import UsageError
+from steelyard.hw.base.errors import UsageError
 from steelyard.runtime.detect_fusion.executors import PairTimer
-from steelyard.runtime.detect_fusion.kinds import OP_KINDS, all_pairs, shared_input
-from steelyard.runtime.detect_fusion.pair_test import PARTS, Pair
+from steelyard.runtime.detect_fusion.pair_timing import PARTS, Pair
+from steelyard.runtime.detect_fusion.test_ops import OP_KINDS, all_pairs, shared_input
 
 
 def test_every_pair_that_shares_an_input_is_tested_once() -> None:

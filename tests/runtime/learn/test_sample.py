@@ -4,12 +4,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from steelyard.hw.errors import UsageError
-from steelyard.hw.kernels.models import MODELS
-from steelyard.runtime.learn.groups import GROUPS, group_named
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.kernels.registry import MODELS
+from steelyard.runtime.learn.kernel_families import GROUPS, group_named
 from steelyard.runtime.learn.sample import SCALE, Sampler
 from steelyard.runtime.learn.shapes import shipped_shapes
-from steelyard.runtime.probe import work_of_probe
+from steelyard.runtime.microbenchmarks.microbenchmark import work_of_probe
 
 
 @given(name=st.sampled_from(sorted(GROUPS)), seed=st.integers(0, 1000))

@@ -1,0 +1,1 @@
+"""Analyses of a program: call graph, storages, liveness, op facts."""

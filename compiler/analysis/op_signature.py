@@ -1,0 +1,128 @@
+"""The signature of an op: its call with the types and layouts of its operands, which say what it costs."""
+
+from xdsl.ir import OpResult, SSAValue
+
+from steelyard.compiler.analysis.op_facts import CallReader, tensor_type
+from steelyard.compiler.analysis.producer_locality import just_written
+from steelyard.compiler.dialects.literal import Literal, format_literal
+from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
+
+_PLAIN = {
+    "aten._unsafe_view",
+    "aten.alias",
+    "aten.contiguous",
+    "aten.detach",
+    "aten.flatten",
+    "aten.reshape",
+    "aten.squeeze",
+    "aten.unflatten",
+    "aten.unsqueeze",
+    "aten.view",
+}
+"""Views of dense tensors that are dense themselves."""
+
+FROM_MEMORY = " from memory"
+"""Ends the signature of an op of whose operands the kernel before it wrote none."""
+
+
+def op_signature(op: TorchOp, reader: CallReader) -> str:
+    """Return what two ops share if they do the same to operands of the same types and layouts.
+
+    aten.addmm(f32[2304], f32[128x768], t(f32[2304x768]), beta=1)
+
+    Args:
+        op: The op; the views that its operands come from tell how they lie in memory.
+        reader: Knows which ops are views.
+
+    Raises:
+        IRError: A type cannot be read.
+    """
+    arguments = op.arguments()
+    shown = [
+        _argument(parameter.name, arguments[parameter.name], reader)
+        for parameter in op.schema.parameters
+        if parameter.name in arguments
+    ]
+    return f"{operator_name(op)}({', '.join(shown)})"
+
+
+def signature_in_place(op: TorchOp, reader: CallReader) -> str:
+    """Return the signature of an op that tells whether a CPU finds operands of it in its caches.
+
+    aten.mul.Tensor(f32[512x768], f32[512x768]) from memory
+
+    The caches hold what the kernel before it wrote, and nothing of older ones. An op without operands reads
+    neither.
+
+    Args:
+        op: The op, in its program.
+        reader: Knows which ops are views.
+
+    Raises:
+        IRError: A type cannot be read.
+    """
+    reads_memory = op.operands and not just_written(op, reader)
+    return op_signature(op, reader) + (FROM_MEMORY if reads_memory else "")
+
+
+def view_chain(value: SSAValue, reader: CallReader) -> tuple[OpResult, ...]:
+    """Return the views that a value comes from, the first to be taken first.
+
+    Views that leave a dense tensor dense are left out at the start; what a function is given, and what a
+    kernel writes, is taken as dense.
+
+    Args:
+        value: A tensor.
+        reader: Knows which ops are views.
+
+    Raises:
+        IRError: A type cannot be read.
+    """
+    chain: list[OpResult] = []
+    while isinstance(value, OpResult) and isinstance(value.op, TorchOp) and value.op.operands:
+        work = reader.read(value.op).work
+        if work is None or not work.is_view:
+            break
+        chain.append(value)
+        value = value.op.operands[0]
+    while chain and _packet(chain[-1]) in _PLAIN:
+        chain.pop()
+    return tuple(reversed(chain))
+
+
+def _argument(name: str, value: Argument, reader: CallReader) -> str:
+    if isinstance(value, SSAValue):
+        return _tensor(value, reader)
+    if isinstance(value, list) and any(isinstance(each, SSAValue) for each in value):
+        items = [_tensor(each, reader) if isinstance(each, SSAValue) else "none" for each in value]
+        return f"[{', '.join(items)}]"
+    return f"{name}={format_literal(_literal(value))}"
+
+
+def _tensor(value: SSAValue, reader: CallReader) -> str:
+    chain = view_chain(value, reader)
+    found = tensor_type(chain[0].op.operands[0].type if chain else value.type)
+    text = f"{found.dtype}[{'x'.join(map(str, found.shape))}]" if found else "none"
+    for view in chain:
+        text = _view(view, text)
+    return text
+
+
+def _view(view: OpResult, source: str) -> str:
+    """The call of a view; which of several results of the same type it is does not change how it lies."""
+    assert isinstance(view.op, TorchOp)
+    given = [source]
+    for value in view.op.arguments().values():
+        if not isinstance(value, SSAValue):
+            given.append(format_literal(_literal(value)))
+    return f"{_packet(view).removeprefix('aten.')}({', '.join(given)})"
+
+
+def _packet(view: OpResult) -> str:
+    assert isinstance(view.op, TorchOp)
+    return ".".join(operator_name(view.op).split(".")[:2])
+
+
+def _literal(value: Argument) -> Literal:
+    assert not isinstance(value, SSAValue)
+    return value  # pyright: ignore[reportReturnType] - a list without tensors holds literals

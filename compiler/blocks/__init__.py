@@ -1,0 +1,1 @@
+"""Repeated layers: one captured layer instantiated many times, and outlined functions."""

@@ -1,0 +1,136 @@
+"""Capture of one step of a model as a graph of ATen calls, without its weights."""
+
+# pyright: standard
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from steelyard.compiler.blocks.block_values import Irregular
+from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.torch.call_site import find_raising_line
+from steelyard.compiler.frontend.torch.program import CapturedProgram, Phase
+from steelyard.compiler.frontend.torch.recorder import Recorder
+from steelyard.compiler.frontend.torch.skipping import StackRun
+from steelyard.compiler.frontend.torch.stacks import Stack, find_stacks
+from steelyard.compiler.frontend.torch.torch_private import DATA_DEPENDENT, FakeTensorMode, silent_failures
+from steelyard.compiler.frontend.torch.training_step import (
+    forward_step,
+    make_optimizer,
+    named_tensors,
+    training_step,
+)
+from steelyard.compiler.ir.gc_pause import without_collector
+from steelyard.hw.base.errors import CaptureError
+
+
+def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
+    """Record what eager PyTorch dispatches for one step of `model` on CPU.
+
+    Nothing is computed and no weight is allocated: all tensors are fake. The training step is in its steady
+    state (optimizer state exists, gradients do not).
+
+    Raises:
+        CaptureError: The model's control flow depends on values, or it rejects its inputs.
+    """
+    with FakeTensorMode(), silent_failures(), _explained(model.spec):
+        built = model.build(fake=True)
+        return record(built, model.spec, options, is_fake=True)
+
+
+def capture_few(model: LoadedModel, options: CaptureOptions) -> tuple[CapturedProgram, dict[str, int]]:
+    """As `capture`, but of the blocks of each stack in the module tree only a few run; see `StackRun`.
+
+    Returns:
+        The program, and by path how many blocks each stack has.
+
+    Raises:
+        CaptureError: As for `capture`.
+        Irregular: The blocks of a stack do not do the same.
+    """
+    with FakeTensorMode(), silent_failures(), _explained(model.spec):
+        built = model.build(fake=True)
+        stacks = find_stacks(built.module)
+        program = record(built, model.spec, options, is_fake=True, stacks=stacks)
+        return program, {stack.path: len(stack.blocks) for stack in stacks}
+
+
+def record(
+    built: BuiltModel,
+    spec: str,
+    options: CaptureOptions,
+    *,
+    is_fake: bool = False,
+    stacks: Sequence[Stack] = (),
+) -> CapturedProgram:
+    """Record one step of a built model; with real tensors, the step is really executed.
+
+    Args:
+        built: The model.
+        spec: Its SPEC.
+        options: The step.
+        is_fake: Whether its tensors are fake.
+        stacks: Those of which only a few blocks shall run.
+    """
+    recorder = Recorder(built.module, is_fake=is_fake)
+    runs = [StackRun(stack, lambda: recorder.num_ops) for stack in stacks]
+    optimizer = make_optimizer(built.module, options) if options.train else None
+    _add_arguments(recorder, built, optimizer)
+
+    def enter(phase: Phase) -> None:
+        recorder.phase = phase
+
+    with without_collector(), recorder.recording():
+        results = (
+            training_step(built, optimizer, options, enter) if options.train else forward_step(built, options)
+        )
+    for run in runs:
+        run.finish()
+    return CapturedProgram(
+        "step" if options.train else "forward",
+        spec,
+        recorder.finish(tuple(results.values())),
+        tuple(recorder.arguments),
+        tuple(results),
+        recorder.constants,
+    )
+
+
+def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim.Optimizer | None) -> None:
+    for path, parameter in built.module.named_parameters():
+        recorder.add_argument(parameter, "parameter", path)
+    for path, buffer in built.module.named_buffers():
+        recorder.add_argument(buffer, "buffer", path)
+    for name, value in named_tensors(dict(built.inputs)):
+        recorder.add_argument(value, "target" if name in built.targets else "input", name)
+    if optimizer is None:
+        return
+    for path, parameter in built.module.named_parameters():
+        for key, state in optimizer.state.get(parameter, {}).items():
+            if isinstance(state, torch.Tensor):
+                recorder.add_argument(state, "optimizer_state", f"{path}.{key}")
+
+
+@contextmanager
+def _explained(spec: str) -> Iterator[None]:
+    try:
+        yield
+    except (CaptureError, Irregular):
+        raise
+    except DATA_DEPENDENT as error:
+        raise CaptureError(
+            what=f"{spec}: control flow or a shape depends on the value of a tensor",
+            where=find_raising_line(error),
+            why=f"{error.func} needs a value, and capture runs without data",
+            fix="replace the branch by torch.where, or decide it from shapes or from the configuration",
+        ) from error
+    except Exception as error:
+        raise CaptureError(
+            what=f"{spec}: the model cannot run a step",
+            where=find_raising_line(error),
+            why=f"{type(error).__name__}: {error}",
+            fix="check the shapes and the configuration; sparse and nested tensors and subclasses of tensors "
+            "cannot be captured",
+        ) from error

@@ -1,0 +1,1 @@
+"""The xDSL context and the text form of programs."""

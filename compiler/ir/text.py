@@ -1,0 +1,60 @@
+"""Programs as text, read with one clear error."""
+
+from io import StringIO
+from pathlib import Path
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import ParseError, VerifyException
+
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.ir.gc_pause import without_collector
+from steelyard.hw.base.errors import IRError
+
+
+def parse_program(text: str, name: str = "<text>") -> ModuleOp:
+    """Reads and verifies a module.
+
+    Raises:
+        IRError: the text is no valid program; names line and column.
+    """
+    try:
+        with without_collector():
+            module = Parser(make_context(), text, name).parse_module()
+            module.verify()
+    except ParseError as error:
+        start = error.span.start
+        line = text.count("\n", 0, start) + 1
+        column = start - (text.rfind("\n", 0, start) + 1) + 1
+        raise IRError(
+            what="the IR cannot be read",
+            where=f"{name}:{line}:{column}",
+            why=error.msg,
+            fix="repair that line, or write the file again with `steelyard annotate SPEC -o FILE`",
+        ) from error
+    except VerifyException as error:
+        raise IRError(what="the IR is not valid", where=name, why=str(error)) from error
+    except (ValueError, KeyError, RecursionError) as error:  # xDSL lets a few of its own escape
+        raise IRError(what="the IR cannot be read", where=name, why=str(error)) from error
+    return module
+
+
+def read_program(path: Path) -> ModuleOp:
+    """Reads and verifies a module from a file; see `parse_program`.
+
+    Raises:
+        IRError: the file cannot be read or is no valid program.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise IRError(what="the file cannot be read", where=str(path), why=str(error)) from error
+    return parse_program(text, str(path))
+
+
+def format_program(module: ModuleOp, generic: bool = False) -> str:
+    """The text of a module, in the generic form if asked (which Netron opens)."""
+    stream = StringIO()
+    Printer(stream, print_generic_format=generic).print_op(module)
+    return stream.getvalue() + "\n"

@@ -1,0 +1,113 @@
+"""Convolutions of any rank, grouped, transposed, and their gradients."""
+
+from dataclasses import dataclass
+
+from steelyard.compiler.semantics.call import OpCall, Value
+from steelyard.compiler.semantics.equation import nest
+from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.registry import work
+from steelyard.compiler.semantics.work import Work
+from steelyard.hw.base.kernel_work import WorkKind
+
+MAC = Flops(contraction=2)
+MATRIX_UNIT_DEPTH = 8
+"""Channels that a matrix unit takes at once, at least: k of the PTX instruction mma.m16n8k8."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """The iteration space of a convolution and the terms of its three tensors.
+
+    A transposed convolution is the same space with the window at the output.
+    """
+
+    small: str
+    weight: str
+    large: str
+    sizes: dict[str, int]
+    kind: WorkKind
+
+
+def _space(weight: Value, spatial: tuple[int, ...], batched: bool, groups: int) -> _Space:
+    """Return the space; `spatial` are the extents of the tensor over which windows do not slide."""
+    outer, inner, *kernel = weight.type.shape
+    places = [f"o{i}" for i in range(len(kernel))]
+    taps = [f"k{i}" for i in range(len(kernel))]
+    windows = [f"{place}+{tap}" for place, tap in zip(places, taps, strict=True)]
+    batch = ["n"] if batched else []
+    sizes = {"g": groups, "a": outer // groups, "c": inner}
+    sizes |= dict(zip(taps, kernel, strict=True)) | dict(zip(places, spatial, strict=True))
+    is_thin = groups > 1 and inner < MATRIX_UNIT_DEPTH
+    return _Space(
+        small=" ".join([*batch, "g*a", *places]),
+        weight=" ".join(["g*a", "c", *taps]),
+        large=" ".join([*batch, "g*c", *windows]),
+        sizes=sizes,
+        kind="depthwise_convolution" if is_thin else "convolution",
+    )
+
+
+@work(
+    "aten.convolution",
+    "aten._convolution",
+    "aten.convolution_overrideable",
+    "aten.cudnn_convolution",
+    "aten.mkldnn_convolution",
+    "aten.miopen_convolution",
+)
+def convolution(call: OpCall) -> Work:
+    """Every output element is a sum over the channels of its group and the taps of the kernel."""
+    source = call.get("input") or call.arg("self")
+    weight, bias, out = call.arg("weight"), call.get("bias"), call.result()
+    transposed = call.properties.get("transposed", False)
+    rank = len(weight.type.shape) - 2
+    placed = source if transposed else out
+    batched = len(placed.type.shape) == rank + 2
+    space = _space(weight, placed.type.shape[-rank:], batched, call.properties["groups"])
+    terms = (space.small, space.large) if transposed else (space.large, space.small)
+    product = nest(
+        f"{terms[0]}, {space.weight} -> {terms[1]}", (source, weight), (out,), MAC, sizes=space.sizes
+    )
+    if bias is None:
+        return Work(space.kind, (product,))
+    channels, whole, sizes = _channels(out, "g*c" if transposed else "g*a", space.sizes)
+    added = nest(f"{channels} -> {whole}", (bias,), (None,), Flops(pointwise=1), sizes=sizes)
+    return Work(space.kind, (product, added))
+
+
+@work("aten.convolution_backward", "aten.convolution_backward_overrideable")
+def convolution_backward(call: OpCall) -> Work:
+    """The gradients that `output_mask` asks for: each of the first two costs as much as the forward pass."""
+    grad, source, weight = call.arg("grad_output"), call.arg("input"), call.arg("weight")
+    transposed = call.properties["transposed"]
+    rank = len(weight.type.shape) - 2
+    placed = source if transposed else grad
+    batched = len(placed.type.shape) == rank + 2
+    space = _space(weight, placed.type.shape[-rank:], batched, call.properties["groups"])
+    out_term, in_term = (space.large, space.small) if transposed else (space.small, space.large)
+    grad_input, grad_weight, grad_bias = call.masked_outputs()
+    nests = [
+        nest(equation, reads, (result,), MAC, sizes=space.sizes)
+        for equation, reads, result in (
+            (f"{out_term}, {space.weight} -> {in_term}", (grad, weight), grad_input),
+            (f"{out_term}, {in_term} -> {space.weight}", (grad, source), grad_weight),
+        )
+        if result
+    ]
+    if grad_bias:
+        channels, whole, sizes = _channels(grad, "g*c" if transposed else "g*a", space.sizes)
+        equation = f"{whole} -> {channels}"
+        nests.append(nest(equation, (grad,), (grad_bias,), Flops(pointwise=1), sizes=sizes))
+    filters = grad_weight.type.rows(first_dim=1) if grad_weight else None
+    return Work(space.kind, tuple(nests), filters=filters)
+
+
+def _channels(out: Value, channels: str, sizes: dict[str, int]) -> tuple[str, str, dict[str, int]]:
+    """Return the terms of a bias and of the output it is added to, and the extents of their dims."""
+    rank = sum(dim.startswith("k") for dim in sizes)
+    *batch, _ = out.type.shape[:-rank]
+    named = {f"x{i}": size for i, size in enumerate(out.type.shape[-rank:])}
+    if batch:
+        named["n"] = batch[0]
+    whole = " ".join([*("n" for _ in batch), channels, *(f"x{i}" for i in range(rank))])
+    return channels, whole, named | {dim: sizes[dim] for dim in channels.split("*")}

@@ -1,0 +1,150 @@
+"""Gathers and scatters: ops in which data decide what is read or written."""
+
+from collections.abc import Sequence
+
+from steelyard.compiler.semantics.call import OpCall, Value
+from steelyard.compiler.semantics.equation import nest
+from steelyard.compiler.semantics.nest import Flops, Nest
+from steelyard.compiler.semantics.ops.pointwise import elementwise
+from steelyard.compiler.semantics.registry import work
+from steelyard.compiler.semantics.work import Work
+
+_ADD = Flops(pointwise=1)
+_NONE = Flops()
+
+
+@work("aten.embedding")
+def embedding(call: OpCall) -> Work:
+    """One row of the table for each index; only those rows are touched."""
+    values = (call.arg("weight"), call.arg("indices"))
+    return Work("gather", (nest("? e, ... -> ... e", values, (call.result(),)),))
+
+
+@work("aten.embedding_dense_backward")
+def embedding_backward(call: OpCall) -> Work:
+    """Zeros, to which each gradient is added at the row of its index."""
+    table = call.result()
+    zeros = nest("-> v e", (), (table,))
+    values = (call.arg("grad_output"), call.arg("indices"))
+    added = nest("... e, ... -> ? e", values, (table,), _ADD)
+    return Work("scatter", (zeros, added))
+
+
+@work("aten.gather", "aten.take_along_dim")
+def gather(call: OpCall) -> Work:
+    """One element for each index."""
+    source, index = call.arg("self"), call.arg("index")
+    points = _names(index)
+    taken = _fitting(source, index, call.properties["dim"])
+    equation = f"{taken}, {points} -> {points}"
+    return Work("gather", (nest(equation, (source, index), (call.result(),)),))
+
+
+@work("aten.index_select")
+def index_select(call: OpCall) -> Work:
+    """One slice for each index."""
+    source, index = call.arg("self"), call.arg("index")
+    names = _names(source).split()
+    along = int(call.properties["dim"]) % len(names)
+    taken = " ".join([*names[:along], "?", *names[along:][1:]])
+    points = " ".join([*names[:along], "i", *names[along:][1:]])
+    return Work("gather", (nest(f"{taken}, i -> {points}", (source, index), (call.result(),)),))
+
+
+@work("aten.take", "aten.index", "aten._unsafe_index")
+def index(call: OpCall) -> Work:
+    """One element of the tensor for each of the result; how they are found, the indices say."""
+    source, result = call.arg("self"), call.result()
+    taken = nest(f"{_unknown(source)} -> {_names(result)}", (source,), (result,))
+    return Work("gather", (taken, *_read_whole([*call.list("indices"), *_maybe(call, "index")])))
+
+
+@work("aten.index_put", "aten._unsafe_index_put", "aten._index_put_impl", "aten.put")
+def index_put(call: OpCall) -> Work:
+    """Values go, or are added, to the elements that the indices name."""
+    values = call.get("values") or call.arg("source")
+    indices = [*call.list("indices"), *_maybe(call, "index")]
+    return _scatter(call, indices, values, _placed(call, indices, values))
+
+
+@work(
+    "aten.scatter",
+    "aten.scatter_add",
+    "aten.scatter_reduce",
+    "aten.index_add",
+    "aten.index_copy",
+    "aten.index_reduce",
+    "aten.index_fill",
+    "aten.masked_scatter",
+)
+def scatter(call: OpCall) -> Work:
+    """Values go, or are added, to the elements that an index names."""
+    index = call.get("index") or call.arg("mask")
+    source = call.get("src") or call.get("source")
+    if "aten.scatter" in call.name or "dim" not in call.properties:
+        shape = index.type.shape
+    else:
+        # A whole slice for each index.
+        shape = list(call.result().type.shape)
+        shape[call.properties["dim"]] = index.type.numel
+    return _scatter(call, [index], source, tuple(shape))
+
+
+def _scatter(call: OpCall, indices: Sequence[Value], values: Value | None, shape: tuple[int, ...]) -> Work:
+    """Return the work of writing one element of the result for each of `shape`.
+
+    Unless the op works in place, all of the tensor is copied first.
+    """
+    base, result = call.arg("self"), call.result()
+    adds = "add" in call.name or "reduce" in call.name or bool(call.properties.get("accumulate"))
+    points = [f"p{i}" for i in range(len(shape))]
+    reads: list[Value] = []
+    terms: list[str] = []
+    if adds:
+        reads.append(result._replace(name="self"))
+        terms.append(_unknown(result))
+    equation = f"{', '.join(terms)} -> {_unknown(result)}"
+    sizes = dict(zip(points, shape, strict=True))
+    put = nest(equation, reads, (result,), _ADD if adds else _NONE, sizes=sizes, reduction=points)
+    copied = () if call.in_place else (elementwise((base,), (result,), _NONE),)
+    given = [*indices, values] if values else indices
+    return Work("scatter", (*copied, put, *_read_whole(given)))
+
+
+def _placed(call: OpCall, indices: Sequence[Value], values: Value) -> tuple[int, ...]:
+    """Return the shape of the elements that `indices` name: theirs, then the dims that they leave whole."""
+    if any(each.type.dtype in ("i1", "ui8") for each in indices):
+        return values.type.shape
+    rank = max((len(each.type.shape) for each in indices), default=0)
+    padded = [(1,) * (rank - len(each.type.shape)) + each.type.shape for each in indices]
+    common = tuple(map(max, zip(*padded, strict=True)))
+    given = dict(call.operands).get("indices")
+    named = [each is not None for each in given] if isinstance(given, tuple) else []
+    shape = call.result().type.shape
+    return common + tuple(size for i, size in enumerate(shape) if i >= len(named) or not named[i])
+
+
+def _maybe(call: OpCall, name: str) -> list[Value]:
+    value = call.get(name)
+    return [value] if value else []
+
+
+def _read_whole(values: Sequence[Value]) -> tuple[Nest, ...]:
+    return tuple(elementwise((each,), (), _NONE, prefix=f"i{at}_") for at, each in enumerate(values))
+
+
+def _names(value: Value) -> str:
+    return " ".join(f"d{i}" for i in range(len(value.type.shape)))
+
+
+def _unknown(value: Value) -> str:
+    return " ".join("?" for _ in value.type.shape)
+
+
+def _fitting(source: Value, index: Value, along: int) -> str:
+    """Return the term of a tensor gathered along one dim; the others go with those of the index."""
+    rank = len(source.type.shape)
+    sizes = zip(source.type.shape, index.type.shape, strict=True)
+    return " ".join(
+        f"d{i}" if i != along % rank and size == asked else "?" for i, (size, asked) in enumerate(sizes)
+    )

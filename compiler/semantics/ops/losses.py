@@ -1,0 +1,80 @@
+"""Losses: a pointwise formula and a reduction, and their gradients."""
+
+from steelyard.compiler.semantics.call import OpCall, Value
+from steelyard.compiler.semantics.equation import nest
+from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.ops.pointwise import elementwise, pointwise
+from steelyard.compiler.semantics.registry import register, work
+from steelyard.compiler.semantics.work import Work
+
+# Operations at each element, without the sum over all of them.
+_LOSSES: dict[str, tuple[Flops, Flops]] = {
+    "mse_loss": (Flops(pointwise=2), Flops(pointwise=3)),
+    "l1_loss": (Flops(pointwise=2), Flops(pointwise=3)),
+    "smooth_l1_loss": (Flops(pointwise=6), Flops(pointwise=6)),
+    "huber_loss": (Flops(pointwise=6), Flops(pointwise=6)),
+    "soft_margin_loss": (Flops(pointwise=3, transcendental=2), Flops(pointwise=5, transcendental=2)),
+    "binary_cross_entropy": (
+        Flops(pointwise=6, transcendental=2),
+        Flops(pointwise=5, transcendental=1),
+    ),
+    "binary_cross_entropy_with_logits": (
+        Flops(pointwise=6, transcendental=2),
+        Flops(pointwise=4, transcendental=2),
+    ),
+    "kl_div": (Flops(pointwise=3, transcendental=1), Flops(pointwise=2)),
+}
+
+
+def _loss(call: OpCall, per_point: Flops) -> Work:
+    result = call.result()
+    if result.type.shape == next(call.tensors).type.shape:
+        return pointwise(call, per_point)
+    return Work(
+        "reduction",
+        (
+            elementwise(tuple(call.tensors), (), per_point + Flops(pointwise=1)),
+            elementwise((), (result,), Flops(), prefix="loss"),
+        ),
+    )
+
+
+def _classes(value: Value) -> tuple[str, str, str]:
+    """Return the terms of scores with and without their dim of classes, and of the scores picked."""
+    names = [f"d{i}" for i in range(len(value.type.shape))]
+    at = 1 if len(names) > 1 else 0
+    kept = [*names[:at], *names[at:][1:]]
+    return " ".join(names), " ".join(kept), " ".join([*names[:at], "?", *names[at:][1:]])
+
+
+@work("aten.nll_loss_forward", "aten.nll_loss2d_forward", "aten.nll_loss", "aten.nll_loss_nd")
+def nll_loss(call: OpCall) -> Work:
+    """The score of each target class is picked; the others are not read."""
+    scores, target = call.arg("self"), call.arg("target")
+    _, kept, picked = _classes(scores)
+    take = nest(f"{picked}, {kept} ->", (scores, target), (None,), Flops(pointwise=2))
+    put = [elementwise((), (each,), Flops(), prefix=f"{each.name}_") for each in call.outputs]
+    weight = call.get("weight")
+    weights = (elementwise((weight,), (), Flops(), prefix="class"),) if weight else ()
+    return Work("reduction", (take, *weights, *put))
+
+
+@work("aten.nll_loss_backward", "aten.nll_loss2d_backward")
+def nll_loss_backward(call: OpCall) -> Work:
+    """Zeros, and one number for each target."""
+    target, result = call.arg("target"), call.result()
+    whole, kept, picked = _classes(result)
+    zeros = nest(f"-> {whole}", (), (result,))
+    put = nest(f"{kept} -> {picked}", (target,), (result,), Flops(pointwise=1))
+    rest = [call.get(name) for name in ("grad_output", "weight", "total_weight")]
+    reads = [elementwise((each,), (), Flops(), prefix=f"{each.name}_") for each in rest if each]
+    return Work("scatter", (zeros, put, *reads))
+
+
+def _declare(name: str, forward: Flops, backward: Flops) -> None:
+    register(f"aten.{name}", lambda call: _loss(call, forward))
+    register(f"aten.{name}_backward", lambda call: pointwise(call, backward))
+
+
+for _name, _each in _LOSSES.items():
+    _declare(_name, *_each)

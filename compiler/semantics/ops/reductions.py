@@ -1,0 +1,153 @@
+"""Reductions, scans and sorts along dims of one tensor."""
+
+from math import ceil, log2
+
+from steelyard.compiler.semantics.call import OpCall
+from steelyard.compiler.semantics.equation import nest
+from steelyard.compiler.semantics.nest import Combine, Flops
+from steelyard.compiler.semantics.ops.pointwise import elementwise
+from steelyard.compiler.semantics.registry import register, work
+from steelyard.compiler.semantics.work import Work
+
+_ONE = Flops(pointwise=1)
+
+# What is done with each element, and whether parts can be combined.
+_REDUCTIONS: dict[str, tuple[Flops, Combine]] = {
+    "sum": (_ONE, "sum"),
+    "nansum": (Flops(pointwise=2), "sum"),
+    "mean": (_ONE, "sum"),
+    "count_nonzero": (Flops(pointwise=2), "sum"),
+    "prod": (_ONE, "prod"),
+    "amax": (_ONE, "max"),
+    "amin": (_ONE, "min"),
+    "any": (_ONE, "max"),
+    "all": (_ONE, "min"),
+    "aminmax": (Flops(pointwise=2), "other"),
+    "argmax": (_ONE, "other"),
+    "argmin": (_ONE, "other"),
+    "var": (Flops(pointwise=4), "other"),
+    "std": (Flops(pointwise=4), "other"),
+    "var_mean": (Flops(pointwise=4), "other"),
+    "std_mean": (Flops(pointwise=4), "other"),
+    "norm": (Flops(pointwise=2), "other"),
+    "linalg_vector_norm": (Flops(pointwise=2), "other"),
+    "logsumexp": (Flops(pointwise=3, transcendental=1), "other"),
+    "trace": (_ONE, "other"),
+}
+_SCANS = {
+    "cumsum": _ONE,
+    "cumprod": _ONE,
+    "cummax": _ONE,
+    "cummin": _ONE,
+    "_cummax_helper": _ONE,
+    "logcumsumexp": Flops(pointwise=2, transcendental=2),
+}
+
+
+def reduced_dims(call: OpCall, rank: int) -> set[int]:
+    """Return the dims that a call names to be reduced; all if it names none."""
+    named = call.properties.get("dim")
+    dims = (named,) if isinstance(named, int) else named
+    return {dim % rank for dim in dims} if dims and rank else set(range(rank))
+
+
+def reduction(call: OpCall, per_point: Flops, combine: Combine) -> Work:
+    """Return the work of reducing the dims that `call` names."""
+    source = next(call.tensors)
+    rank = len(source.type.shape)
+    gone = reduced_dims(call, rank)
+    terms: list[str] = []
+    for result in call.outputs:
+        keeps = len(result.type.shape) == rank
+        terms.append(" ".join("1" if i in gone else f"d{i}" for i in range(rank) if keeps or i not in gone))
+    equation = " ".join(f"d{i}" for i in range(rank)) + " -> " + ", ".join(terms)
+    return Work("reduction", (nest(equation, (source,), call.outputs, per_point, combine=combine),))
+
+
+def _extreme(call: OpCall) -> Work:
+    """Max and min: of two tensors, of all elements, or along a dim with the place."""
+    if len(call.operands) > 1:
+        return Work("pointwise", (elementwise(tuple(call.tensors), call.outputs, _ONE),))
+    alone: Combine = "max" if ".max" in call.name else "min"
+    return reduction(call, _ONE, "other" if len(call.results) > 1 else alone)
+
+
+def _along(call: OpCall, default: int = -1) -> int:
+    return int(call.properties.get("dim", default))
+
+
+def _scan(call: OpCall, per_point: Flops) -> Work:
+    source = next(call.tensors)
+    names = [f"d{i}" for i in range(len(source.type.shape))]
+    term = " ".join(names)
+    equation = f"{term} -> {', '.join([term] * len(call.results))}"
+    along = (names[_along(call)],) if names else ()
+    return Work(
+        "reduction", (nest(equation, (source,), call.outputs, per_point, reduction=along, combine="other"),)
+    )
+
+
+@work(
+    "aten.sort",
+    "aten.argsort",
+    "aten.msort",
+    "aten.topk",
+    "aten.kthvalue",
+    "aten.median",
+    "aten.nanmedian",
+    "aten.mode",
+)
+def sort(call: OpCall) -> Work:
+    """A merge sort compares each of n elements about log2(n) times; a selection is counted like a sort."""
+    source = next(call.tensors)
+    shape = source.type.shape
+    names = [f"d{i}" for i in range(len(shape))]
+    along = _along(call, 0 if "msort" in call.name else -1) if names else 0
+    length = shape[along] if names else 1
+    rounds = Flops(pointwise=ceil(log2(length)) if length > 1 else 0)
+    order = (names[along],) if names else ()
+    take = nest(" ".join(names) + " ->", (source,), (), rounds, reduction=order, combine="other")
+    puts = [elementwise((), (result,), Flops(), prefix="sorted") for result in call.outputs]
+    return Work("reduction", (take, *puts))
+
+
+@work(
+    "aten.histc",
+    "aten.bincount",
+    "aten.nonzero",
+    "aten.masked_select",
+    "aten._unique2",
+    "aten.unique_dim",
+    "aten.unique_consecutive",
+)
+def collect(call: OpCall) -> Work:
+    """Every element is looked at once, and the results are as large as the data make them."""
+    takes = [elementwise((each,), (), _ONE, prefix=f"{each.name}_") for each in call.tensors]
+    puts = [elementwise((), (each,), Flops(), prefix=f"{each.name}_") for each in call.outputs]
+    return Work("scatter", (*takes, *puts))
+
+
+@work("aten.searchsorted", "aten.bucketize")
+def search(call: OpCall) -> Work:
+    """A binary search for each element of the result."""
+    edges = call.arg("sorted_sequence" if "searchsorted" in call.name else "boundaries")
+    rounds = Flops(pointwise=ceil(log2(edges.type.shape[-1] + 1)))
+    asked = [each for each in call.tensors if each.name in ("self", "input")]
+    look = elementwise(asked, (call.result(),), rounds)
+    return Work("gather", (look, elementwise((edges,), (), Flops(), prefix="edge")))
+
+
+def _declare(name: str, per_point: Flops, combine: Combine) -> None:
+    register(f"aten.{name}", lambda call: reduction(call, per_point, combine))
+
+
+def _declare_scan(name: str, per_point: Flops) -> None:
+    register(f"aten.{name}", lambda call: _scan(call, per_point))
+
+
+for _name, _each in _REDUCTIONS.items():
+    _declare(_name, *_each)
+for _name, _per_point in _SCANS.items():
+    _declare_scan(_name, _per_point)
+register("aten.max", _extreme)
+register("aten.min", _extreme)

@@ -1,0 +1,161 @@
+"""What was learned from measured kernels of one kind on one device: a law, and trees that correct it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from steelyard.hw.base.kernel_kinds import DIMS, FEATURES, WORDS, KernelKind
+from steelyard.hw.base.kernel_work import DType
+from steelyard.hw.base.quantity import Source
+from steelyard.hw.base.spread import Spread
+
+LearnedKind = Literal[
+    "gemm",
+    "bmm",
+    "conv2d",
+    "depthwise_conv2d",
+    "softmax",
+    "layer_norm",
+    "attention_prefill",
+]
+"""Kernels that share a regressor: nn-Meter (MobiSys 2021) has depthwise convolutions apart from others."""
+
+KERNELS: Mapping[LearnedKind, KernelKind] = {
+    "gemm": "gemm",
+    "bmm": "bmm",
+    "conv2d": "conv2d",
+    "depthwise_conv2d": "conv2d",
+    "softmax": "softmax",
+    "layer_norm": "layer_norm",
+    "attention_prefill": "attention_prefill",
+}
+"""The kind of kernel that each is of; depthwise are the convolutions with groups = c = o."""
+
+VECTORIZED: Mapping[KernelKind, tuple[str, ...]] = {
+    "gemm": ("m", "n", "k"),
+    "bmm": ("m", "n", "k"),
+    "conv2d": ("c", "o"),
+    "softmax": ("cols",),
+    "layer_norm": ("cols",),
+    "attention_prefill": ("sq", "skv", "d"),
+}
+"""Dims that kernels cut into vectors."""
+
+LAW = ("calls", "flops", "padded flops", "bytes read", "bytes written")
+"""The amounts that a law gives seconds each: it is a sum over them."""
+
+
+def feature_names(kind: KernelKind) -> tuple[str, ...]:
+    """Return what the trees of a kind look at: log2 of sizes, of work, and of what padding adds."""
+    padding = tuple(f"{dim} padded / {dim}" for dim in VECTORIZED[kind])
+    return (*FEATURES[kind], "flops", "bytes read", "bytes written", "flops / byte", *padding)
+
+
+def size_names(kind: KernelKind) -> tuple[str, ...]:
+    """Return the dims of a kind that are numbers."""
+    return tuple(dim for dim in DIMS[kind] if dim not in WORDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regressor:
+    """Seconds of a kernel: the law, times e to the sum of the offset and of a leaf of every tree.
+
+    Attributes:
+        features: What the trees look at, in order.
+        law_s: Seconds of each amount of `LAW`.
+        offset: What all trees start from.
+        trees: The nodes of each in preorder, two numbers a node: the number of a feature and a threshold,
+            where it goes to the first of the two branches that follow if the feature is at most that, else
+            to the second; or -1 and the value of a leaf.
+
+    Raises:
+        ValueError: The law does not have a number for each amount, one is negative, or all are zero; or a
+            tree is no tree over the features.
+    """
+
+    features: tuple[str, ...]
+    law_s: tuple[float, ...]
+    offset: float
+    trees: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.law_s) != len(LAW) or min(self.law_s) < 0 or not 0 < sum(self.law_s) < float("inf"):
+            raise ValueError(f"the law has a positive number or 0 for each of {', '.join(LAW)}")
+        for index, tree in enumerate(self.trees):
+            if not _is_tree(tree, len(self.features)):
+                raise ValueError(f"tree {index} is no tree over {len(self.features)} features")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accuracy:
+    """How far some seconds are from others, in nn-Meter's figures.
+
+    Attributes:
+        kernels: How many were compared.
+        within_5_percent: The part of them that is at most 5% off.
+        within_10_percent: The part that is at most 10% off.
+        rmspe: Root of the mean squared relative error.
+    """
+
+    kernels: int
+    within_5_percent: float
+    within_10_percent: float
+    rmspe: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """Kernels of one kind and type on one device, eager.
+
+    Attributes:
+        source: The measurements.
+        threads: CPU threads that they ran with.
+        rows: How many kernels it was fitted to.
+        held_out: How good it is on others.
+        repeats: How well a second measurement of those agrees with the first, which no predictor can beat.
+        smallest: Of each dim that is a number, in the order of `kinds.DIMS`, the smallest that was seen.
+        largest: The largest.
+        regressor: What prices them.
+        spread: Measured over predicted time of the kernels held out.
+    """
+
+    source: Source
+    threads: int
+    rows: int
+    held_out: Accuracy
+    repeats: Accuracy
+    smallest: tuple[int, ...]
+    largest: tuple[int, ...]
+    regressor: Regressor
+    spread: Spread
+
+
+Learning = Mapping[LearnedKind, Mapping[DType, Learned]]
+"""What a device has learned, by kind and type."""
+
+
+def require_features_of_kinds(learning: Learning) -> None:
+    """Raise where a regressor looks at other features than its kind has.
+
+    Raises:
+        ValueError: The features are those of another version, or the ranges do not match the dims.
+    """
+    for learned, types in learning.items():
+        kind = KERNELS[learned]
+        for dtype, found in types.items():
+            place = f"{learned} in {dtype}"
+            if found.regressor.features != feature_names(kind):
+                raise ValueError(f"{place}: features are not {', '.join(feature_names(kind))}; learn it anew")
+            if not len(found.smallest) == len(found.largest) == len(size_names(kind)):
+                raise ValueError(f"{place}: smallest and largest are for {', '.join(size_names(kind))}")
+
+
+def _is_tree(nodes: tuple[float, ...], features: int) -> bool:
+    """Whether pairs of numbers are the nodes of one binary tree in preorder."""
+    missing = 1
+    for feature in nodes[::2]:
+        if missing == 0 or not -1 <= feature < features or feature % 1:
+            return False
+        missing += 1 if feature >= 0 else -1
+    finite = all(-float("inf") < number < float("inf") for number in nodes)
+    return missing == 0 and len(nodes) % 2 == 0 and finite

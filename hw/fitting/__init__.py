@@ -1,0 +1,1 @@
+"""Fits of model constants and residuals to measured tables."""

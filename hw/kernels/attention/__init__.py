@@ -1,0 +1,1 @@
+"""Fused attention (FlashAttention and its split-key form)."""

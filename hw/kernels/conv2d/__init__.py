@@ -1,0 +1,1 @@
+"""2-D convolutions by implicit GEMM, Winograd and FFT."""

@@ -1,0 +1,1 @@
+"""Matrix products on vector lanes (SIMT) and on tensor cores."""

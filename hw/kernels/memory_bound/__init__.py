@@ -1,0 +1,1 @@
+"""Kernels limited by memory: elementwise, softmax, layer norm, streams."""

@@ -1,0 +1,1 @@
+"""The latency ladder, one rung a file: measured, interpolated, fitted, analytic, roofline."""

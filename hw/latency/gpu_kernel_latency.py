@@ -1,0 +1,108 @@
+"""Kernels of a running program: the ladder's prices, with a host that runs ahead of its device."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from steelyard.hw.base.errors import DeviceError
+from steelyard.hw.base.kernel_work import DType, ExecutionContext, KernelWork, Latency
+from steelyard.hw.devices.device import Device
+from steelyard.hw.kernels.attention.model import FusedAttention
+from steelyard.hw.kernels.common.dispatch import dispatch_s
+from steelyard.hw.kernels.common.kernel_model import Counts, Estimate
+from steelyard.hw.kernels.common.kernel_queries import KernelKind, Queries
+from steelyard.hw.kernels.memory_bound.streaming import streaming_estimate
+from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.latency.analytic_rung import MODELLED
+from steelyard.hw.latency.estimates import Prices
+from steelyard.hw.latency.intervals import analytic_spread
+from steelyard.hw.latency.ladder import Ladder
+
+
+class OpClock:
+    """Times one kernel after the other on a device that the kernel models describe.
+
+    In a program the host dispatches ahead: it shows only where a kernel is shorter than the dispatch of the
+    next, and nothing waits for events as where calls are measured one by one.
+
+    Args:
+        device: A device of a kind that `knows` accepts.
+        context: How the program is run.
+        measured: Whether what the local profile knows of a kernel comes before every model.
+    """
+
+    def __init__(self, device: Device, context: ExecutionContext, *, measured: bool = True) -> None:
+        self._device = device
+        self._ahead = replace(context, host_overhead=False)
+        self._ladder = Ladder(device, self._ahead, measured)
+        eager = context.host_overhead and context.mode == "eager"
+        self._dispatch_s = dispatch_s(device) if eager else 0.0
+
+    @staticmethod
+    def knows(device: Device) -> bool:
+        """Whether kernel models describe a device."""
+        return device.kind in MODELLED
+
+    def has_model(self, kind: KernelKind, dtype: DType) -> bool:
+        """Whether a kind of kernel was modelled in a type; the roofline knows the others."""
+        try:
+            MODELS[kind].coefficients(self._device, dtype)
+        except DeviceError:
+            return False
+        return True
+
+    def time(self, query: Queries, *, backward: bool = False) -> Latency:
+        """Return the time of one kernel.
+
+        Args:
+            query: One row.
+            backward: Of attention: its gradient.
+
+        Raises:
+            DeviceError: The device lacks what the kernel needs.
+        """
+        prices = self._backward(query) if backward else self._ladder.price(query)
+        return self._with_host(prices)
+
+    def stream(self, work: KernelWork) -> Latency:
+        """Return the time of a kernel that reads and writes each byte once."""
+        counts = Counts(
+            contraction_flops=np.zeros(1),
+            pointwise_flops=np.array([float(work.pointwise_flops)]),
+            transcendental_flops=np.array([float(work.transcendental_flops)]),
+            bytes_read=np.array([float(work.bytes_read)]),
+            bytes_written=np.array([float(work.bytes_written)]),
+        )
+        estimate = streaming_estimate(self._device, self._ahead, counts)
+        return self._with_host(_with_spread(estimate, "elementwise", work.dtype))
+
+    def _backward(self, query: Queries) -> Prices:
+        model = FusedAttention(query.kind)  # pyright: ignore[reportArgumentType] - only attention has one
+        coefficients = model.coefficients(self._device, query.dtype)
+        estimate = model.backward(self._device, query.dtype, self._ahead, query.dims, coefficients)
+        return _with_spread(estimate, query.kind, query.dtype)
+
+    def _with_host(self, prices: Prices) -> Latency:
+        alone = prices.only
+        if alone.value_s >= self._dispatch_s:
+            return alone
+        high_s = max(alone.high_s, self._dispatch_s)
+        return Latency(self._dispatch_s, alone.low_s, high_s, "host", alone.source)
+
+
+def in_turn(parts: Sequence[Latency]) -> Latency:
+    """Return the latency of kernels one after the other; the longest says what limits them."""
+    longest = max(parts, key=lambda part: part.value_s)
+    return Latency(
+        sum(part.value_s for part in parts),
+        sum(part.low_s for part in parts),
+        sum(part.high_s for part in parts),
+        longest.limiter,
+        longest.source,
+    )
+
+
+def _with_spread(estimate: Estimate, kind: KernelKind, dtype: DType) -> Prices:
+    low_s, high_s = analytic_spread(kind, dtype).around(estimate.seconds, estimate.floor_s)
+    return Prices(estimate.seconds, low_s, high_s, estimate.limiter, np.full(len(low_s), "analytic"))

@@ -1,0 +1,192 @@
+"""The measured rung: kernels of the local profile, and those that lie between them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from statistics import median
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.spread import Spread, conformal_spread
+from steelyard.hw.devices.device import Device
+from steelyard.hw.kernels.common.features import features, words
+from steelyard.hw.kernels.common.kernel_queries import DIMS, WORDS, Column, Floats, KernelKind, Queries
+from steelyard.hw.latency.estimates import Prices
+from steelyard.hw.latency.local_profile import Profile, local_profile
+
+Modelled = Callable[[Queries], Prices]
+
+REACH_OCTAVES = 1.0
+"""How far from the nearest measured kernel one may lie: half or twice as large in one dim. See
+docs/adr/0005-local-profile.md."""
+
+NEIGHBOURS = 8
+FEWEST_POINTS = 8
+"""Kernels of a kind and type that must have been measured for others to lie between them."""
+
+_SLACK = 1e-9
+
+
+def measured_prices(
+    device: Device, context: ExecutionContext, queries: Queries, modelled: Modelled
+) -> tuple[NDArray[np.bool_], Prices] | None:
+    """Return which kernels the local profile knows, and the prices of those; None where it knows none.
+
+    A kernel that was measured has its median and the interval of its repeats. One among those that were has
+    the time of the rung below (the roofline where no model knows the device) over the utilisation of its
+    neighbours, modelled over measured time, the mean of whose logarithms is weighted by the inverse square of
+    the distance in octaves (Shepard, ACM National Conference 1968); its interval is that of the measured
+    kernels, each predicted from the others.
+
+    Args:
+        device: The device.
+        context: How the kernels are run.
+        queries: The kernels.
+        modelled: Prices kernels by the rungs below.
+
+    Raises:
+        DeviceError: The profile is damaged, or the device lacks what the work needs.
+    """
+    profile = local_profile(device, context)
+    if profile is None or (queries.kind, queries.dtype) not in profile.kernels:
+        return None
+    cloud = _cloud(profile, queries.kind, queries.dtype, modelled)
+    exact = np.array([cloud.rows.get(key, -1) for key in _keys(queries)])
+    near, log_ratio = cloud.between(queries)
+    near &= exact < 0
+    rows = near | (exact >= 0)
+    if not rows.any():
+        return None
+    asked = take(queries, rows)
+    base = modelled(asked)
+    exact, near, log_ratio = exact[rows], near[rows], log_ratio[rows]
+    value_s = np.where(near, base.value_s * np.exp(log_ratio), cloud.median_s[exact])
+    low_s, high_s = cloud.low_s[exact], cloud.high_s[exact]
+    if cloud.spread is not None:
+        near_low_s, near_high_s = cloud.spread.around(value_s, np.zeros_like(value_s))
+        low_s, high_s = np.where(near, near_low_s, low_s), np.where(near, near_high_s, high_s)
+    source = np.where(near, "interpolated", "measured")
+    return rows, Prices(value_s, low_s, high_s, base.limiter, source)
+
+
+def take(queries: Queries, rows: NDArray[np.bool_]) -> Queries:
+    """Return some of many kernels."""
+    return replace(queries, dims={dim: column[rows] for dim, column in queries.dims.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Cloud:
+    """The measured kernels of one kind and type.
+
+    Attributes:
+        rows: The position of each by its dims.
+        where: Its features.
+        labels: Its word.
+        median_s: What it took.
+        low_s: The lower end of that.
+        high_s: The upper end.
+        log_ratio: Log of measured over modelled time, the inverse of utilisation.
+        spread: Measured over predicted time where each is predicted from the others; None where too few are.
+    """
+
+    rows: dict[tuple[str, ...], int]
+    where: Floats
+    labels: Column
+    median_s: Floats
+    low_s: Floats
+    high_s: Floats
+    log_ratio: Floats
+    spread: Spread | None
+
+    def between(self, queries: Queries) -> tuple[NDArray[np.bool_], Floats]:
+        """Return which kernels lie among the measured ones, and their log ratios."""
+        if self.spread is None:
+            return np.zeros(len(queries), bool), np.zeros(len(queries))
+        return _between(
+            features(queries.kind, queries.dims),
+            words(queries.kind, queries.dims),
+            self.where,
+            self.labels,
+            self.log_ratio,
+        )
+
+
+@lru_cache(maxsize=64)
+def _cloud(profile: Profile, kind: KernelKind, dtype: DType, modelled: Modelled) -> _Cloud:
+    alike: dict[str, list[tuple[float, float, float]]] = {}
+    for each in profile.kernels[kind, dtype]:  # the same kernel may serve several ops
+        alike.setdefault(each.dims, []).append((each.median_s, each.low_s, each.high_s))
+    records = [dict(word.split("=", 1) for word in text.split()) for text in alike]
+    dims = {
+        dim: np.array([record[dim] if dim in WORDS else int(record[dim]) for record in records])
+        for dim in DIMS[kind]
+    }
+    queries = Queries(kind, dtype, dims)
+    medians, lows, highs = zip(*(zip(*group, strict=True) for group in alike.values()), strict=True)
+    median_s = np.array([median(each) for each in medians])
+    base_s = modelled(queries).value_s
+    where, labels = features(kind, dims), words(kind, dims)
+    log_ratio: Floats = np.log(median_s / base_s)
+    near, left_out = _between(where, labels, where, labels, log_ratio, others=True)
+    predicted_s = base_s * np.exp(left_out)
+    enough = int(near.sum()) >= FEWEST_POINTS
+    return _Cloud(
+        rows={key: row for row, key in enumerate(_keys(queries))},
+        where=where,
+        labels=labels,
+        median_s=median_s,
+        low_s=np.array([min(each) for each in lows]),
+        high_s=np.array([max(each) for each in highs]),
+        log_ratio=log_ratio,
+        spread=conformal_spread(predicted_s[near], median_s[near]) if enough else None,
+    )
+
+
+def _between(
+    asked: Floats,
+    asked_labels: Column,
+    where: Floats,
+    labels: Column,
+    values: Floats,
+    *,
+    others: bool = False,
+) -> tuple[NDArray[np.bool_], Floats]:
+    """Return which rows lie among points of their word, and the mean of the values of the points near them.
+
+    Args:
+        asked: Features of the rows, [rows, features].
+        asked_labels: The word of each row.
+        where: Features of the points.
+        labels: The word of each point.
+        values: What each point has.
+        others: The rows are the points, and each is asked of the others alone.
+    """
+    among, means = np.zeros(len(asked), bool), np.zeros(len(asked))
+    for word in np.unique(asked_labels):
+        rows, points = np.flatnonzero(asked_labels == word), np.flatnonzero(labels == word)
+        if len(points) <= int(others):
+            continue
+        spots = where[points]
+        inside = (asked[rows] >= spots.min(0) - _SLACK) & (asked[rows] <= spots.max(0) + _SLACK)
+        distance, nearest = _nearest(asked[rows], spots, skip=int(others))
+        weight = 1 / np.maximum(distance, _SLACK) ** 2
+        means[rows] = (weight * values[points][nearest]).sum(axis=1) / weight.sum(axis=1)
+        among[rows] = inside.all(axis=1) & (distance[:, 0] <= REACH_OCTAVES)
+    return among, means
+
+
+def _nearest(asked: Floats, spots: Floats, skip: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Return distances and positions of the points next to each row, the nearest first, some left out."""
+    from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs] - slow to import
+
+    last = min(NEIGHBOURS + skip, len(spots))
+    found: Any = cast(Any, KDTree(spots)).query(asked, k=list(range(1 + skip, last + 1)))
+    return found[0], found[1]
+
+
+def _keys(queries: Queries) -> list[tuple[str, ...]]:
+    columns = [np.asarray(queries.dims[dim]).astype(str).tolist() for dim in DIMS[queries.kind]]
+    return list(zip(*columns, strict=True))

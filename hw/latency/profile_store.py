@@ -1,0 +1,141 @@
+"""The local profile: what ops were measured to take on the devices at hand, in one SQLite file."""
+
+import os
+import sqlite3
+from collections.abc import Generator, Iterable
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from steelyard.hw.base.errors import DeviceError
+
+PROFILES_VARIABLE = "STEELYARD_PROFILES"
+
+_APPLICATION_ID = 0x5EE1A4D0
+"""What marks the file as ours (SQLite's `PRAGMA application_id`)."""
+
+_VERSION = 2
+_WAIT_S = 30.0
+_KEY = ("device", "context", "threads", "op", "signature", "dtype")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """How long one op takes with operands of certain types, in seconds.
+
+    Attributes:
+        device: The name of the device.
+        context: The `ExecutionMode` in which it ran.
+        threads: CPU threads that it ran with; 0 where the host's threads do not matter.
+        op: The operator, as in `aten.addmm`.
+        signature: The call with the types of its operands and where these are, by `compiler.op_signature`.
+        dtype: The type that it calculates in.
+        kind: The `KernelKind` that it is, or "" where no kernel model knows it or several kernels do it.
+        dims: The dims of that kind as text, as in "b=1 m=128 n=768 k=768".
+        median_s: The median of all calls.
+        min_s: The fastest call.
+        low_s: The lower end of where nine calls in ten lie.
+        high_s: The upper end.
+        repeats: How many calls were timed.
+        measured_on: The day, as in "2026-11-24".
+        torch_version: What ran it.
+    """
+
+    device: str
+    context: str
+    threads: int
+    op: str
+    signature: str
+    dtype: str
+    kind: str
+    dims: str
+    median_s: float
+    min_s: float
+    low_s: float
+    high_s: float
+    repeats: int
+    measured_on: str
+    torch_version: str
+
+
+_COLUMNS = tuple(each.name for each in fields(Measurement))
+_SQL_TYPES: dict[object, str] = {str: "TEXT", int: "INTEGER", float: "REAL"}
+_TYPED = ", ".join(f"{each.name} {_SQL_TYPES[each.type]} NOT NULL" for each in fields(Measurement))
+_SCHEMA = f"CREATE TABLE IF NOT EXISTS measurement ({_TYPED}, PRIMARY KEY ({', '.join(_KEY)}))"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileStore:
+    """Measurements in a file, which need not exist before the first is added.
+
+    Every method raises `DeviceError` where the file is damaged, is no profile, or cannot be read or written.
+    """
+
+    path: Path
+
+    def add(self, measurements: Iterable[Measurement]) -> None:
+        """Keep measurements, all or none of them; one of the same op replaces the one before."""
+        names, marks = ", ".join(_COLUMNS), ", ".join("?" * len(_COLUMNS))
+        with self._explained():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as connection:
+                self._require_ours(connection, may_be_new=True)
+                with connection:  # one transaction, rolled back where a row fails
+                    connection.executemany(
+                        f"INSERT OR REPLACE INTO measurement ({names}) VALUES ({marks})",
+                        [astuple(each) for each in measurements],
+                    )
+
+    def of(self, device: str, context: str) -> list[Measurement]:
+        """Return what was measured on a device in a context, none where there is no file."""
+        if not self.path.exists():
+            return []
+        query = f"SELECT {', '.join(_COLUMNS)} FROM measurement WHERE device = ? AND context = ?"
+        with self._explained():
+            address = f"{self.path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(address, timeout=_WAIT_S, uri=True)) as connection:
+                self._require_ours(connection, may_be_new=False)
+                rows = connection.execute(f"{query} ORDER BY op, signature, dtype", (device, context))
+                return [Measurement(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+
+    def _require_ours(self, connection: sqlite3.Connection, *, may_be_new: bool) -> None:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if may_be_new and not tables:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.commit()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application != _APPLICATION_ID:
+            raise self._error("it is a database of another program")
+        if version != _VERSION:
+            raise self._error(f"it has version {version}, this Steelyard reads {_VERSION}")
+
+    @contextmanager
+    def _explained(self) -> Generator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise self._error(str(error)) from error
+
+    def _error(self, why: str) -> DeviceError:
+        return DeviceError(
+            what="the profile of measured ops cannot be used",
+            where=str(self.path),
+            why=why,
+            fix=f"move the file away, or name another in {PROFILES_VARIABLE} (empty for none)",
+        )
+
+
+def local_store() -> ProfileStore | None:
+    """Return the user's profile: `$STEELYARD_PROFILES`, else `steelyard/profiles.sqlite` in the cache folder.
+
+    None where the variable is set and empty, so that nothing measured is used.
+    """
+    given = os.environ.get(PROFILES_VARIABLE)
+    if given is not None:
+        return ProfileStore(Path(given)) if given else None
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return ProfileStore(Path(cache) / "steelyard" / "profiles.sqlite")

@@ -1,0 +1,280 @@
+"""How long one kernel takes on a device by the roofline model, and how sure that is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from math import inf
+
+from steelyard.hw.base.errors import DeviceError
+from steelyard.hw.base.kernel_work import (
+    DType,
+    ExecutionContext,
+    KernelWork,
+    Latency,
+    LatencySource,
+    Limiter,
+    WorkKind,
+)
+from steelyard.hw.base.quantity import Quantity, Rate
+from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.execution_units import (
+    Unit,
+    contraction_unit,
+    pointwise_unit,
+    rate_source,
+    transcendental_unit,
+)
+from steelyard.hw.devices.typical_factors import (
+    DISPATCH_OVERHEAD_S,
+    LAUNCH_OVERHEAD_S,
+    MEMORY_FRACTION,
+    SPREAD_ANALYTIC,
+    SPREAD_CALIBRATED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """What serves the kernels of one kind and type; None is a unit that the device lacks.
+
+    Where the rate at which operands are brought into form is known, that work comes before the arithmetic and
+    after it, and all arithmetic but the multiply-accumulate chains is part of it.
+    """
+
+    contraction: Unit | None
+    pointwise: Unit | None
+    transcendental: Unit | None
+    memory_efficiency: Callable[[float], float] | None
+    operand_bandwidth: Callable[[float], float] | None
+    result_bandwidth: Callable[[float], float] | None
+    awkward_bandwidth: Callable[[float], float] | None
+    overhead_s: float
+
+
+def roofline_latency(device: Device, work: KernelWork, context: ExecutionContext) -> Latency:
+    """Return how long one kernel takes, as `Roofline(device, context).latency(work)` does.
+
+    Raises:
+        DeviceError: The device lacks what the work needs, or the work is a collective.
+    """
+    return _roofline(device, context).latency(work)
+
+
+class Roofline:
+    """The roofline of one device in one context, with everything looked up that does not depend on the work.
+
+    A kernel takes the longer of its arithmetic and its memory traffic, each at the rate that the device
+    sustains, but never less than at its peaks, and a launch. The host's dispatch runs ahead of a GPU, so that
+    it only shows where it is the longer; on a CPU it comes on top.
+
+    A library that packs its operands first (Goto and van de Geijn, Anatomy of High-Performance Matrix
+    Multiplication, ACM TOMS 34(3), 2008, section 4) takes the sum of both instead, where the device file
+    knows the rates of packing and of writing results; and an operation whose own rate it knows takes its
+    bytes at that rate.
+
+    Raises:
+        DeviceError: The device was not calibrated with the threads that the context asks for, or its memory
+            bandwidth is not known.
+    """
+
+    def __init__(self, device: Device, context: ExecutionContext) -> None:
+        self._device = device
+        self._tf32 = context.tf32
+        self._sustained = sustained = device.sustained_with(context.threads)
+        self._engines: dict[tuple[WorkKind, DType, str], _Engine] = {}
+
+        streaming = sustained.memory_bandwidth_bytes_per_s
+        self._bandwidth = _bandwidth(device, streaming)
+        self._bandwidth_source: LatencySource = rate_source(streaming)
+        peak = device.memory_bandwidth_bytes_per_s
+        self._peak_bytes_per_s = peak.value if peak else inf
+        # What the last cache may still hold need not come from memory.
+        self._cache_bytes = device.l2_bytes.value if device.l2_bytes else 0.0
+        fresh = sustained.fresh_page_bytes_per_s
+        self._fresh_bandwidth = fresh.evaluator() if fresh else None
+        self._op_bandwidths = {
+            name: rate.evaluator() for name, rate in sustained.op_bandwidth_bytes_per_s.items()
+        }
+
+        self._speedups = {
+            kind: rate.evaluator() for kind, rate in sustained.resident_speedup.items() if context.resident
+        }
+
+        launch, dispatch = sustained.launch_overhead_s, sustained.dispatch_overhead_s
+        self._launch_s = launch.value if launch else LAUNCH_OVERHEAD_S[device.kind]
+        self._launch_source: LatencySource = rate_source(launch)
+        host_s = dispatch.value if dispatch else DISPATCH_OVERHEAD_S[device.kind]
+        self._host_source: LatencySource = rate_source(dispatch)
+        self._host_adds = device.kind == "cpu"
+        self._host_s = host_s if context.host_overhead and context.mode == "eager" else 0.0
+        # Compiled code still dispatches some operations one by one; how many is not known here.
+        self._host_doubt_s = host_s if context.host_overhead and context.mode == "compiled" else 0.0
+        self._view = self._view_latency(sustained.view_overhead_s or dispatch)
+
+    def latency(self, work: KernelWork) -> Latency:
+        """Return how long one kernel takes.
+
+        Raises:
+            DeviceError: The device lacks what the work needs, or the work is a collective.
+        """
+        if work.kind == "view":
+            return self._view
+        engine = self._engine(work)
+        op_bandwidth = self._op_bandwidths.get(work.op)
+        if op_bandwidth and work.dtype == "f32":
+            return self._of_op(work, op_bandwidth)
+        compute_s, compute_floor_s, compute_source = self._compute(work, engine)
+        memory_s, memory_floor_s = self._memory(work, engine)
+        floor_s = max(compute_floor_s, memory_floor_s)
+        if engine.operand_bandwidth:
+            limiter = "compute" if compute_s > memory_s else "memory"
+            busy_s = self._in_caches(work, compute_s + memory_s + engine.overhead_s, floor_s)
+            return self._with_overheads(busy_s, floor_s, limiter, compute_source)
+        if floor_s > max(compute_s, memory_s):
+            limiter = "compute" if compute_floor_s > memory_floor_s else "memory"
+            return self._with_overheads(floor_s, floor_s, limiter, "spec")
+        if compute_s > memory_s:
+            return self._with_overheads(compute_s, floor_s, "compute", compute_source)
+        return self._with_overheads(memory_s, floor_s, "memory", self._bandwidth_source)
+
+    def _of_op(self, work: KernelWork, bandwidth: Callable[[float], float]) -> Latency:
+        floor_s = max(0.0, work.touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
+        busy_s = self._in_caches(work, work.touched_bytes / bandwidth(work.touched_bytes), floor_s)
+        return self._with_overheads(busy_s, floor_s, "memory", "interpolated")
+
+    def _in_caches(self, work: KernelWork, busy_s: float, floor_s: float) -> float:
+        """Return what a kernel takes where a program finds its operands in the caches, if it does."""
+        speedup = self._speedups.get(work.kind)
+        factor = speedup(work.touched_bytes) if speedup else 1.0
+        return max(busy_s / factor, floor_s)
+
+    def _with_overheads(
+        self, busy_s: float, floor_s: float, limiter: Limiter, source: LatencySource
+    ) -> Latency:
+        if self._launch_s > busy_s:
+            limiter, source = "launch", self._launch_source
+        device_s = busy_s + self._launch_s
+        if self._host_s > device_s:
+            limiter, source = "host", self._host_source
+        if not device_s + self._host_s:
+            limiter = "none"
+        spread = SPREAD_ANALYTIC if source in ("analytic", "spec") else SPREAD_CALIBRATED
+        if self._host_adds:
+            value_s = device_s + self._host_s
+            high_s = value_s * spread + self._host_doubt_s
+        else:
+            value_s = max(device_s, self._host_s)
+            high_s = max(value_s * spread, self._host_doubt_s)
+        return Latency(value_s, max(value_s / spread, floor_s), high_s, limiter, source)
+
+    def _compute(self, work: KernelWork, engine: _Engine) -> tuple[float, float, LatencySource]:
+        """Return the time of the arithmetic, its physical floor, and the source of the larger part of it.
+
+        The units of one kernel are taken to work one after the other; in the floor they overlap fully.
+        """
+        total_s = longest_s = floor_s = 0.0
+        source: LatencySource = "analytic"
+        for flops, unit in (
+            (work.contraction_flops, engine.contraction),
+            (work.pointwise_flops, engine.pointwise),
+            (work.transcendental_flops, engine.transcendental),
+        ):
+            if not flops or (engine.operand_bandwidth and unit is not engine.contraction):
+                continue
+            if unit is None:
+                raise self._no_unit(work)
+            part_s = flops / unit.rate(flops)
+            total_s += part_s
+            floor_s = max(floor_s, flops / unit.peak_flops_per_s)
+            if part_s > longest_s:
+                longest_s, source = part_s, unit.source
+        return total_s, floor_s, source
+
+    def _memory(self, work: KernelWork, engine: _Engine) -> tuple[float, float]:
+        """Return the time of the memory traffic and its physical floor."""
+        touched_bytes = work.touched_bytes
+        if not touched_bytes:
+            return 0.0, 0.0
+        if engine.operand_bandwidth:
+            time_s = work.bytes_read / engine.operand_bandwidth(work.bytes_read) if work.bytes_read else 0.0
+            if engine.result_bandwidth and work.bytes_written:
+                time_s += work.bytes_written / engine.result_bandwidth(work.bytes_written)
+            if engine.awkward_bandwidth and work.awkward_bytes:
+                time_s += work.awkward_bytes / engine.awkward_bandwidth(work.awkward_bytes)
+        else:
+            efficiency = engine.memory_efficiency(touched_bytes) if engine.memory_efficiency else 1.0
+            time_s = touched_bytes / (self._bandwidth(touched_bytes) * efficiency)
+        return time_s, max(0.0, touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
+
+    def page_faults_s(self, fresh_bytes: float) -> float:
+        """Return what writing to fresh pages takes longer than writing to others."""
+        if not self._fresh_bandwidth or not fresh_bytes:
+            return 0.0
+        other_s = fresh_bytes / self._bandwidth(fresh_bytes)
+        return max(0.0, fresh_bytes / self._fresh_bandwidth(fresh_bytes) - other_s)
+
+    def _engine(self, work: KernelWork) -> _Engine:
+        key = work.kind, work.dtype, work.group
+        if key not in self._engines:
+            self._engines[key] = self._new_engine(*key)
+        return self._engines[key]
+
+    def _new_engine(self, kind: WorkKind, dtype: DType, group: str) -> _Engine:
+        if kind == "collective":
+            raise DeviceError(
+                what="a collective has no roofline on one device",
+                why="its time is that of the links between devices",
+                fix="ask the model of collectives",
+            )
+        efficiency = self._sustained.memory_efficiency.get(kind)
+        operands = self._sustained.operand_bandwidth_bytes_per_s
+        operand = operands.get(group) or operands.get(kind)
+        results = self._sustained.result_bandwidth_bytes_per_s
+        result = results.get(group) or results.get(kind)
+        awkward = self._sustained.awkward_bandwidth_bytes_per_s.get(kind)
+        overheads = self._sustained.kernel_overhead_s
+        overhead = overheads.get(group) or overheads.get(kind)
+        return _Engine(
+            contraction=contraction_unit(self._device, self._sustained, kind, dtype, self._tf32),
+            pointwise=pointwise_unit(self._device, self._sustained, dtype),
+            transcendental=transcendental_unit(self._device, self._sustained, dtype),
+            memory_efficiency=efficiency.evaluator() if efficiency else None,
+            operand_bandwidth=operand.evaluator() if operand else None,
+            result_bandwidth=result.evaluator() if result else None,
+            awkward_bandwidth=awkward.evaluator() if awkward else None,
+            overhead_s=overhead.value if overhead else 0.0,
+        )
+
+    def _view_latency(self, overhead: Quantity | None) -> Latency:
+        """Return the latency of a view: the host's time alone, which hides behind the kernels of a GPU."""
+        if not self._host_adds or not self._host_s:
+            return Latency(0.0, 0.0, self._host_s or self._host_doubt_s, "none", "analytic")
+        value_s = overhead.value if overhead else self._host_s
+        spread = SPREAD_CALIBRATED if rate_source(overhead) == "fitted" else SPREAD_ANALYTIC
+        return Latency(value_s, value_s / spread, value_s * spread, "host", rate_source(overhead))
+
+    def _no_unit(self, work: KernelWork) -> DeviceError:
+        known = {*self._device.matrix_peak_flops_per_s, *self._device.vector_peak_flops_per_s}
+        return DeviceError(
+            what=f"device {self._device.name!r} has no rate for {work.kind} in {work.dtype}",
+            why=f"its file knows {', '.join(sorted(known)) or 'no type at all'}",
+            fix=f"choose another dtype or device, or add the {work.dtype} peak to a copy of its file",
+        )
+
+
+@lru_cache(maxsize=64)
+def _roofline(device: Device, context: ExecutionContext) -> Roofline:
+    return Roofline(device, context)
+
+
+def _bandwidth(device: Device, sustained: Rate | None) -> Callable[[float], float]:
+    if sustained:
+        return sustained.evaluator()
+    if not device.memory_bandwidth_bytes_per_s:
+        raise DeviceError(
+            what=f"device {device.name!r} has no memory bandwidth",
+            why="its file gives neither a peak nor a sustained one",
+            fix="add memory_bandwidth_bytes_per_s to its file, or calibrate it",
+        )
+    typical_bytes_per_s = device.memory_bandwidth_bytes_per_s.value * MEMORY_FRACTION[device.memory_kind]
+    return lambda _: typical_bytes_per_s

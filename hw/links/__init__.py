@@ -1,0 +1,1 @@
+"""Links between memories and between devices: host copies and collectives."""

@@ -1,0 +1,1 @@
+"""Workspace that vendor libraries allocate beside the tensors (oneDNN, cuBLAS)."""

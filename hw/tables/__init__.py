@@ -1,0 +1,1 @@
+"""CSV tables of kernels: parsing requests and predicting rows."""

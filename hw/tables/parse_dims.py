@@ -1,0 +1,149 @@
+"""Dims as text, turned into the columns of a query, or one error that names the cell."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import inf, nan
+
+import numpy as np
+
+from steelyard.hw.base.errors import UsageError, did_you_mean
+from steelyard.hw.kernels.common.kernel_queries import DEFAULTS, DIMS, WORDS, Column, Floats, KernelKind
+from steelyard.hw.kernels.memory_bound.elementwise_functions import FUNCTIONS
+
+Where = Callable[[int, str], str]
+"""The address of a cell from its position in its column and the name of that."""
+
+KNOWN_WORDS = {"direction": ("fwd", "dgrad", "wgrad"), "fn": tuple(FUNCTIONS)}
+LARGEST_DIM = 2**31 - 1
+"""What a kernel's 32-bit index can count."""
+
+LARGEST_WORK = 2.0**60
+"""Multiply-adds or elements of one kernel; beyond, integers of 64 bits would overflow."""
+
+_ZERO_IS_FINE = ("pad", "causal")
+_TRUTH = {"true": "1", "false": "0"}
+
+
+def parse_dims(kind: KernelKind, cells: Mapping[str, Sequence[str]], where: Where) -> dict[str, Column]:
+    """Return the dims of kernels of one kind.
+
+    Args:
+        kind: What kind they are.
+        cells: A column of text for each dim that is given; others take their default. An empty cell does too.
+        where: How an error names a cell.
+
+    Raises:
+        UsageError: A dim is missing, is no integer or too small or large, or dims contradict each other.
+    """
+    rows = len(next(iter(cells.values()))) if cells else 0
+    dims: dict[str, Column] = {}
+    for dim in DIMS[kind]:
+        if dim not in cells and dim not in DEFAULTS:
+            raise UsageError(
+                what=f"{kind} needs the dim {dim!r}",
+                where=where(0, dim),
+                why=f"there is no such column; {kind} has the dims {', '.join(DIMS[kind])}",
+            )
+        column = cells.get(dim) or [""] * rows
+        dims[dim] = _words(kind, dim, column, where) if dim in WORDS else _integers(kind, dim, column, where)
+    _require_possible(kind, dims, where)
+    return dims
+
+
+def _integers(kind: KernelKind, dim: str, cells: Sequence[str], where: Where) -> Column:
+    try:
+        numbers = list(map(int, cells))
+    except ValueError:  # an empty cell, or an integer written as 4.0
+        numbers = [_integer(kind, dim, cell, where, row) for row, cell in enumerate(cells)]
+    smallest, largest = int(dim not in _ZERO_IS_FINE), 1 if dim == "causal" else LARGEST_DIM
+    if min(numbers) < smallest or max(numbers) > largest:
+        row = next(row for row, number in enumerate(numbers) if not smallest <= number <= largest)
+        raise UsageError(
+            what=f"{dim} is {numbers[row]}",
+            where=where(row, dim),
+            why=f"it must be between {smallest} and {largest}",
+        )
+    return np.array(numbers, dtype=np.int64)
+
+
+def _integer(kind: KernelKind, dim: str, cell: str, where: Where, row: int) -> int:
+    text = cell.strip().lower()
+    if not text:
+        return int(_default(kind, dim, where, row))
+    try:
+        number = float(_TRUTH.get(text, text) if dim == "causal" else text)
+    except ValueError:
+        number = nan
+    if number.is_integer():
+        return int(number)
+    raise UsageError(what=f"{dim} is {cell.strip()!r}", where=where(row, dim), why="it is no integer")
+
+
+def _words(kind: KernelKind, dim: str, cells: Sequence[str], where: Where) -> Column:
+    words: list[str] = []
+    for row, cell in enumerate(cells):
+        word = cell.strip().lower() or str(_default(kind, dim, where, row))
+        if word not in KNOWN_WORDS[dim]:
+            raise UsageError(
+                what=f"there is no {dim} {word!r}",
+                where=where(row, dim),
+                fix=did_you_mean(word, KNOWN_WORDS[dim]),
+            )
+        words.append(word)
+    return np.array(words)
+
+
+def _default(kind: KernelKind, dim: str, where: Where, row: int) -> int | str:
+    if dim in DEFAULTS:
+        return DEFAULTS[dim]
+    raise UsageError(
+        what=f"{kind} needs the dim {dim!r}",
+        where=where(row, dim),
+        why=f"the cell is empty; {kind} has the dims {', '.join(DIMS[kind])}",
+    )
+
+
+def _require_possible(kind: KernelKind, dims: Mapping[str, Column], where: Where) -> None:
+    """Raise for the first row whose dims contradict each other, or are more than integers can count."""
+    if kind == "conv2d":
+        for size, window in (("h", "r"), ("w", "s")):
+            short = dims[size] + 2 * dims["pad"] < dims[window]
+            _refuse(short, dims, window, f"is larger than {size} and twice the pad", where)
+        for channels in ("c", "o"):
+            _refuse(
+                dims[channels] % dims["groups"] != 0, dims, "groups", f"does not divide {channels}", where
+            )
+    if kind in ("attention_prefill", "attention_decode"):
+        _refuse(dims["hq"] % dims["hkv"] != 0, dims, "hkv", "does not divide hq", where)
+    counted = [dim for dim in DIMS[kind] if dim not in (*WORDS, *_ZERO_IS_FINE, "hkv", "stride", "groups")]
+    steps = np.prod([dims[dim].astype(np.float64) for dim in counted], axis=0)
+    largest = max(counted, key=lambda dim: dims[dim][int(np.argmax(steps))])
+    _refuse(steps > LARGEST_WORK, dims, largest, f"makes more than 2**60 steps of {' '.join(counted)}", where)
+
+
+def _refuse(wrong: Column, dims: Mapping[str, Column], dim: str, why: str, where: Where) -> None:
+    if not wrong.any():
+        return
+    row = int(np.argmax(wrong))
+    raise UsageError(what=f"{dim} is {dims[dim][row]}", where=where(row, dim), why=f"it {why}")
+
+
+def parse_latencies(cells: Sequence[str], column: str, where: Where) -> Floats:
+    """Return measured times in seconds from a column in milliseconds.
+
+    Raises:
+        UsageError: A cell is no positive, finite number.
+    """
+    numbers = np.empty(len(cells))
+    for row, cell in enumerate(cells):
+        try:
+            number = float(cell)
+        except ValueError:
+            number = nan
+        if not 0 < number < inf:
+            raise UsageError(
+                what=f"{column} is {cell.strip() or 'empty'}",
+                where=where(row, column),
+                why="a measured time is a positive number of milliseconds",
+            )
+        numbers[row] = number
+    return numbers * 1e-3

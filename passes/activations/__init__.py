@@ -1,1 +1,0 @@
-"""What becomes of activations between forward and backward."""

@@ -1,0 +1,1 @@
+"""Annotation passes: cost, memory and latency of each op."""

@@ -1,0 +1,1 @@
+"""Fusion of pointwise ops into kernels: legality and the pass."""

@@ -1,0 +1,1 @@
+"""Memory of a training step: allocator replay, ZeRO sharding, page faults."""

@@ -1,0 +1,1 @@
+"""Cost of one op on a device: kernel queries, latency, workspace."""

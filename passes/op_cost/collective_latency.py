@@ -1,0 +1,50 @@
+"""How long the collectives of a sharded program take."""
+
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from steelyard.compiler.analysis.op_facts import where
+from steelyard.compiler.dialects.cost import WorkCounts
+from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.hw.base.errors import IRError, did_you_mean
+from steelyard.hw.base.kernel_work import Latency
+from steelyard.hw.devices.device import Device
+from steelyard.hw.links.collective import CollectiveKind, collective_latency
+
+
+@dataclass(frozen=True, slots=True)
+class CollectiveClock:
+    """Times collectives among equal devices of one machine.
+
+    Attributes:
+        device: Each of them.
+        ranks: How many there are; None where the program does not say.
+    """
+
+    device: Device
+    ranks: int | None
+
+    def time(self, op: TorchOp, work: WorkCounts) -> Latency:
+        """The latency of a collective from its bytes: the larger of what goes in and what comes out.
+
+        Raises:
+            IRError: The number of ranks is not known, or nothing is known of such a collective.
+            DeviceError: Nothing is known of the device's links.
+        """
+        # Several tensors are sent as one message.
+        kind = operator_name(op).split(".")[1].removesuffix("_coalesced")
+        if self.ranks is None:
+            raise IRError(
+                what=f"how long {operator_name(op)} takes is not known",
+                where=where(op) or None,
+                why="the module does not say how many ranks there are (shard.mesh)",
+                fix="let `shard` make the program",
+            )
+        if kind not in get_args(CollectiveKind):
+            raise IRError(
+                what=f"how long {operator_name(op)} takes is not known",
+                where=where(op) or None,
+                fix=did_you_mean(kind, get_args(CollectiveKind)),
+            )
+        message_bytes = max(work.bytes_read, work.bytes_written)
+        return collective_latency(self.device, cast(CollectiveKind, kind), message_bytes, self.ranks)

@@ -1,0 +1,33 @@
+"""What a convolution's bias costs: a kernel of its own over the output, or over the output's gradient."""
+
+from steelyard.compiler.semantics.work import Work
+from steelyard.hw.base.dtypes import element_bytes
+from steelyard.hw.base.kernel_work import DType, KernelWork
+
+
+def bias_kernel(work: Work, dtype: DType) -> KernelWork | None:
+    """Return the kernel that adds a convolution's bias or sums its gradient; None where there is none.
+
+    PyTorch calls cuDNN without the bias and adds it in place (`_convolution` in
+    aten/src/ATen/native/Convolution.cpp), so that the output is read and written once more; its own depthwise
+    kernels add it as they write. The gradient is a sum over all of the output's gradient.
+
+    Args:
+        work: The work of a convolution or of its gradient.
+        dtype: The type that its arithmetic is done in.
+    """
+    bias = next((nest for nest in work.nests if not nest.per_point.contraction), None)
+    if bias is None:
+        return None
+    output_bytes = bias.points * element_bytes(dtype)
+    if any(access.type.numel == bias.points for access in bias.reads):
+        return KernelWork(kind="reduction", dtype=dtype, pointwise_flops=bias.points, bytes_read=output_bytes)
+    if work.kind == "depthwise_convolution":
+        return None
+    return KernelWork(
+        kind="pointwise",
+        dtype=dtype,
+        pointwise_flops=bias.points,
+        bytes_read=output_bytes,
+        bytes_written=output_bytes,
+    )

@@ -1,0 +1,1 @@
+"""Rematerialization and offload of activations and optimizer state under a memory budget."""

@@ -1,0 +1,151 @@
+"""What the forward leaves to the backward: who reads whose storage, what may run twice, at what price."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from xdsl.ir import Operation, SSAValue
+
+from steelyard.compiler.analysis.memory_effects import written_values
+from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.storages import FunctionStorages, Storage
+from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
+from steelyard.compiler.dialects.kernel import FusedOp
+from steelyard.compiler.dialects.program import PHASE, DropOp, text_attribute
+from steelyard.compiler.dialects.torch_op import TorchOp
+from steelyard.passes.rematerialize.recomputable import can_run_again
+
+
+class Read(NamedTuple):
+    """A value that an op reads: the op that made it (-1: an argument) and its storage, by index."""
+
+    maker: int
+    storage: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationGraph:
+    """The ops of a flat program, by index.
+
+    Attributes:
+        ops: The ops.
+        turn: The first op of the backward; their number where there is none.
+        storages: The storages.
+        storage_of: The index of the storage of each value.
+        reads: What each op reads, each value once; nothing for the end of a reference.
+        born: The storages that each op makes.
+        ended: The storage whose reference each op ends, None for those that run.
+        kinds: The kind of work of each op, "" where it is not known.
+        in_loss: Whether each op is of the loss.
+        cost_us: What each op takes.
+        workspace_bytes: What each op takes while it runs, beside operands and results.
+        repeatable: Whether an op run again in the backward gives the same values and changes nothing.
+        pinned: Storages that are changed after they were made, so that no op makes them as they are.
+        backward_reads: What the backward reads of the values made before it, after the op that reads.
+    """
+
+    ops: list[Operation]
+    turn: int
+    storages: list[Storage]
+    storage_of: dict[SSAValue, int]
+    reads: list[tuple[Read, ...]]
+    born: list[list[int]]
+    ended: list[int | None]
+    kinds: list[str]
+    in_loss: list[bool]
+    cost_us: list[float]
+    workspace_bytes: list[int]
+    repeatable: list[bool]
+    pinned: frozenset[int]
+    backward_reads: list[tuple[int, Read]]
+
+    @property
+    def activations(self) -> Iterator[int]:
+        """The storages made before the backward that are alive when it begins, without what is returned."""
+        for index, storage in enumerate(self.storages):
+            if 0 <= storage.born < self.turn <= storage.last_use and storage.freed_here:
+                yield index
+
+    def may_go(self, storage: int) -> bool:
+        """Whether a storage is made before the backward and not returned."""
+        found = self.storages[storage]
+        return found.freed_here and 0 <= found.born < self.turn
+
+    def bytes_of(self, storages: Iterable[int]) -> int:
+        """The sum of the bytes of storages."""
+        return sum(self.storages[storage].bytes for storage in storages)
+
+
+def read_graph(
+    flat: FunctionStorages, reader: CallReader, workspace: Callable[[Operation], int]
+) -> ActivationGraph:
+    """The graph of a program's only function, whose ops have `cost.work` and `cost.latency`."""
+    ops = flat.ops
+    index_of = {op: index for index, op in enumerate(ops)}
+    phases = [text_attribute(op, PHASE) for op in ops]
+    turn = phases.index("backward") if "backward" in phases else len(ops)
+    end = max((k for k, phase in enumerate(phases) if phase == "backward"), default=len(ops) - 1)
+    written_at = _written_at(flat, reader, end)
+    born: list[list[int]] = [[] for _ in ops]
+    for number, storage in enumerate(flat.storages):
+        if storage.born >= 0:
+            born[storage.born].append(number)
+    reads: list[tuple[Read, ...]] = []
+    repeatable: list[bool] = []
+    for index, op in enumerate(ops):
+        found = dict.fromkeys(Read(_maker(value, index_of), flat.of[value]) for value in op.operands)
+        reads.append(() if isinstance(op, DropOp) else tuple(found))
+        changed_later = any(time > index for read in found for time in written_at.get(read.storage, ()))
+        repeatable.append(not changed_later and _is_priced(op) and can_run_again(op, reader))
+    return ActivationGraph(
+        ops=ops,
+        turn=turn,
+        storages=flat.storages,
+        storage_of=flat.of,
+        reads=reads,
+        born=born,
+        ended=[flat.of[op.value] if isinstance(op, DropOp) else None for op in ops],
+        kinds=[_kind(op) for op in ops],
+        in_loss=[phase == "loss" for phase in phases],
+        cost_us=[_cost_us(op) for op in ops],
+        workspace_bytes=[workspace(op) for op in ops],
+        repeatable=repeatable,
+        pinned=frozenset(k for k in written_at if flat.storages[k].born >= 0),
+        backward_reads=[
+            (index, read)
+            for index in range(turn, len(ops))
+            for read in reads[index]
+            if 0 <= read.maker < turn
+        ],
+    )
+
+
+def _written_at(flat: FunctionStorages, reader: CallReader, end: int) -> dict[int, list[int]]:
+    """By storage, the ops up to the last of the backward that change it after it was made.
+
+    Later ones do not matter: nothing runs again after the backward.
+    """
+    found: dict[int, list[int]] = {}
+    for index, op in enumerate(flat.ops[: end + 1]):
+        if isinstance(op, TorchOp):
+            for value in written_values(op, reader):
+                found.setdefault(flat.of[value], []).append(index)
+    return found
+
+
+def _maker(value: SSAValue, index_of: dict[Operation, int]) -> int:
+    return index_of[value.owner] if isinstance(value.owner, Operation) else -1
+
+
+def _is_priced(op: Operation) -> bool:
+    return isinstance(op, TorchOp | FusedOp) and isinstance(op.attributes.get(LATENCY), LatencyAttr)
+
+
+def _kind(op: Operation) -> str:
+    work = op.attributes.get(WORK)
+    return work.data.kind if isinstance(work, WorkAttr) else ""
+
+
+def _cost_us(op: Operation) -> float:
+    latency = op.attributes.get(LATENCY)
+    return latency.data.value_us if isinstance(latency, LatencyAttr) else 0.0

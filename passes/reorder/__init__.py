@@ -1,0 +1,1 @@
+"""Reordering of ops for a lower memory peak."""

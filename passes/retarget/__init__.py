@@ -1,0 +1,1 @@
+"""Replacement of one device's kernels by those of another."""

@@ -1,0 +1,1 @@
+"""SPMD partitioning over a device mesh by data or tensor parallelism."""

@@ -1,0 +1,94 @@
+"""Where the arguments of a program lie, by data and by tensor parallelism."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import SSAValue
+
+from steelyard.compiler.analysis.op_facts import tensor_type, where
+from steelyard.compiler.dialects.program import ROLE, argument_texts
+from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.compiler.pass_infra.remarks import Remark, emit
+from steelyard.hw.base.errors import IRError
+from steelyard.passes.sharding.placement import WHOLE, Placement
+from steelyard.passes.sharding.propagation import is_constant
+from steelyard.passes.sharding.tensor_parallel import GroupFinder
+
+Strategy = Literal["data", "tensor"]
+
+_MAX_REASONS = 3
+"""As many as are told in an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the arguments of a program lie.
+
+    Attributes:
+        strategy: By what they were placed.
+        placements: One for each argument; none is partial.
+        batch: The samples that ranks share out, 1 if they share out weights.
+        constants: Values of equal elements that the program makes itself, and of which ranks need blocks.
+    """
+
+    strategy: Strategy
+    placements: tuple[Placement, ...]
+    batch: int = 1
+    constants: Mapping[SSAValue, Placement] = field(default_factory=dict[SSAValue, Placement])
+
+
+def lay_out(function: FuncOp, strategy: Strategy, ranks: int) -> Layout:
+    """Place the arguments of a program.
+
+    Raises:
+        IRError: Nothing can be cut into equal parts.
+    """
+    return _by_data(function, ranks) if strategy == "data" else _by_tensor(function, ranks)
+
+
+def _by_data(function: FuncOp, ranks: int) -> Layout:
+    """Inputs and targets with as many elements along their first dim as the first of them are cut there."""
+    roles = argument_texts(function, ROLE)
+    shapes = [_shape(value) for value in function.body.block.args]
+    given = [shape for role, shape in zip(roles, shapes, strict=True) if role in ("input", "target")]
+    batch = given[0][0] if given and given[0] else 1
+    if batch % ranks:
+        raise IRError(
+            what="the batch cannot be cut into equal parts",
+            why=f"it has {batch} samples, the mesh {ranks} ranks",
+            fix=f"capture it with a --batch that is a multiple of {ranks}",
+        )
+    placements = (
+        Placement(0) if role in ("input", "target") and shape[:1] == (batch,) else WHOLE
+        for role, shape in zip(roles, shapes, strict=True)
+    )
+    return Layout("data", tuple(placements), batch)
+
+
+def _by_tensor(function: FuncOp, ranks: int) -> Layout:
+    """Weights and what goes with them are cut as `tensor_groups` finds, all else is whole."""
+    finder = GroupFinder(function, ranks)
+    groups = finder.groups()
+    if not groups:
+        whys = [*dict.fromkeys(refusal.why for refusal in finder.refusals)][:_MAX_REASONS]
+        why = "; ".join(whys) or "no product of the forward sums over a dim of a parameter"
+        raise IRError(what="no weight can be cut", why=why, fix="choose strategy=data, or another mesh")
+    placed = {value: each for group in groups for value, each in group.placements.items()}
+    for refusal in finder.refusals:
+        if refusal.weight not in placed:
+            name, message = operator_name(refusal.op), f"its weight is not cut: {refusal.why}"
+            emit(Remark("shard", "missed", name, where(refusal.op), message))
+    constants = {
+        value: each
+        for value, each in placed.items()
+        if isinstance(value.owner, TorchOp) and is_constant(value.owner)
+    }
+    placements = (placed.get(value, WHOLE) for value in function.body.block.args)
+    return Layout("tensor", tuple(placements), constants=constants)
+
+
+def _shape(value: SSAValue) -> tuple[int, ...]:
+    found = tensor_type(value.type)
+    return found.shape if found else ()

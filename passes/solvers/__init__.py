@@ -1,0 +1,1 @@
+"""Solvers: integer programs and min-cut; the only place that talks to a solver library."""

@@ -1,0 +1,1 @@
+"""Outlining of repeated regions into functions, and inlining."""

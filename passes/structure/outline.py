@@ -1,0 +1,103 @@
+"""The pass outline: blocks that are repeated become one function that is called many times."""
+
+import re
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
+from xdsl.passes import ModulePass
+
+from steelyard.compiler.analysis.call_graph import call_graph
+from steelyard.compiler.analysis.storages import FunctionStorages, find_storages
+from steelyard.compiler.blocks.program_block import (
+    ProgramBlock,
+    make_function,
+    read_block,
+    replace_by_call,
+    token,
+)
+from steelyard.compiler.blocks.repeats import Run, longest_run
+from steelyard.compiler.dialects.cost import MEMORY
+from steelyard.compiler.dialects.program import OP_PATH, text_attribute
+from steelyard.compiler.pass_infra.remarks import Remark, emit
+
+_LEAST_SAVED = 8
+_ROTATIONS = 16
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True)
+class OutlinePass(ModulePass):
+    """Make blocks that repeat, such as the layers of a transformer, one function that is called many times.
+
+    Reads the ops of the entry function and their paths. Blocks become one function if they agree in all
+    but the numbers in the path that leads to them: ops, types, phases, source lines, how values flow, which
+    of their operands they use last and which results are needed after them. So every annotation and total is
+    that of the flat program. Writes functions `@block0`, ..., and calls with the `path` of the block, to
+    which the paths inside are relative. Removes `cost.memory`, which is not the same inside a function.
+
+        %1 = func.call @block0(%x, %w) {path = "h.0"} : (tensor<2x4xf32>, tensor<4x4xf32>) -> tensor<2x4xf32>
+    """
+
+    name = "outline"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Outline the blocks of the module's program."""
+        graph = call_graph(op)
+        entry = graph.entry
+        flat = find_storages(graph)[entry.sym_name.data]
+        names = (f"block{n}" for n in range(len(flat.ops)))
+        for each in flat.ops:
+            each.attributes.pop(MEMORY, None)
+        groups = _repeated_blocks(flat)
+        called: list[tuple[ProgramBlock, str]] = []
+        for blocks in groups:
+            name = next(name for name in names if name not in graph.functions)
+            op.body.block.add_op(make_function(name, blocks[0]))
+            called += [(block, name) for block in blocks]
+            message = f"{len(blocks)} blocks of {len(blocks[0].ops)} ops, as at {blocks[0].path!r}"
+            emit(Remark(self.name, "passed", "func.func", f"@{name}", message))
+        renamed: dict[SSAValue, SSAValue] = {}
+        for block, name in called:
+            replace_by_call(block, name, renamed)
+
+
+def _repeated_blocks(flat: FunctionStorages) -> list[list[ProgramBlock]]:
+    """Groups of equal blocks that do not overlap."""
+    seen: dict[Hashable, int] = {}
+    kinds = [seen.setdefault(token(op, index), len(seen)) for index, op in enumerate(flat.ops)]
+    tokens = list(kinds)
+    groups: dict[Hashable, list[ProgramBlock]] = defaultdict(list)
+    while (run := longest_run(tokens)) and run.saved >= _LEAST_SAVED:
+        for key, blocks in _best_cut(flat, kinds, run).items():
+            groups[key] += blocks
+        # Nothing is looked for twice in the same place.
+        tokens[run.start : run.end] = [-1 - index for index in range(run.start, run.end)]
+    return [blocks for blocks in groups.values() if len(blocks) > 1]
+
+
+def _best_cut(flat: FunctionStorages, kinds: Sequence[int], run: Run) -> dict[Hashable, list[ProgramBlock]]:
+    """The run cut into blocks where the module changes, so that most of them are equal."""
+    last = min(run.start + run.period, run.end - 2 * run.period + 1)
+    starts = [
+        i for i in range(run.start, last) if i == run.start or _numbers(flat, i - 1) != _numbers(flat, i)
+    ]
+    cuts = [_cut(flat, kinds, start, run) for start in starts[:_ROTATIONS]]
+    return max(cuts, key=lambda cut: sum(len(blocks) - 1 for blocks in cut.values()))
+
+
+def _numbers(flat: FunctionStorages, index: int) -> list[str]:
+    return _NUMBER.findall(text_attribute(flat.ops[index], OP_PATH))
+
+
+def _cut(
+    flat: FunctionStorages, kinds: Sequence[int], start: int, run: Run
+) -> dict[Hashable, list[ProgramBlock]]:
+    groups: dict[Hashable, list[ProgramBlock]] = defaultdict(list)
+    for first in range(start, run.end - run.period + 1, run.period):
+        block = read_block(flat, kinds, first, first + run.period)
+        groups[block.key].append(block)
+    return {key: blocks for key, blocks in groups.items() if len(blocks) > 1}

@@ -1,0 +1,1 @@
+"""Copy streams beside the kernels of a program."""

@@ -1,0 +1,1 @@
+"""Calibration of device files from microbenchmarks or measured tables."""

@@ -1,0 +1,140 @@
+"""What would make a model fit into a device that it does not fit into, and what that costs in time."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from xdsl.dialects.builtin import ModuleOp
+
+from steelyard.compiler.analysis.liveness import liveness
+from steelyard.compiler.dialects.program import ROLE, argument_texts, entry_function
+from steelyard.compiler.ir.context import make_context
+from steelyard.hw.base.errors import DeviceError, UsageError
+from steelyard.passes.memory.zero import Zero
+from steelyard.passes.rematerialize.offload import OffloadPass
+from steelyard.passes.rematerialize.recompute import RecomputePass
+from steelyard.runtime.capacity.fits import Budget, Fit, check_fit, fit_of, usable_bytes
+from steelyard.runtime.capacity.max_batch import largest_batch
+from steelyard.runtime.program.load import Target, annotate_program, load_costed, load_program, step_time_us
+
+_STAGES = (1, 2, 3)
+_REWRITES = (RecomputePass, OffloadPass)
+_TRIES = 3
+"""Other storages leave other gaps, which is known only afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A change and what comes of it.
+
+    Attributes:
+        change: What to change, as it is written on the command line where there is an option for it.
+        fits: Whether that alone is enough.
+        peak_reserved_bytes: What the allocator then takes at the most; None where the change cannot be made.
+        time_per_sample: Predicted time of a step per sample, over that without the change; None where it is
+            not known.
+        why: Why the change cannot be made.
+    """
+
+    change: str
+    fits: bool
+    peak_reserved_bytes: int | None
+    time_per_sample: float | None
+    why: str = ""
+
+
+def ways_to_fit(spec: str, choices: dict[str, Any], device: str, budget: Budget, ranks: int) -> list[Way]:
+    """Try each change by itself: batch, type, optimizer, recompute, and sharing out among devices.
+
+    Args:
+        spec: A SPEC; a program in a file can only be rewritten or shared out.
+        choices: As for `load_program`.
+        device: Name or file of the device.
+        budget: The memory that there is.
+        ranks: Devices that could share parameters, gradients and optimizer state; 1 for none.
+    """
+    program = load_program(spec, choices, device=device)
+    annotate_program(program, Target(device=device))
+    samples = choices.get("batch") or 1
+    before_us = step_time_us(program) / samples
+    ways = [*_other_captures(spec, choices, device, budget, before_us)]
+    ways += _rewritten(program, budget)
+    if ranks > 1 and choices.get("train", "optimizer_state" in argument_texts(entry_function(program), ROLE)):
+        ways += _shared_out(program, budget, ranks)
+    return ways
+
+
+def _other_captures(
+    spec: str, choices: dict[str, Any], device: str, budget: Budget, before_us: float
+) -> Iterator[Way]:
+    if spec.endswith(".mlir"):
+        return
+    for change, changed in _changes(spec, choices, device, budget):
+        program = load_program(spec, changed, device=device)
+        annotate_program(program, Target(device=device))
+        after_us = step_time_us(program) / (changed.get("batch") or 1)
+        yield _way(change, check_fit(program, budget), after_us / before_us)
+
+
+def _changes(
+    spec: str, choices: dict[str, Any], device: str, budget: Budget
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    if (choices.get("batch") or 1) > 1:
+        found = largest_batch(lambda batch: load_costed(spec, {**choices, "batch": batch}, device), budget)
+        if found.batch:
+            yield f"--batch {found.batch}", {**choices, "batch": found.batch}
+    if choices.get("dtype", "float32") == "float32" and "bf16" in budget.device.matrix_peak_flops_per_s:
+        yield "--dtype bfloat16", {**choices, "dtype": "bfloat16"}
+        if not choices.get("autocast"):
+            yield "--autocast bfloat16", {**choices, "autocast": "bfloat16"}
+    if choices.get("train") and choices.get("optimizer", "adamw") == "adamw":
+        yield "--optimizer sgd", {**choices, "optimizer": "sgd"}
+
+
+def _rewritten(program: ModuleOp, budget: Budget) -> Iterator[Way]:
+    """What passes make of the program that keep its live bytes within a budget."""
+    before_us = step_time_us(program)
+    if entry_function(program).sym_name.data != "step":
+        return
+    for rewrite in _REWRITES:
+        try:
+            made, allowed = _rewrite(program, rewrite, budget)
+        except (UsageError, DeviceError) as error:
+            why = f"{error.what}; {error.why}" if error.why else error.what
+            yield Way(rewrite.name, False, None, None, why)
+        else:
+            change = f"{rewrite.name}{{budget-bytes={allowed}}}"
+            yield _way(change, check_fit(made, budget), step_time_us(made) / before_us)
+
+
+def _rewrite(
+    program: ModuleOp, rewrite: type[RecomputePass | OffloadPass], budget: Budget
+) -> tuple[ModuleOp, int]:
+    """The program after a pass, and the live bytes it was allowed, which leave room for gaps."""
+    fit = check_fit(program, budget)
+    allowed = usable_bytes(budget) - (fit.peak_reserved_bytes - liveness(program).peak_bytes)
+    made = program
+    for _ in range(_TRIES):
+        made = program.clone()
+        rewrite(budget_bytes=allowed).apply(make_context(), made)
+        fit = check_fit(made, budget)
+        if fit.fits:
+            break
+        allowed += min(fit.margin_bytes[0], 0)
+    return made, allowed
+
+
+def _shared_out(program: ModuleOp, budget: Budget, ranks: int) -> Iterator[Way]:
+    memory = budget.memory(program)
+    step_us = step_time_us(program)
+    for stage in _STAGES:
+        plan = Zero(stage, ranks)
+        time = None
+        with suppress(DeviceError):  # of links nothing may be known
+            time = 1 + plan.communication_s(memory, budget.device) * 1e6 / step_us
+        yield _way(f"ZeRO stage {stage} over {ranks} devices", fit_of(plan.memory(memory), budget), time)
+
+
+def _way(change: str, fit: Fit, time_per_sample: float | None) -> Way:
+    return Way(change, fit.fits, fit.peak_reserved_bytes, time_per_sample)

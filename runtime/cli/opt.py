@@ -1,0 +1,105 @@
+"""The command `steelyard-opt`: IR in, IR out, by xDSL's driver."""
+
+import re
+import sys
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import IO
+
+from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError
+from xdsl.xdsl_opt_main import xDSLOptMain
+
+from steelyard.compiler.pass_infra.remarks import collecting
+from steelyard.hw.base.atomic_file import write_atomically
+from steelyard.hw.base.errors import IRError, SteelyardError, UsageError, did_you_mean
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run passes over a program: `steelyard-opt a.mlir -p 'annotate-cost,annotate-memory' -o b.mlir`.
+
+    Options are those of `xdsl-opt`, which loads the same dialects and passes. Remarks go to stderr.
+
+    Args:
+        arguments: The command line after the command's name; that of this process where not given.
+
+    Returns:
+        0, or 2 where the command line or the program is wrong.
+    """
+    try:
+        with collecting() as remarks:
+            _Opt(description="Run passes over a Steelyard program", args=arguments).run()
+    except SteelyardError as error:
+        return _fail(error)
+    except ParseError as error:
+        return _fail(_unreadable(error))
+    except DiagnosticException as error:
+        return _fail(IRError(what="the IR is not valid", why=str(error)))
+    except (OSError, UnicodeDecodeError) as error:
+        return _fail(UsageError(what="the file cannot be read", why=str(error)))
+    for remark in remarks:
+        at = f" at {remark.where}" if remark.where else ""
+        sys.stderr.write(f"{remark.kind} {remark.pass_name}: {remark.op}{at}: {remark.message}\n")
+    return 0
+
+
+class _Held(StringIO):
+    """Output that the driver may close before it is written."""
+
+    def close(self) -> None:
+        pass
+
+
+class _Opt(xDSLOptMain):
+    """xDSL's driver, which writes its output whole or not at all."""
+
+    def run(self) -> None:
+        self._output = _Held()
+        super().run()
+        text = self._output.getvalue()
+        if self.args.output_file is None:
+            sys.stdout.write(text)
+        else:
+            write_atomically(Path(self.args.output_file), text)
+
+    def prepare_output(self) -> IO[str]:
+        return self._output
+
+    def setup_pipeline(self) -> None:
+        try:
+            super().setup_pipeline()
+        except ArgSpecParseError as error:
+            raise UsageError(what="the passes cannot be read", where="-p", why=str(error)) from error
+        except Exception as error:  # the driver raises bare exceptions for names and options alike
+            unknown = re.search(r"Unrecognized passes: \['(.*?)'", str(error))
+            raise UsageError(
+                what="the passes make no sense",
+                where=f"-p {self.args.passes!r}",
+                why=str(error),
+                fix=did_you_mean(unknown[1], self.available_passes) if unknown else None,
+            ) from error
+
+    def prepare_input(self) -> tuple[list[tuple[IO[bytes], int]], str]:
+        try:
+            return super().prepare_input()
+        except ValueError as error:
+            raise UsageError(
+                what="the file is no program",
+                where=self.args.input_file,
+                why=str(error),
+                fix="name it *.mlir",
+            ) from error
+
+
+def _unreadable(error: ParseError) -> IRError:
+    span = error.span
+    content = span.input.content
+    text = content if isinstance(content, str) else str(content, "latin-1")
+    before = text[: span.start]
+    line, column = before.count("\n") + 1 + span.line_offset, span.start - before.rfind("\n")
+    return IRError(what="the IR cannot be read", where=f"{span.input.name}:{line}:{column}", why=error.msg)
+
+
+def _fail(error: SteelyardError) -> int:
+    sys.stderr.write(f"error: {error}\n")
+    return 2

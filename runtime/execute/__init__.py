@@ -1,0 +1,1 @@
+"""Executors: one process, torchrun, Inductor."""

@@ -1,0 +1,1 @@
+"""Microbenchmarks of kernels for calibration and learning."""

@@ -1,0 +1,1 @@
+"""Prediction of CSV rows and scoring against measurements."""

@@ -1,0 +1,1 @@
+"""Profiles of ops measured here, and their transfer between devices."""

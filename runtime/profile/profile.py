@@ -1,0 +1,244 @@
+"""`profile`: measures the distinct ops of a program on this machine and keeps what they took."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from math import ceil, floor
+from statistics import median
+
+import torch
+from xdsl.dialects.builtin import ModuleOp
+
+from steelyard.compiler.analysis.call_graph import call_graph
+from steelyard.compiler.analysis.kernel_ops import kernels
+from steelyard.compiler.analysis.op_facts import CallReader, to_call
+from steelyard.compiler.analysis.op_signature import op_signature, signature_in_place
+from steelyard.compiler.dialects.cost import WORK, LatencyAttr, WorkAttr, WorkCounts
+from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.hw.base.errors import DeviceError
+from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.spread import COVERAGE
+from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.latency.profile_store import Measurement, ProfileStore
+from steelyard.passes.op_cost.kernel_query import kernel_queries
+from steelyard.passes.op_cost.op_latency import Clock, work_dtype
+from steelyard.runtime.timing.isolated_op import Timer, time_on_cpu, time_on_cuda
+from steelyard.runtime.timing.machine_drift import Pacer
+from steelyard.runtime.timing.microbench import threads_set_to
+from steelyard.runtime.timing.random_operands import make_runnable
+
+REPEATS = 19
+"""With so many calls the fastest and the slowest enclose nine of ten others: (n - 1) / (n + 1) of them."""
+
+ROUNDS = 3
+"""So many times is each op measured, far apart: what disturbs a machine for seconds spoils one of them."""
+
+Progress = Callable[[int, int, str], None]
+"""Told before every measurement, and after the last: how many are done, how many there are, which is next."""
+
+_CONTEXT = "eager"
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctOp:
+    """One of the ops of a program that differ in what they cost.
+
+    Attributes:
+        op: The first of them.
+        signature: What they share.
+        dtype: The type that they calculate in.
+        kind: The kind of kernel, "" where no model knows it or several kernels do the work.
+        dims: The dims of that kind as text.
+        count: How often a run of the program does it.
+        work: What one does, None where that is not known.
+        predicted_s: What one takes by the models, None where its work is not known.
+    """
+
+    op: TorchOp
+    signature: str
+    dtype: DType
+    kind: str
+    dims: str
+    count: int
+    work: WorkCounts | None
+    predicted_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Profiling:
+    """What was found out about a program.
+
+    Attributes:
+        ops: Its distinct ops in the order in which they first run.
+        measured: By signature and type, also what was known before.
+        failed: Why an op could not be run by itself, by signature.
+        threads: With how many threads it ran; 0 on a GPU.
+        new: How many ops were measured this time.
+    """
+
+    ops: tuple[DistinctOp, ...]
+    measured: Mapping[tuple[str, str], Measurement]
+    failed: Mapping[str, str]
+    threads: int
+    new: int
+
+
+def profile(
+    module: ModuleOp,
+    device: Device,
+    store: ProfileStore,
+    repeats: int = REPEATS,
+    progress: Progress | None = None,
+    timer: Timer | None = None,
+) -> Profiling:
+    """Measure every distinct op of a program that the store does not know yet with this torch.
+
+    Views are left out, since nothing runs. Each op gets fresh random operands; what it writes are copies.
+    They take turns for some rounds, and what was measured is kept op by op, so that nothing is lost if it is
+    interrupted. Where the device file knows reference kernels, these run now and then, and what is kept is at
+    the pace of the calibration.
+
+    Args:
+        module: A program with `cost.work` on its ops.
+        device: This machine's.
+        store: Where measurements are kept.
+        repeats: How many calls of each op to time.
+        progress: Told what is being measured.
+        timer: Times an op; that of the device by default.
+
+    Raises:
+        DeviceError: The device is not in this machine, or the store cannot be used.
+    """
+    place, own_timer = _place(device)
+    threads = 0 if place == "cuda" else _threads(device)
+    ops = distinct_ops(module, device, threads)
+    known = {
+        (each.signature, each.dtype): each
+        for each in store.of(device.name, _CONTEXT)
+        if each.threads == threads and each.torch_version == torch.__version__
+    }
+    missing = [each for each in ops if (each.signature, each.dtype) not in known]
+    failed: dict[str, str] = {}
+    reader = CallReader()
+    sustained = device.sustained_with(threads) if threads and device.sustained else Sustained()
+    turns = [(number, index) for number in range(ROUNDS) for index in range(len(missing))]
+    calibrated_s: list[list[float]] = [[] for _ in missing]
+    with threads_set_to(threads or torch.get_num_threads()), Pacer(sustained) as pacer:
+        for done, (number, index) in enumerate(turns):
+            each = missing[index]
+            calls = repeats * (number + 1) // ROUNDS - repeats * number // ROUNDS
+            if not calls or each.signature in failed:
+                continue
+            if progress:
+                progress(done, len(turns), operator_name(each.op))
+            pace = pacer.pace_now()
+            try:
+                times_s = (timer or own_timer)(make_runnable(each.op, reader, place), calls)
+            except (RuntimeError, IndexError, TypeError, ValueError) as error:  # torch's own, of any op
+                if not calibrated_s[index]:
+                    failed[each.signature] = str(error).partition("\n")[0]
+                continue
+            touched_bytes = each.work.touched_bytes if each.work else 0
+            slower = pace.slowdown(median(times_s), touched_bytes)
+            calibrated_s[index] += [time_s / slower for time_s in times_s]
+            found = _measurement(each, device.name, threads, calibrated_s[index])
+            store.add([found])
+            known[each.signature, each.dtype] = found
+    if progress and missing:
+        progress(len(turns), len(turns), "done")
+    return Profiling(ops, known, failed, threads, len(missing) - len(failed))
+
+
+def distinct_ops(module: ModuleOp, device: Device, threads: int) -> tuple[DistinctOp, ...]:
+    """Return the ops of a program that differ in what they cost, without views and collectives.
+
+    Args:
+        module: A program with `cost.work` on its ops.
+        device: Whose models predict them.
+        threads: CPU threads; 0 where they do not matter.
+    """
+    clock = Clock(device, ExecutionContext(mode=_CONTEXT, threads=threads or None), measured=False)
+    graph, reader = call_graph(module), CallReader()
+    signature = signature_in_place if device.kind == "cpu" else op_signature
+    counts: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, str], tuple[TorchOp, WorkCounts | None]] = {}
+    for name, function in graph.functions.items():
+        for op in kernels(function):
+            work = op.attributes.get(WORK)
+            counted = work.data if isinstance(work, WorkAttr) else None
+            if not isinstance(op, TorchOp) or (counted and counted.kind in ("view", "collective")):
+                continue
+            key = signature(op, reader), work_dtype(counted) if counted else ""
+            counts[key] = counts.get(key, 0) + graph.times[name]
+            first.setdefault(key, (op, counted))
+    return tuple(_distinct(key, *first[key], counts[key], clock, reader) for key in first)
+
+
+def _distinct(
+    key: tuple[str, str],
+    op: TorchOp,
+    work: WorkCounts | None,
+    count: int,
+    clock: Clock,
+    reader: CallReader,
+) -> DistinctOp:
+    facts = reader.read(op)
+    queries = kernel_queries(to_call(op), facts.work) if facts.work else ()
+    only = queries[0] if len(queries) == 1 and not queries[0].backward else None
+    dims = " ".join(f"{name}={size}" for name, size in only.dims) if only else ""
+    latency = clock.time(op)
+    predicted_s = latency.data.value_us * 1e-6 if isinstance(latency, LatencyAttr) else None
+    return DistinctOp(op, *key, only.kind if only else "", dims, count, work, predicted_s)  # pyright: ignore
+
+
+def _measurement(op: DistinctOp, device: str, threads: int, times_s: Sequence[float]) -> Measurement:
+    ordered, count = sorted(times_s), len(times_s)
+    left_out = round((count + 1) * (1 - COVERAGE) / 2, 6)  # 0.1 has no exact binary form
+    low = max(1, floor(left_out))
+    high = min(count, ceil(count + 1 - left_out))
+    return Measurement(
+        device=device,
+        context=_CONTEXT,
+        threads=threads,
+        op=operator_name(op.op),
+        signature=op.signature,
+        dtype=op.dtype,
+        kind=op.kind,
+        dims=op.dims,
+        median_s=median(ordered),
+        min_s=ordered[0],
+        low_s=ordered[low - 1],
+        high_s=ordered[high - 1],
+        repeats=count,
+        measured_on=date.today().isoformat(),
+        torch_version=torch.__version__,
+    )
+
+
+def _place(device: Device) -> tuple[str, Timer]:
+    """Return torch's name of a device of this machine and what times it.
+
+    Raises:
+        DeviceError: The machine has no such device.
+    """
+    if device.kind == "cpu":
+        return "cpu", time_on_cpu
+    if not torch.cuda.is_available():
+        raise DeviceError(
+            what=f"{device.name} cannot be profiled on this machine",
+            why=f"it is a {device.kind}, and torch finds no CUDA device here",
+            fix="name this machine's CPU, such as --device cpu or the file that `steelyard calibrate` wrote",
+        )
+    found = torch.cuda.get_device_properties(0)
+    if found.multi_processor_count != device.compute_units.value:
+        raise DeviceError(
+            what=f"{device.name} is not the GPU of this machine",
+            why=f"it has {device.compute_units.value:g} SMs, {found.name} has {found.multi_processor_count}",
+            fix="name the device that this machine has",
+        )
+    return "cuda", time_on_cuda
+
+
+def _threads(device: Device) -> int:
+    return (device.sustained_with(None).threads if device.sustained else None) or torch.get_num_threads()

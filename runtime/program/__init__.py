@@ -1,0 +1,1 @@
+"""From a SPEC to an annotated program; parsing of pass pipelines."""

@@ -1,0 +1,1 @@
+"""Summaries of annotated programs and their formats."""

@@ -1,0 +1,51 @@
+"""What `verify` found, as a table."""
+
+from typing import TYPE_CHECKING
+
+from steelyard.hw.base.units import format_bytes, format_flops, format_us
+
+if TYPE_CHECKING:
+    from steelyard.runtime.verify.verify import Verification
+
+
+def format_verification(found: "Verification") -> str:
+    """Prediction beside measurement, then the counts of FLOPs, the numerics and the judgement."""
+    time, memory = found.step_time_ms, found.peak_memory_bytes
+    interval = f"{format_us((time.low or 0) * 1e3)} to {format_us((time.high or 0) * 1e3)}"
+    numerics = "equal bit for bit"
+    if found.different:
+        numerics = f"{len(found.different)} results differ, by {found.max_abs_diff:.3g} at most"
+    rows = [
+        ("", "predicted", "measured", "ratio", "interval"),
+        (
+            "step time",
+            format_us(time.predicted * 1e3),
+            format_us(time.measured * 1e3),
+            f"{time.ratio:.3f}",
+            interval,
+        ),
+        (
+            "peak memory",
+            format_bytes(memory.predicted),
+            format_bytes(memory.measured),
+            f"{memory.ratio:.3f}",
+            "",
+        ),
+    ]
+    table = [f"{a:<12}{b:>12}{c:>12}{d:>8}  {e}".rstrip() for a, b, c, d, e in rows]
+    if found.slowdown != 1.0:
+        calibrated = format_us(time.predicted / found.slowdown * 1e3)
+        table.append(f"{'pace':<12}{found.slowdown:.2f} times what it was at calibration: {calibrated}")
+    ours, theirs = format_flops(found.flops_ours), format_flops(found.flops_torch)
+    judged = "within" if found.ok else "NOT within"
+    return "\n".join(
+        [
+            f"{found.model}: {found.mode} on {found.device}",
+            "",
+            *table,
+            f"{'FLOPs':<12}{ours} of contractions; torch's counter has {theirs}",
+            f"{'numerics':<12}{numerics}, against eager PyTorch",
+            "",
+            f"{judged} the tolerance of {found.tolerance:.0%}",
+        ]
+    )

@@ -1,0 +1,72 @@
+"""The figures of a program in the model's own module tree, alike siblings folded into one."""
+
+from dataclasses import dataclass, field
+
+from steelyard.runtime.report.summary import Figures, Report
+
+OPTIMIZER = "(optimizer)"
+LOSS = "(loss)"
+
+
+@dataclass(slots=True)
+class Node:
+    """A module: its figures with those of the modules inside it, and these by name."""
+
+    name: str
+    figures: Figures = field(default_factory=Figures)
+    children: dict[str, "Node"] = field(default_factory=dict[str, "Node"])
+
+    def add(self, path: list[str], figures: Figures) -> None:
+        """Add to this module and to those on the way to `path`."""
+        node = self
+        node.figures += figures
+        for name in path:
+            node = node.children.setdefault(name, Node(name))
+            node.figures += figures
+
+    def folded(self) -> "Node":
+        """The tree with runs of numbered siblings that hold and cost alike as one: `0-11 (12 alike)`."""
+        runs: list[list[Node]] = []
+        for child in self.children.values():
+            if runs and _alike(runs[-1][-1], child):
+                runs[-1].append(child)
+            else:
+                runs.append([child])
+        merged = [_merge(run).folded() for run in runs]
+        return Node(self.name, self.figures, {node.name: node for node in merged})
+
+
+def module_tree(report: Report) -> Node:
+    """The figures of a report by module; ops outside of all modules are the loss's or the optimizer's."""
+    root = Node("(model)")
+    for path, count in report.parameters.items():
+        root.add(path.split(".")[:-1], Figures(params=count))
+    for row in report.rows:
+        outside = {"optimizer": [OPTIMIZER], "loss": [LOSS]}.get(row.phase, [])
+        root.add(row.path.split(".") if row.path else outside, row.figures)
+    return root
+
+
+def _alike(left: Node, right: Node) -> bool:
+    return (
+        left.name.isdecimal()
+        and right.name.isdecimal()
+        and left.figures.params == right.figures.params
+        and left.figures.flops == right.figures.flops
+        and left.children.keys() == right.children.keys()
+    )
+
+
+def _merge(run: list[Node]) -> Node:
+    if len(run) == 1:
+        return run[0]
+    merged = Node(f"{run[0].name}-{run[-1].name} ({len(run)} alike)")
+    for node in run:
+        _absorb(merged, node)
+    return merged
+
+
+def _absorb(into: Node, node: Node) -> None:
+    into.figures += node.figures
+    for name, child in node.children.items():
+        _absorb(into.children.setdefault(name, Node(name)), child)

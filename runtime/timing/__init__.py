@@ -1,0 +1,1 @@
+"""Timing of code on this machine: steady state, quiet samples, rounds, operands."""

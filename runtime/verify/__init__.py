@@ -1,0 +1,1 @@
+"""Verification: the same program measured here beside its prediction."""

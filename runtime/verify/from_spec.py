@@ -1,0 +1,47 @@
+"""Verification of the model that a SPEC names."""
+
+import sys
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.devices.registry import load_device
+from steelyard.runtime.program.load import load_model
+
+if TYPE_CHECKING:
+    from steelyard.runtime.verify.verify import Verification
+
+
+def verify_spec(
+    spec: str,
+    choices: dict[str, Any],
+    device: str,
+    tolerance: float,
+    passes: str = "",
+    threads: int | None = None,
+) -> "Verification":
+    """Run a model on this machine and compare; what the model prints goes to stderr.
+
+    Args:
+        spec: A SPEC that is no `.mlir` file.
+        choices: As for `load_program`.
+        device: The name or the file of this machine's device.
+        tolerance: See `runtime.verify`.
+        passes: See `runtime.verify`.
+        threads: CPU threads; as torch has them by default.
+
+    Raises:
+        SteelyardError: The model cannot be captured or run, or the device is not known.
+    """
+    if spec.endswith(".mlir"):
+        raise UsageError(
+            what=f"{spec} cannot be verified",
+            why="a program has no weights, and no model in PyTorch to compare with",
+            fix="give the SPEC that it was captured from, such as hf:gpt2",
+        )
+    load_device(device).sustained_with(threads)  # before the model is built
+    from steelyard.runtime.timing.microbench import num_threads
+    from steelyard.runtime.verify.verify import verify
+
+    with redirect_stdout(sys.stderr), num_threads(threads):
+        return verify(*load_model(spec, choices), device, tolerance, passes=passes)

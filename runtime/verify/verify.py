@@ -1,0 +1,173 @@
+"""Runs the program that was weighed and puts measurement beside prediction."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.frontend.torch.training_step import build_real, run_step
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.hw.devices.registry import load_device
+from steelyard.runtime.execute.comparison import Comparison
+from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
+from steelyard.runtime.program.load import Target, annotate_program
+from steelyard.runtime.program.parse_passes import parse_passes
+from steelyard.runtime.timing.machine_drift import program_slowdown, time_with_pace
+from steelyard.runtime.timing.malloc_settings import memory_kept
+from steelyard.runtime.timing.steady_state import measure_peak_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What `verify` found.
+
+    Attributes:
+        step_time_ms: Of one step, predicted at the pace of the machine and of eager PyTorch.
+        peak_memory_bytes: Of tensor storage, in a step of the steady state.
+        flops_ours: Of contractions (1 MAC = 2 FLOPs).
+        flops_torch: As torch's counter has them; it misses attention on CPU and grouped products.
+        num_ops: Kernels and views of a step.
+        num_unknown: Those of them whose work is not known.
+        different: Results and parameters that the program and eager PyTorch do not agree on bit for bit.
+        max_abs_diff: The largest difference among them.
+        tolerance: Relative deviation of time and memory that is accepted.
+        slowdown: How many times as long as predicted for it a step takes at the pace that this machine has
+            now, where it was calibrated, by kernels that were timed beside the steps; else 1.
+    """
+
+    model: str
+    mode: str
+    device: str
+    step_time_ms: Comparison
+    peak_memory_bytes: Comparison
+    flops_ours: int
+    flops_torch: int
+    num_ops: int
+    num_unknown: int
+    different: tuple[str, ...]
+    max_abs_diff: float
+    tolerance: float
+    slowdown: float = 1.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether results are equal, and time and memory within the tolerance."""
+        compared = (self.step_time_ms, self.peak_memory_bytes)
+        return not self.different and all(abs(c.ratio - 1) <= self.tolerance for c in compared)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as one object."""
+        return {
+            "model": self.model,
+            "mode": self.mode,
+            "device": self.device,
+            "step_time_ms": self.step_time_ms.to_json(),
+            "slowdown": self.slowdown,
+            "peak_memory_bytes": self.peak_memory_bytes.to_json(),
+            "flops": {"ours": self.flops_ours, "torch": self.flops_torch},
+            "coverage": {"ops": self.num_ops, "unknown": self.num_unknown},
+            "numerics": {
+                "equal": not self.different,
+                "max_abs_diff": self.max_abs_diff,
+                "different": list(self.different),
+            },
+            "tolerance": self.tolerance,
+            "ok": self.ok,
+        }
+
+
+def verify(
+    model: LoadedModel,
+    options: CaptureOptions,
+    device: str,
+    tolerance: float = 0.25,
+    least_s: float = 3.0,
+    passes: str = "",
+) -> Verification:
+    """Weighs one step of a model, runs it with random weights on this machine, and compares.
+
+    Args:
+        model: What to weigh.
+        options: Of the step.
+        device: This machine, by name or file.
+        tolerance: Relative deviation that is accepted.
+        least_s: How long steps are timed, at least.
+        passes: What rewrites the program, as in `recompute{budget=0.4}`; then the rewritten one is weighed
+            and measured, in place of eager PyTorch, and malloc keeps its memory.
+
+    Raises:
+        SteelyardError: the model cannot be captured, the device is unknown, or the program cannot run.
+    """
+    with memory_kept() if passes else nullcontext():
+        return _verify(model, options, device, tolerance, least_s, passes)
+
+
+def _verify(
+    model: LoadedModel, options: CaptureOptions, device: str, tolerance: float, least_s: float, passes: str
+) -> Verification:
+    options = replace(options, return_grads=options.train)
+    program = capture(model, options)
+    module = import_program(program)
+    target = Target(device=device, threads=torch.get_num_threads(), keep_memory=bool(passes))
+    annotate_program(module, target)
+    parse_passes(passes).apply(make_context(), module)
+    predicted: Any = read_totals(module)
+
+    eager, eager_optimizer = build_real(model, options)
+    expected = run_step(eager, eager_optimizer, options)
+    built, optimizer = build_real(model, options)
+    arguments = order_arguments(module, bind(built, optimizer, program.constants))
+    run = compile_program(module)
+    different = _different(eager, expected, built, run(*arguments))
+    del expected
+    with FlopCounterMode(display=False) as counter:  # a step of its own: the counter decomposes some kernels
+        run_step(eager, eager_optimizer, options)
+
+    def step() -> None:
+        if passes:
+            run(*arguments)
+        else:
+            run_step(eager, eager_optimizer, options)
+
+    time_s, pace = time_with_pace(step, load_device(device).sustained_with(target.threads), least_s)
+    peak = measure_peak_bytes(step, arguments if passes else bind(eager, eager_optimizer).values())
+    slower, latency = program_slowdown(module, pace), predicted["latency"]
+    low_ms, value_ms, high_ms = (latency[f"{each}_us"] * slower / 1e3 for each in ("low", "value", "high"))
+    return Verification(
+        model=program.model,
+        mode="train" if options.train else "inference",
+        device=device,
+        step_time_ms=Comparison(value_ms, time_s * 1e3, low_ms, high_ms),
+        peak_memory_bytes=Comparison(predicted["memory"]["peak_bytes"], peak),
+        flops_ours=predicted["work"]["flops"]["contraction"],
+        flops_torch=counter.get_total_flops(),
+        num_ops=predicted["work"]["coverage"]["ops"],
+        num_unknown=predicted["work"]["coverage"]["unknown"],
+        different=tuple(different),
+        max_abs_diff=max(different.values(), default=0.0),
+        tolerance=tolerance,
+        slowdown=slower,
+    )
+
+
+def _different(
+    eager: BuiltModel, expected: dict[str, torch.Tensor], built: BuiltModel, results: Sequence[torch.Tensor]
+) -> dict[str, float]:
+    """The largest difference of each result and updated parameter that is not bit-equal."""
+    pairs = dict(zip(expected, zip(expected.values(), results, strict=True), strict=True))
+    ours = dict(built.module.named_parameters())
+    for path, parameter in eager.module.named_parameters():
+        pairs[f"updated:{path}"] = (parameter.detach(), ours[path].detach())
+    return {
+        name: (one.double() - other.double()).abs().max().item()
+        for name, (one, other) in pairs.items()
+        if not torch.equal(one, other)
+    }

@@ -1,0 +1,41 @@
+"""The how-to says what is true: its example runs, and it names every key."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.registry import load_device
+
+HOWTO = Path(__file__).parents[2] / "docs" / "howto" / "add-a-device.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", HOWTO.read_text(), re.DOTALL)
+
+
+def test_the_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "rtx-a6000.toml").write_text(blocks("toml")[0])
+    monkeypatch.setenv("STEELYARD_DEVICE_PATH", str(tmp_path))
+    (code,) = blocks("python")
+    exec(compile(code, str(HOWTO), "exec"), {})
+
+
+def test_the_curves_of_the_example_are_read(tmp_path: Path):
+    text = blocks("toml")[0].replace("[sources.data-sheet]", blocks("toml")[1] + "[sources.data-sheet]")
+    (tmp_path / "mine.toml").write_text(
+        text
+        + '[sources.stream]\ntitle = "s"\ndate = 2026-01-01\n[sources.gemm]\ntitle = "g"\ndate = 2026-01-01\n'
+    )
+    sustained = load_device(tmp_path / "mine.toml").sustained_with(2)
+    assert sustained.memory_bandwidth_bytes_per_s is not None
+    assert sustained.memory_bandwidth_bytes_per_s.at(2e6) == pytest.approx(60e9)
+    assert sustained.flops_per_s["contraction"]["f32"].at(1e12) == 180e9
+
+
+@pytest.mark.parametrize("key", sorted({each.name for kind in (Device, Sustained) for each in fields(kind)}))
+def test_every_key_is_explained(key: str):
+    assert f"`{key}`" in HOWTO.read_text()

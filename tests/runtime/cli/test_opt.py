@@ -1,0 +1,69 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steelyard.runtime.cli.opt import main
+
+PROGRAM = """
+builtin.module {
+  func.func @forward(%a : tensor<4xf32>) -> tensor<4xf32> {
+    %1 = aten.relu(%a) : tensor<4xf32>
+    func.return %1 : tensor<4xf32>
+  }
+}
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> str:
+    path = tmp_path / "a.mlir"
+    path.write_text(PROGRAM)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("passes", "message"),
+    [
+        ("annotate-cots", "did you mean 'annotate-cost'"),
+        ("annotate-latency", 'requires argument "device"'),
+        ("annotate-latency{device=h100}", "there is no device named 'h100'"),
+        ("annotate-cost,annotate-latency{device=k80 context=egaer}", "did you mean 'eager'?"),
+        ("annotate-latency{device=k80", "the passes cannot be read"),
+    ],
+)
+def test_a_wrong_pipeline_is_one_clear_error(
+    program: str, passes: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([program, "-p", passes]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+
+
+def test_malformed_ir_names_line_and_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "b.mlir"
+    path.write_text(PROGRAM.replace("aten.relu", "aten.reluu"))
+    assert main([str(path)]) == 2
+    assert "b.mlir:4:" in capsys.readouterr().err
+
+
+def test_nothing_is_written_where_a_pass_fails(program: str, tmp_path: Path) -> None:
+    output = tmp_path / "out.mlir"
+    output.write_text("before")
+    assert main([program, "-p", "annotate-latency{device=k80}", "-o", str(output)]) == 2
+    assert output.read_text() == "before"
+    assert main([program, "-p", "annotate-cost,annotate-latency{device=k80}", "-o", str(output)]) == 0
+    assert "#cost.latency<" in output.read_text()
+
+
+def test_the_tool_needs_no_torch(program: str) -> None:
+    passes = "annotate-cost,annotate-latency{device=k80},annotate-memory,outline,inline"
+    code = f"""
+import sys
+from steelyard.runtime.cli.opt import main
+assert main([{program!r}, "-p", {passes!r}]) == 0
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

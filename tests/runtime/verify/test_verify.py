@@ -1,0 +1,133 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+import torch
+
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.spec import load_spec
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.base.quantity import Rate, Source
+from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.devices.write import write_device
+from steelyard.runtime.timing.steady_state import measure_peak_bytes
+from steelyard.runtime.verify.verify import Comparison, Verification, verify
+
+_TEXT = "hidden_size=32&intermediate_size=64&num_hidden_layers=1&num_attention_heads=2&vocab_size=64"
+TEXT_MODELS = {
+    "gpt2": "hf:gpt2?n_layer=1&n_embd=32&n_head=2&vocab_size=64",
+    "bert": f"hf:bert?{_TEXT}",
+    "t5": "hf:t5?d_model=32&d_kv=16&d_ff=64&num_layers=1&num_heads=2&vocab_size=64",
+    "llama": f"hf:llama?{_TEXT}&num_key_value_heads=1",
+    "mixtral": f"hf:mixtral?{_TEXT}&num_key_value_heads=1&num_local_experts=4",
+}
+IMAGE_MODELS = {
+    "resnet": "hf:resnet?depths=[1,1,1,1]&hidden_sizes=[32,64,64,64]&embedding_size=16",
+    "mobilenet_v2": "hf:mobilenet_v2?depth_multiplier=0.35&image_size=64",
+    "vit": f"hf:vit?{_TEXT.replace('&vocab_size=64', '')}&image_size=32",
+    "convnext": "hf:convnext?hidden_sizes=[16,32,32,64]&depths=[1,1,1,1]&image_size=64",
+    "swin": "hf:swin?embed_dim=16&depths=[1,1]&num_heads=[2,4]&window_size=4&image_size=64",
+}
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("name", TEXT_MODELS)
+def test_text_models_run_bit_equal_in_the_memory_predicted(name: str, train: bool):
+    options = CaptureOptions(train=train, batch=2, sequence=16)
+    found = verify(load_spec(TEXT_MODELS[name], options), options, "cpu", least_s=0.0)
+    assert found.different == ()
+    assert found.num_unknown == 0
+    assert found.peak_memory_bytes.ratio == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("train", [False, True])
+@pytest.mark.parametrize("name", IMAGE_MODELS)
+def test_image_models_run_bit_equal(name: str, train: bool):
+    options = CaptureOptions(train=train, batch=2, image_size=32 if name == "resnet" else None)
+    found = verify(load_spec(IMAGE_MODELS[name], options), options, "cpu", least_s=0.0)
+    assert found.different == ()
+    assert found.num_unknown == 0
+    assert found.peak_memory_bytes.ratio < 1.05  # scratch per thread is not modelled
+
+
+def test_with_passes_the_rewritten_program_is_what_runs():
+    options = CaptureOptions(train=True, batch=4, sequence=32)
+    spec = TEXT_MODELS["gpt2"].replace("n_layer=1", "n_layer=4")
+    plain, lean = (
+        verify(load_spec(spec, options), options, "cpu", least_s=0.0, passes=passes)
+        for passes in ("", "recompute{budget=0.4}")
+    )
+    assert lean.different == ()
+    assert lean.peak_memory_bytes.ratio == 1
+    assert lean.peak_memory_bytes.measured < plain.peak_memory_bytes.measured
+    assert lean.num_ops > plain.num_ops
+
+
+LARGE = """
+import torch
+
+
+class Large(torch.nn.Module):
+    def forward(self, x):
+        return x.relu()
+
+
+def make():
+    return Large(), (torch.randn(33 * 2**18),)
+"""
+
+
+def test_with_passes_malloc_keeps_memory_and_no_fresh_pages_are_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    slow_pages = Rate(value=1e3, kind="measured", source=Source(title="a test", date=date(2026, 1, 1)))
+    sustained = Sustained(threads=torch.get_num_threads(), fresh_page_bytes_per_s=slow_pages)
+    write_device(tmp_path / "local.toml", replace(load_device("cpu"), sustained=(sustained,)))
+    (tmp_path / "large.py").write_text(LARGE)
+    kept: list[bool] = []
+
+    @contextmanager
+    def remember() -> Iterator[None]:
+        kept.append(True)
+        yield
+
+    monkeypatch.setattr("steelyard.runtime.verify.verify.memory_kept", remember)
+    options = CaptureOptions()
+    model = load_spec(f"{tmp_path / 'large.py'}:make", options)
+    device = str(tmp_path / "local.toml")
+    assert verify(model, options, device, least_s=0.0).step_time_ms.predicted > 1e6
+    assert not kept
+    assert verify(model, options, device, least_s=0.0, passes="schedule-memory").step_time_ms.predicted < 1e3
+    assert kept
+
+
+def test_passes_that_do_not_exist_are_refused():
+    options = CaptureOptions(train=True)
+    with pytest.raises(UsageError, match="Unrecognized passes"):
+        verify(load_spec(TEXT_MODELS["gpt2"], options), options, "cpu", passes="recomput")
+
+
+def test_time_and_memory_out_of_tolerance_are_not_ok():
+    right = Comparison(100.0, 100.0)
+    found = Verification(
+        model="m", mode="train", device="cpu", step_time_ms=right, peak_memory_bytes=right, flops_ours=1,
+        flops_torch=1, num_ops=1, num_unknown=0, different=(), max_abs_diff=0.0, tolerance=0.1,
+    )  # fmt: skip
+    assert found.ok
+    assert not replace(found, step_time_ms=Comparison(100.0, 80.0)).ok
+    assert not replace(found, peak_memory_bytes=Comparison(80.0, 100.0)).ok
+    assert not replace(found, different=("loss",)).ok
+
+
+def test_peak_counts_what_is_resident_and_what_is_made():
+    resident = torch.zeros(1000)
+
+    def step() -> torch.Tensor:
+        made = resident + resident
+        return made * made
+
+    assert measure_peak_bytes(step, [resident, resident.view(10, 100)]) == 3 * 4000
