@@ -26,7 +26,7 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.fitting.calibrate_kind import calibrate_case
 from steelyard.hw.fitting.fit_coefficients import Case
 from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate, KernelModel
-from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind, Queries
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
 from steelyard.hw.latency.intervals import analytic_spread
 from steelyard.hw.latency.ladder import Ladder
@@ -88,7 +88,7 @@ class _Foreign:
 def lines(source: str, kind: KernelKind, case: Case) -> Iterator[str]:
     """Yield the line of one device."""
     model = MODELS[kind]
-    queries = Queries(kind, case.dtype, case.dims)
+    queries = KernelBatch(kind, case.dtype, case.dims)
     _, *unseen = played_as_unseen(model, case)
     sheet = Ladder(replace(case.device, fitted={}), case.context).price(queries)
     error, inside = _calibrated(model, case)
@@ -111,14 +111,14 @@ def _calibrated(model: KernelModel, case: Case) -> tuple[float, float]:
     rest = case.take(rows[most:])
     fitted = {model.kind: {case.dtype: {case.context.mode: fit}}}
     prices = Ladder(replace(case.device, fitted=fitted), case.context).price(
-        Queries(model.kind, case.dtype, rest.dims)
+        KernelBatch(model.kind, case.dtype, rest.dims)
     )
     inside = (prices.low_s <= rest.measured_s) & (rest.measured_s <= prices.high_s)
     return _error(prices.value_s, rest.measured_s), _percent(inside)
 
 
 def _coverage(kind: KernelKind, case: Case, predicted_s: Floats) -> float:
-    low_s, high_s = analytic_spread(kind, case.dtype).around(predicted_s, np.zeros_like(predicted_s))
+    low_s, high_s = analytic_spread(kind, case.dtype).interval(predicted_s, np.zeros_like(predicted_s))
     return _percent((low_s <= case.measured_s) & (case.measured_s <= high_s))
 
 

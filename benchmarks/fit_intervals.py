@@ -23,7 +23,7 @@ from unseen import played_as_unseen
 
 import steelyard.hw.latency
 from steelyard.hw.base.kernel_work import DType
-from steelyard.hw.base.spread import Spread, conformal_spread
+from steelyard.hw.base.spread import ErrorBand, conformal_spread
 from steelyard.hw.devices.device import Device
 from steelyard.hw.fitting.fit_coefficients import Case
 from steelyard.hw.kernels.common.kernel_model import KernelModel
@@ -71,7 +71,7 @@ def played(model: KernelModel, case: Case) -> Iterator[Played]:
         yield Played(case.device, index == 0, predicted_s, part.measured_s)
 
 
-def spread_of(parts: list[Played]) -> Spread:
+def spread_of(parts: list[Played]) -> ErrorBand:
     """Return the spread of all parts together, made fit for a device that is none of them.
 
     It is widened in logs by sqrt(1 + 1 / devices), the factor between the spread of a sample and that of a
@@ -90,10 +90,10 @@ def _rounded(end: float) -> float:
     return float(f"{end:.4g}")
 
 
-def coverage(spread: Spread, parts: list[Played]) -> float:
+def coverage(spread: ErrorBand, parts: list[Played]) -> float:
     """Return the share of rows inside their interval."""
     predicted, measured = _joined(parts)
-    low, high = spread.around(predicted, np.zeros_like(predicted))
+    low, high = spread.interval(predicted, np.zeros_like(predicted))
     return float(((low <= measured) & (measured <= high)).mean())
 
 

@@ -5,7 +5,7 @@ python benchmarks/kernel_shapes.py > runtime/learn/shapes.toml
 
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.kernel_ops import kernels
-from steelyard.compiler.analysis.op_facts import CallReader, to_call
+from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.hw.latency.learned_rung import are_of
 from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
@@ -45,7 +45,7 @@ def members(group: Group, queries: set[KernelQuery]) -> list[Config]:
 
 def queries_of(spec: str, attention: str | None) -> set[KernelQuery]:
     program = load_program(spec, {"optimizer": "none", "attention": attention})
-    reader = CallReader()
+    reader = OpInfoCache()
     queries: set[KernelQuery] = set()
     for function in call_graph(program).functions.values():
         for op in kernels(function):

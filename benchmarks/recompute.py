@@ -28,7 +28,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from steelyard.compiler.analysis.call_graph import call_graph
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.analysis.op_signature import signature_in_place
 from steelyard.compiler.analysis.storages import find_storages
 from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
@@ -105,7 +105,7 @@ class Case:
 
     def player(self) -> Player:
         flat = find_storages(call_graph(self.module))["step"]
-        return Player(read_graph(flat, CallReader(), no_workspace))
+        return Player(read_graph(flat, OpInfoCache(), no_workspace))
 
 
 def predicted(module: ModuleOp) -> tuple[float, int]:
@@ -204,7 +204,7 @@ def marked_calls(module: ModuleOp, arguments: Sequence[Any], pacer: Pacer) -> li
 
     Each is predicted for the pace at its time: a step lasts longer than a machine keeps its own.
     """
-    reader, told = CallReader(), list[tuple[Operation, Pace]]()
+    reader, told = OpInfoCache(), list[tuple[Operation, Pace]]()
     taken_s = times_marked_s(
         module, arguments, RECOMPUTED, before=lambda op: told.append((op, pacer.pace_now()))
     )
@@ -281,7 +281,7 @@ def solve_layers() -> None:
     annotate_program(module, Target(device="h100-sxm"))
     start = perf_counter()
     flat = find_storages(call_graph(module))["step"]
-    plans = make_plans(Player(read_graph(flat, CallReader(), no_workspace)))
+    plans = make_plans(Player(read_graph(flat, OpInfoCache(), no_workspace)))
     solved_s = perf_counter() - start
     start = perf_counter()
     RecomputePass(budget=0.3).apply(make_context(), module)

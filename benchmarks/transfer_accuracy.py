@@ -21,7 +21,7 @@ from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork, WorkKind
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.dispatch import CALL_RATIOS, call_coefficients
-from steelyard.hw.kernels.common.kernel_queries import DIMS, WORDS, KernelKind, Queries
+from steelyard.hw.kernels.common.kernel_queries import CATEGORICAL_DIMS, DIMS, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
 from steelyard.hw.latency.ladder import Ladder
 from steelyard.hw.latency.wave_scaling import MeasuredOp, transfer
@@ -117,19 +117,21 @@ def _read(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(stream)
 
 
-def _columns(kind: KernelKind, keys: list[Key]) -> Queries:
+def _columns(kind: KernelKind, keys: list[Key]) -> KernelBatch:
     records = [dict(dims) for _, dims in keys]
-    return Queries(
+    return KernelBatch(
         kind,
         "f32",
         {
-            dim: np.array([record[dim] for record in records], dtype=None if dim in WORDS else np.int64)
+            dim: np.array(
+                [record[dim] for record in records], dtype=None if dim in CATEGORICAL_DIMS else np.int64
+            )
             for dim in DIMS[kind]
         },
     )
 
 
-def _works(queries: Queries) -> list[KernelWork]:
+def _works(queries: KernelBatch) -> list[KernelWork]:
     counts = MODELS[queries.kind].counts("f32", queries.dims)
     columns = zip(
         counts.contraction_flops,

@@ -2,11 +2,11 @@
 
 from xdsl.ir import SSAValue
 
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp
 
 
-def written_values(op: TorchOp, reader: CallReader) -> list[SSAValue]:
+def written_values(op: TorchOp, reader: OpInfoCache) -> list[SSAValue]:
     """The operands that an op changes, by its schema and by the rule for its work.
 
     Schemas of batch norms do not say that running statistics are written; the rules do.

@@ -16,18 +16,18 @@ from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_nam
 from steelyard.compiler.semantics.call import OpCall, Operand
 from steelyard.compiler.semantics.registry import entry_of, work_of
 from steelyard.compiler.semantics.tensor_type import ITEM_BYTES, TensorType
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
 
 _COMPLEX = {"complex<f16>": "c32", "complex<f32>": "c64", "complex<f64>": "c128"}
 _REDUCTION = {"None": None, "Mean": 1, "Sum": 2}
 _ABSENT = TensorType((0,), "i1")
 _MOST_KNOWN = 20_000
-_known_facts: dict[Hashable, "CallFacts"] = {}
+_known_facts: dict[Hashable, "OpInfo"] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class CallFacts:
+class OpInfo:
     """What passes ask about a call; operands and results are meant by their index in the op.
 
     Attributes:
@@ -36,21 +36,21 @@ class CallFacts:
         gradients: The operands that an optimizer takes as gradients.
     """
 
-    work: Work | None
+    work: OpWork | None
     aliases: tuple[int | None, ...]
     gradients: tuple[int, ...]
 
 
-class CallReader:
+class OpInfoCache:
     """Reads ops; what it found for one call it knows for all that are like it.
 
     Readers share what they found, as long as the op has the same entry in the registry of work.
     """
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, CallFacts] = {}
+        self._known: dict[Hashable, OpInfo] = {}
 
-    def read(self, op: TorchOp) -> CallFacts:
+    def read(self, op: TorchOp) -> OpInfo:
         """The facts of an op.
 
         Raises:
@@ -130,7 +130,7 @@ def where(op: TorchOp) -> str:
     return f"{path} ({source})".strip() if source else path
 
 
-def _shared_facts(op: TorchOp, key: Hashable) -> CallFacts:
+def _shared_facts(op: TorchOp, key: Hashable) -> OpInfo:
     shared_key = key, entry_of(operator_name(op))
     if shared_key not in _known_facts:
         if len(_known_facts) >= _MOST_KNOWN:
@@ -139,7 +139,7 @@ def _shared_facts(op: TorchOp, key: Hashable) -> CallFacts:
     return _known_facts[shared_key]
 
 
-def _facts(op: TorchOp) -> CallFacts:
+def _facts(op: TorchOp) -> OpInfo:
     call = to_call(op)
     try:
         work = work_of(call)
@@ -151,10 +151,10 @@ def _facts(op: TorchOp) -> CallFacts:
     aliases = tuple(
         names.index(name) if name in names else None for name in _shared(op.schema, work, len(op.results))
     )
-    return CallFacts(work, aliases, tuple(i for i, name in enumerate(names) if name.startswith("grads[")))
+    return OpInfo(work, aliases, tuple(i for i, name in enumerate(names) if name.startswith("grads[")))
 
 
-def _shared(schema: Schema, work: Work | None, count: int) -> list[str | None]:
+def _shared(schema: Schema, work: OpWork | None, count: int) -> list[str | None]:
     """For each result the argument whose storage it shares.
 
     An op that writes its argument returns just that. A view may be a copy after all (reshape, contiguous):

@@ -2,7 +2,7 @@
 
 from xdsl.ir import OpResult, SSAValue
 
-from steelyard.compiler.analysis.op_facts import CallReader, tensor_type
+from steelyard.compiler.analysis.op_facts import OpInfoCache, tensor_type
 from steelyard.compiler.analysis.producer_locality import just_written
 from steelyard.compiler.dialects.literal import Literal, format_literal
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
@@ -25,7 +25,7 @@ FROM_MEMORY = " from memory"
 """Ends the signature of an op of whose operands the kernel before it wrote none."""
 
 
-def op_signature(op: TorchOp, reader: CallReader) -> str:
+def op_signature(op: TorchOp, reader: OpInfoCache) -> str:
     """Return what two ops share if they do the same to operands of the same types and layouts.
 
     aten.addmm(f32[2304], f32[128x768], t(f32[2304x768]), beta=1)
@@ -46,7 +46,7 @@ def op_signature(op: TorchOp, reader: CallReader) -> str:
     return f"{operator_name(op)}({', '.join(shown)})"
 
 
-def signature_in_place(op: TorchOp, reader: CallReader) -> str:
+def signature_in_place(op: TorchOp, reader: OpInfoCache) -> str:
     """Return the signature of an op that tells whether a CPU finds operands of it in its caches.
 
     aten.mul.Tensor(f32[512x768], f32[512x768]) from memory
@@ -65,7 +65,7 @@ def signature_in_place(op: TorchOp, reader: CallReader) -> str:
     return op_signature(op, reader) + (FROM_MEMORY if reads_memory else "")
 
 
-def view_chain(value: SSAValue, reader: CallReader) -> tuple[OpResult, ...]:
+def view_chain(value: SSAValue, reader: OpInfoCache) -> tuple[OpResult, ...]:
     """Return the views that a value comes from, the first to be taken first.
 
     Views that leave a dense tensor dense are left out at the start; what a function is given, and what a
@@ -90,7 +90,7 @@ def view_chain(value: SSAValue, reader: CallReader) -> tuple[OpResult, ...]:
     return tuple(reversed(chain))
 
 
-def _argument(name: str, value: Argument, reader: CallReader) -> str:
+def _argument(name: str, value: Argument, reader: OpInfoCache) -> str:
     if isinstance(value, SSAValue):
         return _tensor(value, reader)
     if isinstance(value, list) and any(isinstance(each, SSAValue) for each in value):
@@ -99,7 +99,7 @@ def _argument(name: str, value: Argument, reader: CallReader) -> str:
     return f"{name}={format_literal(_literal(value))}"
 
 
-def _tensor(value: SSAValue, reader: CallReader) -> str:
+def _tensor(value: SSAValue, reader: OpInfoCache) -> str:
     chain = view_chain(value, reader)
     found = tensor_type(chain[0].op.operands[0].type if chain else value.type)
     text = f"{found.dtype}[{'x'.join(map(str, found.shape))}]" if found else "none"

@@ -2,11 +2,11 @@
 
 from xdsl.ir import Block, Operation, SSAValue
 
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.dialects.torch_op import TorchOp
 
 
-def just_written(op: TorchOp, reader: CallReader) -> tuple[SSAValue, ...]:
+def just_written(op: TorchOp, reader: OpInfoCache) -> tuple[SSAValue, ...]:
     """Return the operands of an op that the kernel before it in the block wrote, or views of what it wrote.
 
     Args:
@@ -19,13 +19,13 @@ def just_written(op: TorchOp, reader: CallReader) -> tuple[SSAValue, ...]:
     return tuple(value for value in op.operands if _source(value, reader) is before)
 
 
-def _source(value: SSAValue, reader: CallReader) -> Operation | Block:
+def _source(value: SSAValue, reader: OpInfoCache) -> Operation | Block:
     """Return what writes a value, or is given it."""
     while isinstance(value.owner, TorchOp) and _is_view(value.owner, reader):
         value = value.owner.operands[0]
     return value.owner
 
 
-def _is_view(op: TorchOp, reader: CallReader) -> bool:
+def _is_view(op: TorchOp, reader: OpInfoCache) -> bool:
     work = reader.read(op).work
     return work is not None and work.is_view and bool(op.operands)

@@ -13,7 +13,7 @@ from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.analysis.call_graph import CallGraph, callee_name
-from steelyard.compiler.analysis.op_facts import CallReader, size_bytes
+from steelyard.compiler.analysis.op_facts import OpInfoCache, size_bytes
 from steelyard.compiler.dialects.host import FetchOp
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, SOURCE, DropOp, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
@@ -101,7 +101,7 @@ def find_storages(graph: CallGraph) -> dict[str, FunctionStorages]:
     Raises:
         IRError: an op has types that cannot be read.
     """
-    reader = CallReader()
+    reader = OpInfoCache()
     found: dict[str, FunctionStorages] = {}
     for name, function in graph.functions.items():
         found[name] = _Builder(function, found, reader).build()
@@ -122,7 +122,7 @@ class _Offer(NamedTuple):
 
 
 class _Builder:
-    def __init__(self, function: FuncOp, callees: dict[str, FunctionStorages], reader: CallReader) -> None:
+    def __init__(self, function: FuncOp, callees: dict[str, FunctionStorages], reader: OpInfoCache) -> None:
         self._block = function.body.block
         self._callees = callees
         self._reader = reader

@@ -9,7 +9,7 @@ from xdsl.ir import OpResult, SSAValue
 from steelyard.compiler.dialects.program import PATH, ROLE, argument_texts
 
 
-class Irregular(Exception):
+class LayersDiffer(Exception):
     """Blocks that look alike do not do the same; the model has to be captured as a whole."""
 
 
@@ -71,7 +71,7 @@ class BlockValues:
             return self.chains[chain][number].results[cast(int, key)]
         value = self._arguments.get((chain, renumber(cast(str, key), self._path, number)))
         if value is None:
-            raise Irregular
+            raise LayersDiffer
         return value
 
     def of_block(self, number: int) -> Iterator[SSAValue]:

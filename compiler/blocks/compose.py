@@ -8,8 +8,8 @@ from xdsl.ir import SSAValue
 
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.storages import FunctionStorages, find_storages
-from steelyard.compiler.blocks.block_values import Irregular, block_number
-from steelyard.compiler.blocks.extend_chain import Chains
+from steelyard.compiler.blocks.block_values import LayersDiffer, block_number
+from steelyard.compiler.blocks.extend_chain import LayerCalls
 from steelyard.compiler.blocks.program_block import (
     ProgramBlock,
     make_function,
@@ -20,7 +20,7 @@ from steelyard.compiler.blocks.program_block import (
 from steelyard.compiler.dialects.program import OP_PATH, DropOp, text_attribute
 
 
-def compose(module: ModuleOp, stacks: Mapping[str, int]) -> None:
+def instantiate_layers(module: ModuleOp, stacks: Mapping[str, int]) -> None:
     """Add the blocks that have not run, by the example of those that have.
 
     Of a stack of n blocks those numbered 0, 1, 2, n-2 and n-1 have run. Blocks 1, 2 and n-2 become one
@@ -54,7 +54,7 @@ def compose(module: ModuleOp, stacks: Mapping[str, int]) -> None:
         ]
     )
     for (path, count), passes in zip(stacks.items(), found, strict=True):
-        Chains(graph.entry, path, count, [*islice(calls, len(passes))]).lengthen()
+        LayerCalls(graph.entry, path, count, [*islice(calls, len(passes))]).lengthen()
 
 
 def _find_blocks(
@@ -70,7 +70,7 @@ def _find_blocks(
         return []
     kept = [0, 1, 2, count - 2, count - 1]
     if [number for number, _ in runs] not in (kept, kept + kept[-2::-1]):
-        raise Irregular
+        raise LayersDiffer
     starts = [start for _, start in runs]
     ranges = [[*pairwise(starts[1:5])]]
     if len(runs) > len(kept):
@@ -78,5 +78,5 @@ def _find_blocks(
     passes = [[read_block(flat, tokens, *each) for each in blocks] for blocks in ranges]
     for first, *others in passes:
         if block_number(first.path, path) is None or any(other.key != first.key for other in others):
-            raise Irregular
+            raise LayersDiffer
     return passes

@@ -6,12 +6,12 @@ from xdsl.dialects.builtin import StringAttr
 from xdsl.dialects.func import CallOp, FuncOp
 from xdsl.ir import Operation, SSAValue
 
-from steelyard.compiler.blocks.block_values import BlockValues, Irregular, Origin, renumber
+from steelyard.compiler.blocks.block_values import BlockValues, LayersDiffer, Origin, renumber
 from steelyard.compiler.blocks.extend_lists import ChainLists
 from steelyard.compiler.dialects.program import OP_PATH, DropOp, text_attribute
 
 
-class Chains:
+class LayerCalls:
     """The calls for blocks 1, 2 and n-2 of a stack of n, in the forward and in the backward.
 
     Args:
@@ -52,9 +52,9 @@ class Chains:
         for chain in self._values.chains:
             for values in zip(*(chain[number].operands for number in self._known), strict=True):
                 if not self._corresponds(values):
-                    raise Irregular
+                    raise LayersDiffer
         if any(value.uses for number in self._new for value in self._values.of_block(number)):
-            raise Irregular
+            raise LayersDiffer
 
     def _corresponds(self, values: Sequence[SSAValue]) -> bool:
         """Whether what blocks 1 and n-2 take is to them what that which block 2 takes is to it.

@@ -7,7 +7,7 @@ from xdsl.dialects.builtin import ArrayAttr, FunctionType, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
 
-from steelyard.compiler.blocks.block_values import BlockValues, Irregular, Origin, block_number, renumber
+from steelyard.compiler.blocks.block_values import BlockValues, LayersDiffer, Origin, block_number, renumber
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, RESULTS, DropOp, text_attribute
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp
 
@@ -53,7 +53,7 @@ class ChainLists:
             case TorchOp() if not run[0].results and text_attribute(run[0], PHASE) == "optimizer":
                 self._lengthen_optimizer(run[0])
             case _:
-                raise Irregular
+                raise LayersDiffer
 
     def _lengthened(self, items: Sequence[SSAValue | None]) -> list[_Item]:
         """A list with the values of the new blocks between those of the known ones, which stand in a row."""
@@ -69,7 +69,7 @@ class ChainLists:
                 origins[max(at, 0) : max(at + length, 0)] for at in (start - length, start, start + length)
             ]
             if found not in (likes, likes[::-1]):
-                raise Irregular
+                raise LayersDiffer
             ascends = found == likes
             new = [
                 _Item(self._values.value(like.what, number), source, number)
@@ -106,7 +106,7 @@ class ChainLists:
         names = [name.data for name in cast("ArrayAttr[StringAttr]", self._entry.attributes[RESULTS])]
         items = self._lengthened(op.operands)
         if any(item.number is not None and not names[item.source].startswith(_GRADIENT) for item in items):
-            raise Irregular
+            raise LayersDiffer
         op.operands = values = [item.value for item in items if item.value is not None]
         self._entry.attributes[RESULTS] = ArrayAttr(
             StringAttr(self._name(names[item.source], item.number)) for item in items
@@ -123,7 +123,7 @@ class ChainLists:
         arguments: dict[str, Argument] = {}
         for name, value in op.arguments().items():
             if isinstance(value, SSAValue) and self._values.origin(value):
-                raise Irregular
+                raise LayersDiffer
             if isinstance(value, list) and any(isinstance(item, SSAValue) for item in value):
                 items = self._lengthened(cast("list[SSAValue | None]", value))
                 value = [item.value for item in items]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from xdsl.dialects.builtin import ModuleOp
 
-from steelyard.compiler.blocks.block_values import Irregular
-from steelyard.compiler.blocks.compose import compose
+from steelyard.compiler.blocks.block_values import LayersDiffer
+from steelyard.compiler.blocks.compose import instantiate_layers
 from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.torch.capture import capture, capture_few
@@ -37,8 +37,8 @@ def lower(
             program, stacks = capture_few(model, options)
             module = import_program(program, options)
             rewrite(module)
-            compose(module, stacks)
-        except (Irregular, CaptureError):
+            instantiate_layers(module, stacks)
+        except (LayersDiffer, CaptureError):
             module = import_program(capture(model, options), options)
             rewrite(module)
         return module

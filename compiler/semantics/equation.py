@@ -15,29 +15,29 @@ from functools import lru_cache
 from math import prod
 
 from steelyard.compiler.semantics.call import Value
-from steelyard.compiler.semantics.nest import Access, Combine, Flops, Nest
+from steelyard.compiler.semantics.iteration_space import Combiner, Flops, IndexingMap, IterationSpace
 from steelyard.hw.base.errors import IRError
 
 Term = tuple[str, ...]
 
 
-def nest(
+def iteration_space(
     equation: str,
     reads: Sequence[Value | None],
     writes: Sequence[Value | None],
-    per_point: Flops = Flops(),  # noqa: B008 - frozen
+    flops_per_iteration: Flops = Flops(),  # noqa: B008 - frozen
     *,
     sizes: Mapping[str, int] | None = None,
     reduction: Sequence[str] = (),
-    combine: Combine = "sum",
-) -> Nest:
+    combine: Combiner = "sum",
+) -> IterationSpace:
     """Return the nest of an equation.
 
     Args:
         equation: Terms for `reads`, an arrow, terms for `writes`.
         reads: The tensors read; None for one that is held on chip, whose term only names dims.
         writes: The tensors written; None as above.
-        per_point: The operations at each point.
+        flops_per_iteration: The operations at each point.
         sizes: The extents of dims that no tensor dim shows alone.
         reduction: Dims to reduce over although the result has them, such as the dim of a softmax. Those that
             are read and not written are reduced in any case.
@@ -60,7 +60,7 @@ def nest(
     pairs = [*zip(inputs, reads, strict=True), *zip(outputs, writes, strict=True)]
     rank = max((len(v.type.shape) - len(t) + 1 for t, v in pairs if v is not None and "..." in t), default=0)
     dims = dict(sizes or {})
-    accesses: list[list[Access]] = [[], []]
+    accesses: list[list[IndexingMap]] = [[], []]
     written: set[str] = set()
     for position, (term, value) in enumerate(pairs):
         is_write = position >= len(inputs)
@@ -68,13 +68,13 @@ def nest(
             indexed = tuple(_names(token) for token in term)
         else:
             indexed = _index(equation, term, value, rank, dims)
-            accesses[is_write].append(Access(value.name, value.type, indexed))
+            accesses[is_write].append(IndexingMap(value.name, value.type, indexed))
         if is_write:
             written.update(dim for each in indexed for dim in each or ())
     # A tensor of extent 1 is broadcast where another one is longer.
     reads_, writes_ = (tuple(_broadcast(access, dims) for access in each) for each in accesses)
     reduced = frozenset(dims).difference(written).union(reduction) if outputs else frozenset(reduction)
-    return Nest(dims, reduced, reads_, writes_, per_point, combine)
+    return IterationSpace(dims, reduced, reads_, writes_, flops_per_iteration, combine)
 
 
 @lru_cache(maxsize=1024)
@@ -125,7 +125,7 @@ def _names(token: str) -> tuple[str, ...] | None:
     return () if token == "1" else tuple(re.split(r"[*+]", token))
 
 
-def _broadcast(access: Access, dims: Mapping[str, int]) -> Access:
+def _broadcast(access: IndexingMap, dims: Mapping[str, int]) -> IndexingMap:
     shape = access.type.shape
     if 1 not in shape:
         return access
@@ -133,7 +133,7 @@ def _broadcast(access: Access, dims: Mapping[str, int]) -> Access:
         () if size == 1 and each and prod(dims[dim] for dim in each) != 1 else each
         for size, each in zip(shape, access.dims, strict=True)
     )
-    return Access(access.value, access.type, kept)
+    return IndexingMap(access.value, access.type, kept)
 
 
 def _misfit(equation: str, value: Value, why: str) -> IRError:

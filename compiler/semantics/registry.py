@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from steelyard.compiler.semantics.call import OpCall
-from steelyard.compiler.semantics.equation import nest, parse
-from steelyard.compiler.semantics.nest import Flops
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.equation import iteration_space, parse
+from steelyard.compiler.semantics.iteration_space import Flops
+from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.kernel_work import WorkKind
 
-Rule = Callable[[OpCall], Work | None]
+Rule = Callable[[OpCall], OpWork | None]
 
 _RULES: dict[str, Rule] = {}
 
@@ -48,11 +48,11 @@ def einsum(name: str, equation: str, kind: WorkKind | None = None, flops: Flops 
     """
     parse(equation)
 
-    def rule(call: OpCall) -> Work:
-        space = nest(equation, tuple(call.tensors), call.outputs, Flops())
+    def rule(call: OpCall) -> OpWork:
+        space = iteration_space(equation, tuple(call.tensors), call.outputs, Flops())
         kind_: WorkKind = kind or ("contraction" if space.reduction else "pointwise")
         default = Flops(contraction=2) if kind_ == "contraction" else Flops(pointwise=1)
-        return Work(kind_, (replace(space, per_point=default if flops is None else flops),))
+        return OpWork(kind_, (replace(space, flops_per_iteration=default if flops is None else flops),))
 
     register(name, rule)
 
@@ -62,7 +62,7 @@ def knows(name: str) -> bool:
     return entry_of(name) is not None
 
 
-def work_of(call: OpCall) -> Work | None:
+def work_of(call: OpCall) -> OpWork | None:
     """Return the work of a call, or None if it is unknown (never work of size 0)."""
     found = entry_of(call.name)
     if found is None:
@@ -85,10 +85,10 @@ def entry_of(name: str) -> tuple[Rule, bool] | None:
     return (rule, True) if rule else None
 
 
-def _in_place(call: OpCall, functional: Work) -> Work:
+def _in_place(call: OpCall, functional: OpWork) -> OpWork:
     """Return the work of an in-place op: that of the functional one, whose result is its first argument."""
-    if not functional.nests or not call.operands:
+    if not functional.spaces or not call.operands:
         return functional
     target = call.operands[0][0]
     aliases = ((0, target),) if call.results else ()
-    return Work(functional.kind, functional.nests, aliases, (target,))
+    return OpWork(functional.kind, functional.spaces, aliases, (target,))

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from steelyard.compiler.semantics.nest import Access, Flops, Nest
+from steelyard.compiler.semantics.iteration_space import Flops, IndexingMap, IterationSpace
 from steelyard.hw.base.kernel_work import Rows, WorkKind
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class OpWork:
     """What an op does, whatever device it runs on.
 
     Attributes:
@@ -21,7 +21,7 @@ class Work:
     """
 
     kind: WorkKind
-    nests: tuple[Nest, ...] = ()
+    spaces: tuple[IterationSpace, ...] = ()
     aliases: tuple[tuple[int, str], ...] = ()
     mutates: tuple[str, ...] = ()
     filters: Rows | None = None
@@ -29,12 +29,12 @@ class Work:
     @property
     def flops(self) -> Flops:
         """The operations of all nests."""
-        return sum((nest.flops for nest in self.nests), Flops())
+        return sum((space.flops for space in self.spaces), Flops())
 
     @property
     def bytes_read(self) -> int:
         """Bytes requested: a tensor that two nests read counts twice."""
-        return sum(nest.touched_bytes(access) for nest in self.nests for access in nest.reads)
+        return sum(space.touched_bytes(access) for space in self.spaces for access in space.reads)
 
     @property
     def bytes_written(self) -> int:
@@ -45,9 +45,9 @@ class Work:
     def bytes_unique(self) -> int:
         """Bytes that move at least: each tensor read counts once, and each tensor written."""
         read: dict[str, int] = {}
-        for nest in self.nests:
-            for access in nest.reads:
-                read[access.value] = max(read.get(access.value, 0), nest.touched_bytes(access))
+        for space in self.spaces:
+            for access in space.reads:
+                read[access.value] = max(read.get(access.value, 0), space.touched_bytes(access))
         return sum(read.values()) + self.bytes_written
 
     @property
@@ -55,37 +55,37 @@ class Work:
         """Those of the largest tensor written; of a convolution, the filters of its weight's gradient."""
         if self.kind in ("convolution", "depthwise_convolution"):
             return self.filters or Rows()
-        written = [access.type.rows() for nest in self.nests for access in nest.writes]
+        written = [access.type.rows() for space in self.spaces for access in space.writes]
         return max(written, key=lambda rows: rows.total_bytes, default=Rows())
 
     @property
     def is_view(self) -> bool:
         """Whether nothing is computed and a result is another look at an argument."""
-        return bool(self.aliases) and not self.nests
+        return bool(self.aliases) and not self.spaces
 
     @property
     def dims(self) -> dict[str, int]:
         """Every iteration dim and its extent."""
-        return {dim: extent for nest in self.nests for dim, extent in nest.dims.items()}
+        return {dim: extent for space in self.spaces for dim, extent in space.dims.items()}
 
     @property
     def compute_dtype(self) -> str | None:
         """The element type that arithmetic is done in: of the first floating tensor of the largest nest."""
-        if not self.nests:
+        if not self.spaces:
             return None
-        nest = max(self.nests, key=lambda each: each.flops.total)
-        dtypes = [access.type.dtype for access in (*nest.reads, *nest.writes)]
+        space = max(self.spaces, key=lambda each: each.flops.total)
+        dtypes = [access.type.dtype for access in (*space.reads, *space.writes)]
         return next(
             (dtype for dtype in dtypes if "f" in dtype or dtype.startswith("c")), (dtypes or [None])[0]
         )
 
     def shardable(self, dim: str) -> bool:
         """Return whether devices can each do a part of `dim` with no exchange and no repetition."""
-        nests = [nest for nest in self.nests if dim in nest.dims]
+        spaces = [space for space in self.spaces if dim in space.dims]
         return (
-            bool(nests)
-            and all(dim in nest.dims or not nest.per_point.total for nest in self.nests)
-            and all(dim not in nest.reduction and self._splits(nest, dim) for nest in nests)
+            bool(spaces)
+            and all(dim in space.dims or not space.flops_per_iteration.total for space in self.spaces)
+            and all(dim not in space.reduction and self._splits(space, dim) for space in spaces)
         )
 
     def partial(self, dim: str) -> bool:
@@ -93,13 +93,13 @@ class Work:
 
         A nest without `dim` (the bias of a matrix product) is then to be done once, after the combination.
         """
-        nests = [nest for nest in self.nests if dim in nest.dims]
-        return bool(nests) and all(
-            dim in nest.reduction
-            and nest.combine != "other"
-            and not any(dim in (dims or ()) for access in nest.writes for dims in access.dims)
-            and self._splits(nest, dim)
-            for nest in nests
+        spaces = [space for space in self.spaces if dim in space.dims]
+        return bool(spaces) and all(
+            dim in space.reduction
+            and space.combine != "other"
+            and not any(dim in (dims or ()) for access in space.writes for dims in access.dims)
+            and self._splits(space, dim)
+            for space in spaces
         )
 
     def split(self, dim: str) -> dict[str, int | None]:
@@ -110,24 +110,24 @@ class Work:
             cut[access.value] = at[0] if at else cut.get(access.value)
         return cut
 
-    def _splits(self, nest: Nest, dim: str) -> bool:
+    def _splits(self, space: IterationSpace, dim: str) -> bool:
         """Whether a cut of `dim` cuts every tensor of `nest` into blocks that do not overlap."""
         return all(
-            dim == next((each for each in dims if nest.dims[each] > 1), dim)
-            and prod(nest.dims[each] for each in dims) == size
-            for access in (*nest.reads, *nest.writes)
+            dim == next((each for each in dims if space.dims[each] > 1), dim)
+            and prod(space.dims[each] for each in dims) == size
+            for access in (*space.reads, *space.writes)
             for size, dims in zip(access.type.shape, access.dims, strict=True)
             if dims and dim in dims
         )
 
-    def _accesses(self) -> Iterator[tuple[Nest, Access]]:
-        for nest in self.nests:
-            for access in (*nest.reads, *nest.writes):
-                yield nest, access
+    def _accesses(self) -> Iterator[tuple[IterationSpace, IndexingMap]]:
+        for space in self.spaces:
+            for access in (*space.reads, *space.writes):
+                yield space, access
 
     def _written(self) -> dict[str, int]:
         written: dict[str, int] = {}
-        for nest in self.nests:
-            for access in nest.writes:
-                written[access.value] = max(written.get(access.value, 0), nest.touched_bytes(access))
+        for space in self.spaces:
+            for access in space.writes:
+                written[access.value] = max(written.get(access.value, 0), space.touched_bytes(access))
         return written

@@ -32,7 +32,7 @@ reduce `cols`. attention: `b` sequences, `hq` query and `hkv` key heads of `d`, 
 keys.
 """
 
-WORDS = ("fn", "direction")
+CATEGORICAL_DIMS = ("fn", "direction")
 """The columns that hold words."""
 
 DEFAULTS: dict[str, int | str] = {"b": 1, "groups": 1, "stride": 1, "direction": "fwd", "causal": 0}

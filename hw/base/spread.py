@@ -17,7 +17,7 @@ _SMALLEST_CLASS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class ErrorBand:
     """Measured over predicted time: the range of nine kernels in ten, by how long they take.
 
     Attributes:
@@ -39,7 +39,7 @@ class Spread:
         if not all(0 < low <= high for low, high in zip(self.low, self.high, strict=True)):
             raise ValueError("the ends must be positive, and low at most high")
 
-    def around(self, value_s: "Floats", floor_s: "Floats") -> "tuple[Floats, Floats]":
+    def interval(self, value_s: "Floats", floor_s: "Floats") -> "tuple[Floats, Floats]":
         """Return both ends of the interval of each prediction, which hold the prediction and the floor."""
         import numpy as np
 
@@ -48,7 +48,7 @@ class Spread:
         return low_s, np.maximum(value_s, value_s * np.array(self.high)[size])
 
 
-def conformal_spread(predicted_s: "Floats", measured_s: "Floats", classes: int = 3) -> Spread:
+def conformal_spread(predicted_s: "Floats", measured_s: "Floats", classes: int = 3) -> ErrorBand:
     """Return the spread of predictions that were not fitted to these measurements.
 
     Split conformal prediction (Lei et al., Distribution-free predictive inference for regression, JASA 2018,
@@ -68,7 +68,7 @@ def conformal_spread(predicted_s: "Floats", measured_s: "Floats", classes: int =
     ratio = np.log(measured_s / predicted_s)
     ends = [_ends(ratio[size == each] if (size == each).any() else ratio) for each in range(len(edges) + 1)]
     low, high = (tuple(float(f"{np.exp(end):.4g}") for end in side) for side in zip(*ends, strict=True))
-    return Spread(up_to_s=tuple(float(edge) for edge in edges), low=low, high=high)
+    return ErrorBand(up_to_s=tuple(float(edge) for edge in edges), low=low, high=high)
 
 
 def _ends(ratio: "Floats") -> tuple[float, float]:

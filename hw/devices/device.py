@@ -11,7 +11,7 @@ from steelyard.hw.base.kernel_work import DType, ExecutionMode
 from steelyard.hw.base.quantity import Quantity, Rate
 from steelyard.hw.devices.fitted_models import Fit, require_fits_of_kinds
 from steelyard.hw.devices.learned_models import Learned, LearnedKind, require_features_of_kinds
-from steelyard.hw.devices.measured_rates import PeakDType, Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates, PeakDType
 from steelyard.hw.devices.thread_scaling import sustained_between
 
 DeviceKind = Literal["gpu", "cpu", "tpu", "soc", "accelerator"]
@@ -81,7 +81,7 @@ class Device:
     link_bandwidth_bytes_per_s: Quantity | None = None
     host_bandwidth_bytes_per_s: Quantity | None = None
     price_usd_per_h: Quantity | None = None
-    sustained: tuple[Sustained, ...] = ()
+    sustained: tuple[MeasuredRates, ...] = ()
     fitted: Mapping[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]] = field(
         default_factory=dict[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]]
     )
@@ -99,7 +99,7 @@ class Device:
         # Cheap, since latencies are asked for by device tens of thousands of times; equality is exact.
         return hash(self.name)
 
-    def sustained_with(self, threads: int | None) -> Sustained:
+    def sustained_with(self, threads: int | None) -> MeasuredRates:
         """Return what the device reaches with this many threads.
 
         Between two numbers of threads that it was calibrated with, it is by the law of
@@ -112,7 +112,7 @@ class Device:
             DeviceError: The device was calibrated, but with more or with fewer threads alone.
         """
         if not self.sustained:
-            return Sustained(threads=threads)
+            return MeasuredRates(threads=threads)
         ordered = sorted(self.sustained, key=lambda entry: entry.threads or 0)
         if threads is None:
             return ordered[-1]
@@ -139,7 +139,7 @@ def _quantities(node: object, path: str) -> Iterator[tuple[str, Quantity | Rate]
         yield path, node
         return
     children: dict[str, object] = {}
-    if isinstance(node, Device | Sustained):
+    if isinstance(node, Device | MeasuredRates):
         children = {each.name: getattr(node, each.name) for each in fields(node)}
     elif isinstance(node, Mapping):
         children = dict(cast("Mapping[str, object]", node))

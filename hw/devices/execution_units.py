@@ -7,7 +7,7 @@ from math import inf
 from steelyard.hw.base.kernel_work import DType, LatencySource, WorkKind
 from steelyard.hw.base.quantity import Quantity, Rate
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import PeakDType, RateKind, Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates, PeakDType, RateKind
 from steelyard.hw.devices.typical_factors import TRANSCENDENTAL_FRACTION, VECTOR_FRACTION, matrix_fraction
 
 FALLBACK: dict[DType, tuple[PeakDType, ...]] = {
@@ -49,7 +49,7 @@ class Unit:
 
 
 def contraction_unit(
-    device: Device, sustained: Sustained, kind: WorkKind, dtype: DType, tf32: bool
+    device: Device, sustained: MeasuredRates, kind: WorkKind, dtype: DType, tf32: bool
 ) -> Unit | None:
     """Return the unit for the multiply-accumulate chains of a kernel, or None where the device has none.
 
@@ -67,12 +67,12 @@ def contraction_unit(
     return None
 
 
-def pointwise_unit(device: Device, sustained: Sustained, dtype: DType) -> Unit | None:
+def pointwise_unit(device: Device, sustained: MeasuredRates, dtype: DType) -> Unit | None:
     """Return the lanes for additions, multiplications and comparisons, or None where there are none."""
     return _vector_unit(device, sustained, "pointwise", dtype)
 
 
-def transcendental_unit(device: Device, sustained: Sustained, dtype: DType) -> Unit | None:
+def transcendental_unit(device: Device, sustained: MeasuredRates, dtype: DType) -> Unit | None:
     """Return the unit for exp, log, tanh and the like, in calls per second, or None where there is none."""
     return _vector_unit(device, sustained, "transcendental", dtype, TRANSCENDENTAL_FRACTION)
 
@@ -85,7 +85,7 @@ def rate_source(number: Quantity | Rate | None) -> LatencySource:
 
 
 def _vector_unit(
-    device: Device, sustained: Sustained, kind: RateKind, dtype: DType, results_per_flop: float = 1.0
+    device: Device, sustained: MeasuredRates, kind: RateKind, dtype: DType, results_per_flop: float = 1.0
 ) -> Unit | None:
     # Frameworks do the arithmetic of narrower types in f32.
     lane: PeakDType = "f64" if dtype == "f64" else "f32"
@@ -95,7 +95,7 @@ def _vector_unit(
 
 def _unit(
     device: Device,
-    sustained: Sustained,
+    sustained: MeasuredRates,
     kinds: tuple[RateKind, ...],
     dtype: PeakDType,
     peak: Quantity | None,

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from steelyard.hw.base.kernel_kinds import DIMS, FEATURES, WORDS, KernelKind
+from steelyard.hw.base.kernel_kinds import CATEGORICAL_DIMS, DIMS, FEATURES, KernelKind
 from steelyard.hw.base.kernel_work import DType, ExecutionMode
 from steelyard.hw.base.quantity import Source
-from steelyard.hw.base.spread import Spread
+from steelyard.hw.base.spread import ErrorBand
 
 Point = tuple[float | str, ...]
 
@@ -63,9 +63,9 @@ class Fit:
     mean_error: float
     mean_error_before: float
     coefficients: Mapping[str, float]
-    spread: Spread
+    spread: ErrorBand
     residual: Residual | None = None
-    residual_spread: Spread | None = None
+    residual_spread: ErrorBand | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.coefficients.items():
@@ -107,6 +107,6 @@ def _is_of(kind: KernelKind, point: Point) -> bool:
 
 
 def _is_entry(dim: str, entry: float | str) -> bool:
-    if dim in WORDS or isinstance(entry, str):
-        return dim in WORDS and isinstance(entry, str)
+    if dim in CATEGORICAL_DIMS or isinstance(entry, str):
+        return dim in CATEGORICAL_DIMS and isinstance(entry, str)
     return entry >= (0 if dim in ("pad", "causal") else 1)

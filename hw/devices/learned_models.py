@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from steelyard.hw.base.kernel_kinds import DIMS, FEATURES, WORDS, KernelKind
+from steelyard.hw.base.kernel_kinds import CATEGORICAL_DIMS, DIMS, FEATURES, KernelKind
 from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.base.quantity import Source
-from steelyard.hw.base.spread import Spread
+from steelyard.hw.base.spread import ErrorBand
 
 LearnedKind = Literal[
     "gemm",
@@ -53,7 +53,7 @@ def feature_names(kind: KernelKind) -> tuple[str, ...]:
 
 def size_names(kind: KernelKind) -> tuple[str, ...]:
     """Return the dims of a kind that are numbers."""
-    return tuple(dim for dim in DIMS[kind] if dim not in WORDS)
+    return tuple(dim for dim in DIMS[kind] if dim not in CATEGORICAL_DIMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class Learned:
     smallest: tuple[int, ...]
     largest: tuple[int, ...]
     regressor: Regressor
-    spread: Spread
+    spread: ErrorBand
 
 
 Learning = Mapping[LearnedKind, Mapping[DType, Learned]]

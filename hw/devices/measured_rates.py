@@ -17,7 +17,7 @@ RateKind = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sustained:
+class MeasuredRates:
     """What a device reaches in practice, for one number of threads where that matters; all of it optional.
 
     Attributes:

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from steelyard.hw.base.errors import DeviceError, UsageError, did_you_mean
 from steelyard.hw.base.quantity import Quantity, Rate, Source
-from steelyard.hw.base.spread import Spread
+from steelyard.hw.base.spread import ErrorBand
 from steelyard.hw.base.units import parse_bytes
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.fitted_models import Fit, Residual
 from steelyard.hw.devices.learned_models import Accuracy, Learned, Regressor
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 
 
 class _Sources(BaseModel):
@@ -111,11 +111,11 @@ def _known_keys(loc: tuple[str | int, ...]) -> list[str]:
     elif len(loc) == 2:
         kinds = (Device,)
     elif loc[1] == "sustained" and len(loc) == 4:
-        kinds = (Sustained,)
+        kinds = (MeasuredRates,)
     elif loc[1] == "fitted":
-        kinds = (Fit, Residual, Spread)
+        kinds = (Fit, Residual, ErrorBand)
     elif loc[1] == "learned":
-        kinds = (Learned, Regressor, Accuracy, Spread)
+        kinds = (Learned, Regressor, Accuracy, ErrorBand)
     else:
         kinds = (Quantity, Rate)
     return sorted({each.name for kind in kinds for each in fields(kind)})

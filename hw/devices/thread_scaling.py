@@ -19,10 +19,10 @@ from dataclasses import fields
 from typing import Any, cast
 
 from steelyard.hw.base.quantity import Point, Quantity, Rate
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 
 
-def sustained_between(few: Sustained, many: Sustained, threads: int) -> Sustained:
+def sustained_between(few: MeasuredRates, many: MeasuredRates, threads: int) -> MeasuredRates:
     """Return what a CPU reaches with a number of threads between two that it was measured with.
 
     Rates follow the law of contention, overheads are straight between both. What only one of the two knows is
@@ -44,10 +44,10 @@ def sustained_between(few: Sustained, many: Sustained, threads: int) -> Sustaine
     straight = (last - threads) / (last - first)
     values: dict[str, Any] = {
         each.name: _between(getattr(few, each.name), getattr(many, each.name), divided, straight)
-        for each in fields(Sustained)
+        for each in fields(MeasuredRates)
     }
     values["threads"] = threads
-    return Sustained(**values)
+    return MeasuredRates(**values)
 
 
 def _between(few: object, many: object, divided: float, straight: float) -> Any:

@@ -10,14 +10,14 @@ from typing import cast
 
 from steelyard.hw.base.atomic_file import write_atomically
 from steelyard.hw.base.quantity import Quantity, Rate, Source
-from steelyard.hw.base.spread import Spread
+from steelyard.hw.base.spread import ErrorBand
 from steelyard.hw.base.units import GIB, MIB
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.fitted_models import Fit, Residual
 from steelyard.hw.devices.learned_models import Accuracy, Learned, Regressor
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 
-_Part = Fit | Residual | Spread | Learned | Regressor | Accuracy
+_Part = Fit | Residual | ErrorBand | Learned | Regressor | Accuracy
 
 
 def write_device(path: str | Path, device: Device) -> None:
@@ -40,7 +40,7 @@ def dump_device(device: Device) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _items(node: Device | Sustained | _Part) -> Mapping[str, object]:
+def _items(node: Device | MeasuredRates | _Part) -> Mapping[str, object]:
     return {each.name: getattr(node, each.name) for each in fields(node)}
 
 
@@ -70,7 +70,7 @@ def _table(header: str, items: Mapping[str, object], names: Mapping[Source, str]
         elif isinstance(value, _Part):
             inner += ["", f"[{path}]", *_table(path, _items(value), names)]
         elif isinstance(value, tuple) and key == "sustained":
-            for entry in cast("tuple[Sustained, ...]", value):
+            for entry in cast("tuple[MeasuredRates, ...]", value):
                 inner += ["", f"[[{path}]]", *_table(path, _items(entry), names)]
         elif isinstance(value, tuple):
             lines.append(f"{key} = {_list(cast('tuple[object, ...]', value))}")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from steelyard.hw.devices.fitted_models import Point, Residual
 from steelyard.hw.kernels.common.features import features, words
-from steelyard.hw.kernels.common.kernel_queries import DIMS, WORDS, Column, Floats, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import CATEGORICAL_DIMS, DIMS, Column, Floats, KernelKind
 from steelyard.hw.latency.residual import covariance
 
 MOST_POINTS = 200
@@ -133,5 +133,5 @@ def _matrix(sample: _Sample, octaves: Floats, rows: NDArray[np.int64] | slice) -
 
 
 def _point(kind: KernelKind, dims: Mapping[str, Column], row: int, value: float) -> Point:
-    sizes = [str(dims[dim][row]) if dim in WORDS else float(dims[dim][row]) for dim in DIMS[kind]]
+    sizes = [str(dims[dim][row]) if dim in CATEGORICAL_DIMS else float(dims[dim][row]) for dim in DIMS[kind]]
     return (*sizes, round(float(value), 4))

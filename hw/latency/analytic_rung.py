@@ -4,16 +4,18 @@ import numpy as np
 
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.device import Device
-from steelyard.hw.kernels.common.kernel_queries import Queries
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.kernels.registry import MODELS
-from steelyard.hw.latency.estimates import Prices
+from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.intervals import analytic_spread
 
 MODELLED = ("gpu", "soc")
 """The kinds of devices that the kernel models describe."""
 
 
-def analytic_prices(device: Device, context: ExecutionContext, queries: Queries) -> Prices | None:
+def analytic_prices(
+    device: Device, context: ExecutionContext, queries: KernelBatch
+) -> LatencyEstimates | None:
     """Return the prices of kernels from the data sheet, or None where no model describes the device.
 
     Raises:
@@ -26,6 +28,6 @@ def analytic_prices(device: Device, context: ExecutionContext, queries: Queries)
     estimate = model.estimate(device, queries.dtype, context, queries.dims, coefficients)
     value_s = np.maximum(estimate.seconds, estimate.floor_s)
     spread = analytic_spread(queries.kind, queries.dtype, device.compute_capability)
-    low_s, high_s = spread.around(value_s, estimate.floor_s)
+    low_s, high_s = spread.interval(value_s, estimate.floor_s)
     source = np.full(len(value_s), "analytic")
-    return Prices(value_s, low_s, high_s, estimate.limiter, source)
+    return LatencyEstimates(value_s, low_s, high_s, estimate.limiter, source)

@@ -12,7 +12,7 @@ from steelyard.hw.kernels.common.kernel_queries import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
+class LatencyEstimates:
     """Times of many kernels, a row each.
 
     Attributes:
@@ -37,10 +37,10 @@ class Prices:
         return Latency(value_s, low_s, high_s, limiter, source)
 
     @staticmethod
-    def joined(parts: "Sequence[Prices]", order: NDArray[np.int64]) -> "Prices":
+    def joined(parts: "Sequence[LatencyEstimates]", order: NDArray[np.int64]) -> "LatencyEstimates":
         """Return the prices of several parts one after the other, then brought into an order."""
-        columns = ([getattr(part, each.name) for part in parts] for each in fields(Prices))
-        return Prices(*(np.concatenate(column)[order] for column in columns))
+        columns = ([getattr(part, each.name) for part in parts] for each in fields(LatencyEstimates))
+        return LatencyEstimates(*(np.concatenate(column)[order] for column in columns))
 
     def __len__(self) -> int:
         return len(self.value_s)

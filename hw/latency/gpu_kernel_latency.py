@@ -11,16 +11,16 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.attention.model import FusedAttention
 from steelyard.hw.kernels.common.dispatch import dispatch_s
 from steelyard.hw.kernels.common.kernel_model import Counts, Estimate
-from steelyard.hw.kernels.common.kernel_queries import KernelKind, Queries
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch, KernelKind
 from steelyard.hw.kernels.memory_bound.streaming import streaming_estimate
 from steelyard.hw.kernels.registry import MODELS
 from steelyard.hw.latency.analytic_rung import MODELLED
-from steelyard.hw.latency.estimates import Prices
+from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.intervals import analytic_spread
 from steelyard.hw.latency.ladder import Ladder
 
 
-class OpClock:
+class GpuKernelLatency:
     """Times one kernel after the other on a device that the kernel models describe.
 
     In a program the host dispatches ahead: it shows only where a kernel is shorter than the dispatch of the
@@ -52,7 +52,7 @@ class OpClock:
             return False
         return True
 
-    def time(self, query: Queries, *, backward: bool = False) -> Latency:
+    def time(self, query: KernelBatch, *, backward: bool = False) -> Latency:
         """Return the time of one kernel.
 
         Args:
@@ -77,13 +77,13 @@ class OpClock:
         estimate = streaming_estimate(self._device, self._ahead, counts)
         return self._with_host(_with_spread(estimate, "elementwise", work.dtype))
 
-    def _backward(self, query: Queries) -> Prices:
+    def _backward(self, query: KernelBatch) -> LatencyEstimates:
         model = FusedAttention(query.kind)  # pyright: ignore[reportArgumentType] - only attention has one
         coefficients = model.coefficients(self._device, query.dtype)
         estimate = model.backward(self._device, query.dtype, self._ahead, query.dims, coefficients)
         return _with_spread(estimate, query.kind, query.dtype)
 
-    def _with_host(self, prices: Prices) -> Latency:
+    def _with_host(self, prices: LatencyEstimates) -> Latency:
         alone = prices.only
         if alone.value_s >= self._dispatch_s:
             return alone
@@ -91,7 +91,7 @@ class OpClock:
         return Latency(self._dispatch_s, alone.low_s, high_s, "host", alone.source)
 
 
-def in_turn(parts: Sequence[Latency]) -> Latency:
+def sequential_sum(parts: Sequence[Latency]) -> Latency:
     """Return the latency of kernels one after the other; the longest says what limits them."""
     longest = max(parts, key=lambda part: part.value_s)
     return Latency(
@@ -103,6 +103,8 @@ def in_turn(parts: Sequence[Latency]) -> Latency:
     )
 
 
-def _with_spread(estimate: Estimate, kind: KernelKind, dtype: DType) -> Prices:
-    low_s, high_s = analytic_spread(kind, dtype).around(estimate.seconds, estimate.floor_s)
-    return Prices(estimate.seconds, low_s, high_s, estimate.limiter, np.full(len(low_s), "analytic"))
+def _with_spread(estimate: Estimate, kind: KernelKind, dtype: DType) -> LatencyEstimates:
+    low_s, high_s = analytic_spread(kind, dtype).interval(estimate.seconds, estimate.floor_s)
+    return LatencyEstimates(
+        estimate.seconds, low_s, high_s, estimate.limiter, np.full(len(low_s), "analytic")
+    )

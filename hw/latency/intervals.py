@@ -8,15 +8,15 @@ from math import hypot
 from typing import Any
 
 from steelyard.hw.base.kernel_work import DType
-from steelyard.hw.base.spread import Spread
+from steelyard.hw.base.spread import ErrorBand
 from steelyard.hw.devices.typical_factors import SPREAD_ANALYTIC
 from steelyard.hw.kernels.common.kernel_queries import KernelKind
 
-_UNKNOWN = Spread(low=(1 / SPREAD_ANALYTIC,), high=(SPREAD_ANALYTIC,))
+_UNKNOWN = ErrorBand(low=(1 / SPREAD_ANALYTIC,), high=(SPREAD_ANALYTIC,))
 
 
 @cache
-def analytic_spread(kind: KernelKind, dtype: DType, compute_capability: str | None = None) -> Spread:
+def analytic_spread(kind: KernelKind, dtype: DType, compute_capability: str | None = None) -> ErrorBand:
     """Return how far off a model is on a device that its constants were not fitted on.
 
     `hw/latency/intervals.toml` holds it by kind, and by type where that was measured; other types take that
@@ -33,7 +33,7 @@ def analytic_spread(kind: KernelKind, dtype: DType, compute_capability: str | No
     if entry is None:
         return _UNKNOWN
     spread = entry["sibling" if compute_capability in entry["measured"] else "stranger"]
-    return Spread(up_to_s=tuple(spread["up_to_s"]), low=tuple(spread["low"]), high=tuple(spread["high"]))
+    return ErrorBand(up_to_s=tuple(spread["up_to_s"]), low=tuple(spread["low"]), high=tuple(spread["high"]))
 
 
 def combine(

@@ -16,9 +16,9 @@ from steelyard.hw.devices.learned_models import (
     size_names,
 )
 from steelyard.hw.kernels.common.features import features
-from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind, Queries
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
-from steelyard.hw.latency.estimates import Prices
+from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.regression_trees import sum_of_trees
 
 VECTOR_LANES = 16
@@ -30,7 +30,9 @@ REACH = 2.0
 Rows = NDArray[np.bool_]
 
 
-def learned_prices(device: Device, context: ExecutionContext, queries: Queries) -> tuple[Rows, Prices] | None:
+def learned_prices(
+    device: Device, context: ExecutionContext, queries: KernelBatch
+) -> tuple[Rows, LatencyEstimates] | None:
     """Return which kernels a learned regressor knows, and the prices of those; None where it knows none.
 
     Args:
@@ -39,7 +41,7 @@ def learned_prices(device: Device, context: ExecutionContext, queries: Queries) 
         queries: The kernels.
     """
     known = np.zeros(len(queries), bool)
-    parts: list[tuple[Rows, Prices]] = []
+    parts: list[tuple[Rows, LatencyEstimates]] = []
     for name, types in device.learned.items():
         found = types.get(queries.dtype)
         if KERNELS[name] != queries.kind or found is None or not _is_run_so(context, found):
@@ -52,7 +54,7 @@ def learned_prices(device: Device, context: ExecutionContext, queries: Queries) 
     if not parts:
         return None
     order = np.argsort(np.concatenate([np.flatnonzero(rows) for rows, _ in parts]))
-    return known, Prices.joined([prices for _, prices in parts], order)
+    return known, LatencyEstimates.joined([prices for _, prices in parts], order)
 
 
 def learned_s(regressor: Regressor, kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> Floats:
@@ -104,7 +106,7 @@ def _is_run_so(context: ExecutionContext, found: Learned) -> bool:
     return context.mode == "eager" and context.threads in (None, found.threads)
 
 
-def _in_reach(found: Learned, queries: Queries) -> Rows:
+def _in_reach(found: Learned, queries: KernelBatch) -> Rows:
     sizes = np.stack([queries.dims[dim] for dim in size_names(queries.kind)], axis=1)
     small, large = np.array(found.smallest) / REACH, np.array(found.largest) * REACH
     return np.all((sizes >= small) & (sizes <= large), axis=1)
@@ -112,14 +114,14 @@ def _in_reach(found: Learned, queries: Queries) -> Rows:
 
 def _prices(
     device: Device, kind: KernelKind, dtype: DType, dims: Mapping[str, Column], found: Learned
-) -> Prices:
+) -> LatencyEstimates:
     floor_s = _floor_s(device, kind, dtype, dims)
     value_s = np.maximum(learned_s(found.regressor, kind, dtype, dims), floor_s)
-    low_s, high_s = found.spread.around(value_s, floor_s)
+    low_s, high_s = found.spread.interval(value_s, floor_s)
     calls, flops, padded, read, written = (law_amounts(kind, dtype, dims) * found.regressor.law_s).T
     terms = np.stack([calls, flops + padded, read + written])
     limiter = np.array(["launch", "compute", "memory"])[terms.argmax(axis=0)]
-    return Prices(value_s, low_s, high_s, limiter, np.full(len(value_s), "fitted"))
+    return LatencyEstimates(value_s, low_s, high_s, limiter, np.full(len(value_s), "fitted"))
 
 
 def _floor_s(device: Device, kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> Floats:

@@ -10,14 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
-from steelyard.hw.base.spread import Spread, conformal_spread
+from steelyard.hw.base.spread import ErrorBand, conformal_spread
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.features import features, words
-from steelyard.hw.kernels.common.kernel_queries import DIMS, WORDS, Column, Floats, KernelKind, Queries
-from steelyard.hw.latency.estimates import Prices
+from steelyard.hw.kernels.common.kernel_queries import (
+    CATEGORICAL_DIMS,
+    DIMS,
+    Column,
+    Floats,
+    KernelBatch,
+    KernelKind,
+)
+from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.local_profile import Profile, local_profile
 
-Modelled = Callable[[Queries], Prices]
+Modelled = Callable[[KernelBatch], LatencyEstimates]
 
 REACH_OCTAVES = 1.0
 """How far from the nearest measured kernel one may lie: half or twice as large in one dim. See
@@ -31,8 +38,8 @@ _SLACK = 1e-9
 
 
 def measured_prices(
-    device: Device, context: ExecutionContext, queries: Queries, modelled: Modelled
-) -> tuple[NDArray[np.bool_], Prices] | None:
+    device: Device, context: ExecutionContext, queries: KernelBatch, modelled: Modelled
+) -> tuple[NDArray[np.bool_], LatencyEstimates] | None:
     """Return which kernels the local profile knows, and the prices of those; None where it knows none.
 
     A kernel that was measured has its median and the interval of its repeats. One among those that were has
@@ -66,13 +73,13 @@ def measured_prices(
     value_s = np.where(near, base.value_s * np.exp(log_ratio), cloud.median_s[exact])
     low_s, high_s = cloud.low_s[exact], cloud.high_s[exact]
     if cloud.spread is not None:
-        near_low_s, near_high_s = cloud.spread.around(value_s, np.zeros_like(value_s))
+        near_low_s, near_high_s = cloud.spread.interval(value_s, np.zeros_like(value_s))
         low_s, high_s = np.where(near, near_low_s, low_s), np.where(near, near_high_s, high_s)
     source = np.where(near, "interpolated", "measured")
-    return rows, Prices(value_s, low_s, high_s, base.limiter, source)
+    return rows, LatencyEstimates(value_s, low_s, high_s, base.limiter, source)
 
 
-def take(queries: Queries, rows: NDArray[np.bool_]) -> Queries:
+def take(queries: KernelBatch, rows: NDArray[np.bool_]) -> KernelBatch:
     """Return some of many kernels."""
     return replace(queries, dims={dim: column[rows] for dim, column in queries.dims.items()})
 
@@ -99,9 +106,9 @@ class _Cloud:
     low_s: Floats
     high_s: Floats
     log_ratio: Floats
-    spread: Spread | None
+    spread: ErrorBand | None
 
-    def between(self, queries: Queries) -> tuple[NDArray[np.bool_], Floats]:
+    def between(self, queries: KernelBatch) -> tuple[NDArray[np.bool_], Floats]:
         """Return which kernels lie among the measured ones, and their log ratios."""
         if self.spread is None:
             return np.zeros(len(queries), bool), np.zeros(len(queries))
@@ -121,10 +128,10 @@ def _cloud(profile: Profile, kind: KernelKind, dtype: DType, modelled: Modelled)
         alike.setdefault(each.dims, []).append((each.median_s, each.low_s, each.high_s))
     records = [dict(word.split("=", 1) for word in text.split()) for text in alike]
     dims = {
-        dim: np.array([record[dim] if dim in WORDS else int(record[dim]) for record in records])
+        dim: np.array([record[dim] if dim in CATEGORICAL_DIMS else int(record[dim]) for record in records])
         for dim in DIMS[kind]
     }
-    queries = Queries(kind, dtype, dims)
+    queries = KernelBatch(kind, dtype, dims)
     medians, lows, highs = zip(*(zip(*group, strict=True) for group in alike.values()), strict=True)
     median_s = np.array([median(each) for each in medians])
     base_s = modelled(queries).value_s
@@ -187,6 +194,6 @@ def _nearest(asked: Floats, spots: Floats, skip: int) -> tuple[Floats, NDArray[n
     return found[0], found[1]
 
 
-def _keys(queries: Queries) -> list[tuple[str, ...]]:
+def _keys(queries: KernelBatch) -> list[tuple[str, ...]]:
     columns = [np.asarray(queries.dims[dim]).astype(str).tolist() for dim in DIMS[queries.kind]]
     return list(zip(*columns, strict=True))

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from steelyard.hw.base.kernel_kinds import DIMS, WORDS, KernelKind
+from steelyard.hw.base.kernel_kinds import CATEGORICAL_DIMS, DIMS, KernelKind
 from steelyard.hw.devices.fitted_models import Point, Residual
 from steelyard.hw.kernels.common.features import features, words
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
@@ -55,7 +55,9 @@ def covariance(left: Floats, left_words: Column, right: Floats, right_words: Col
 def columns_of(kind: KernelKind, points: tuple[Point, ...]) -> dict[str, Column]:
     """Return the dims of points as the columns of a query."""
     return {
-        dim: np.array([point[index] for point in points], dtype=None if dim in WORDS else np.float64)
+        dim: np.array(
+            [point[index] for point in points], dtype=None if dim in CATEGORICAL_DIMS else np.float64
+        )
         for index, dim in enumerate(DIMS[kind])
     }
 

@@ -6,10 +6,10 @@ from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork, WorkKind
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.execution_units import Unit, contraction_unit, pointwise_unit, transcendental_unit
-from steelyard.hw.devices.measured_rates import Sustained
-from steelyard.hw.kernels.common.kernel_queries import Floats, KernelKind, Queries
+from steelyard.hw.devices.measured_rates import MeasuredRates
+from steelyard.hw.kernels.common.kernel_queries import Floats, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
-from steelyard.hw.latency.estimates import Prices
+from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.roofline import Roofline
 
 _WORK: dict[KernelKind, WorkKind] = {
@@ -24,7 +24,7 @@ _WORK: dict[KernelKind, WorkKind] = {
 }
 
 
-def roofline_prices(device: Device, context: ExecutionContext, queries: Queries) -> Prices:
+def roofline_prices(device: Device, context: ExecutionContext, queries: KernelBatch) -> LatencyEstimates:
     """Return the prices of kernels by the roofline with the device's sustained peaks.
 
     Raises:
@@ -57,10 +57,10 @@ def roofline_prices(device: Device, context: ExecutionContext, queries: Queries)
     ]
     times = np.array([(each.value_s, each.low_s, each.high_s) for each in found])
     limiter, source = np.array([(each.limiter, each.source) for each in found]).T
-    return Prices(times[:, 0], times[:, 1], times[:, 2], limiter, source)
+    return LatencyEstimates(times[:, 0], times[:, 1], times[:, 2], limiter, source)
 
 
-def peak_roofline_s(device: Device, queries: Queries) -> Floats:
+def peak_roofline_s(device: Device, queries: KernelBatch) -> Floats:
     """Return the longer of arithmetic and memory traffic, both at the peaks of the data sheet, in seconds.
 
     This is the roofline that predictors are compared with (NeuSight, ASPLOS 2025, section 3).
@@ -69,7 +69,7 @@ def peak_roofline_s(device: Device, queries: Queries) -> Floats:
         DeviceError: The device gives no peak of its memory or of a unit for the type.
     """
     counts = MODELS[queries.kind].counts(queries.dtype, queries.dims)
-    nothing, kind, dtype = Sustained(), _WORK[queries.kind], queries.dtype
+    nothing, kind, dtype = MeasuredRates(), _WORK[queries.kind], queries.dtype
     arithmetic_s = np.zeros(len(queries))
     for flops, unit in (
         (counts.contraction_flops, contraction_unit(device, nothing, kind, dtype, tf32=False)),
@@ -85,7 +85,7 @@ def peak_roofline_s(device: Device, queries: Queries) -> Floats:
     return np.maximum(arithmetic_s, memory_s)
 
 
-def _peak_flops_per_s(device: Device, queries: Queries, unit: Unit | None) -> float:
+def _peak_flops_per_s(device: Device, queries: KernelBatch, unit: Unit | None) -> float:
     if unit is None:
         raise DeviceError(
             what=f"device {device.name!r} gives no peak for {queries.kind} in {queries.dtype}",

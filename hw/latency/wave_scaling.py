@@ -13,7 +13,7 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.execution_units import contraction_unit, pointwise_unit
 from steelyard.hw.devices.typical_factors import DISPATCH_OVERHEAD_S, MEMORY_FRACTION
 from steelyard.hw.kernels.common.dispatch import call_coefficients
-from steelyard.hw.kernels.common.kernel_queries import KernelKind, Queries
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch, KernelKind
 from steelyard.hw.kernels.common.launch_grid import Grid, blocks_per_wave, thread_blocks
 from steelyard.hw.kernels.common.memory_system import MemorySystem, memory_coefficients
 from steelyard.hw.kernels.common.power import sustained_fraction
@@ -126,7 +126,7 @@ def _modelled_s(op: MeasuredOp, dtype: DType, device: Device) -> float:
     assert op.kind is not None
     columns = {dim: np.array([size]) for dim, size in op.dims.items()}
     ladder = Ladder(device, ExecutionContext(host_overhead=False), measured=False)
-    return float(ladder.price(Queries(op.kind, dtype, columns)).value_s[0])
+    return float(ladder.price(KernelBatch(op.kind, dtype, columns)).value_s[0])
 
 
 def _compute_ratio(work: KernelWork, grid: Grid, origin: Device, destination: Device) -> float:

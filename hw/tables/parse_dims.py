@@ -6,7 +6,14 @@ from math import inf, nan
 import numpy as np
 
 from steelyard.hw.base.errors import UsageError, did_you_mean
-from steelyard.hw.kernels.common.kernel_queries import DEFAULTS, DIMS, WORDS, Column, Floats, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import (
+    CATEGORICAL_DIMS,
+    DEFAULTS,
+    DIMS,
+    Column,
+    Floats,
+    KernelKind,
+)
 from steelyard.hw.kernels.memory_bound.elementwise_functions import FUNCTIONS
 
 Where = Callable[[int, str], str]
@@ -44,7 +51,11 @@ def parse_dims(kind: KernelKind, cells: Mapping[str, Sequence[str]], where: Wher
                 why=f"there is no such column; {kind} has the dims {', '.join(DIMS[kind])}",
             )
         column = cells.get(dim) or [""] * rows
-        dims[dim] = _words(kind, dim, column, where) if dim in WORDS else _integers(kind, dim, column, where)
+        dims[dim] = (
+            _words(kind, dim, column, where)
+            if dim in CATEGORICAL_DIMS
+            else _integers(kind, dim, column, where)
+        )
     _require_possible(kind, dims, where)
     return dims
 
@@ -114,7 +125,9 @@ def _require_possible(kind: KernelKind, dims: Mapping[str, Column], where: Where
             )
     if kind in ("attention_prefill", "attention_decode"):
         _refuse(dims["hq"] % dims["hkv"] != 0, dims, "hkv", "does not divide hq", where)
-    counted = [dim for dim in DIMS[kind] if dim not in (*WORDS, *_ZERO_IS_FINE, "hkv", "stride", "groups")]
+    counted = [
+        dim for dim in DIMS[kind] if dim not in (*CATEGORICAL_DIMS, *_ZERO_IS_FINE, "hkv", "stride", "groups")
+    ]
     steps = np.prod([dims[dim].astype(np.float64) for dim in counted], axis=0)
     largest = max(counted, key=lambda dim: dims[dim][int(np.argmax(steps))])
     _refuse(steps > LARGEST_WORK, dims, largest, f"makes more than 2**60 steps of {' '.join(counted)}", where)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from steelyard.hw.base.errors import SteelyardError, UsageError, did_you_mean
 from steelyard.hw.base.kernel_work import DType, ExecutionMode
-from steelyard.hw.kernels.common.kernel_queries import DEFAULTS, DIMS, KernelKind, Queries
+from steelyard.hw.kernels.common.kernel_queries import DEFAULTS, DIMS, KernelBatch, KernelKind
 from steelyard.hw.tables.csv_rows import Rows
 from steelyard.hw.tables.dtype_spelling import parse_dtype
 from steelyard.hw.tables.parse_dims import parse_dims
@@ -34,7 +34,7 @@ class Request:
 
     device: str
     mode: ExecutionMode
-    queries: Queries
+    queries: KernelBatch
     rows: NDArray[np.int64]
 
 
@@ -128,7 +128,7 @@ def _request(
             why="the header names none of them",
         )
     dims = parse_dims(kind, cells, where)
-    return Request(device, mode, Queries(kind, dtype, dims), np.array(members))
+    return Request(device, mode, KernelBatch(kind, dtype, dims), np.array(members))
 
 
 def _some(column: Sequence[str], members: list[int]) -> Sequence[str]:

@@ -10,14 +10,14 @@ from xdsl.passes import ModulePass
 
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.kernel_ops import kernels, members
-from steelyard.compiler.analysis.op_facts import CallFacts, CallReader, where
+from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, where
 from steelyard.compiler.dialects.cost import WORK, UnknownAttr, WorkAttr, WorkCounts
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.program import PHASE, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.pass_infra.remarks import Remark, emit
 from steelyard.compiler.pass_infra.totals import write_totals
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
 from steelyard.passes.op_cost.fused_work import fused_work
 
@@ -68,8 +68,8 @@ class AnnotateCostPass(ModulePass):
 class _Annotator:
     def __init__(self) -> None:
         self.unknown: dict[str, TorchOp] = {}
-        self._reader = CallReader()
-        self._attributes: dict[int, tuple[CallFacts, Attribute]] = {}
+        self._reader = OpInfoCache()
+        self._attributes: dict[int, tuple[OpInfo, Attribute]] = {}
 
     def annotate(self, kernel: TorchOp | FusedOp) -> WorkCounts | None:
         """Annotate one kernel and, if it is fused, what is in it."""
@@ -94,7 +94,7 @@ class _Annotator:
         return WorkAttr(work) if work else UnknownAttr()
 
 
-def _counts(work: Work) -> WorkAttr:
+def _counts(work: OpWork) -> WorkAttr:
     flops = work.flops
     return WorkAttr(
         WorkCounts(

@@ -21,9 +21,9 @@ from steelyard.hw.devices.registry import load_device
 from steelyard.hw.latency.intervals import combine
 from steelyard.passes.annotate.shard_attributes import mesh_ranks
 from steelyard.passes.memory.page_faults import fresh_bytes
-from steelyard.passes.op_cost.op_latency import Clock
+from steelyard.passes.op_cost.op_latency import LatencyModel
 from steelyard.passes.op_cost.workspace import workspace_of
-from steelyard.passes.timeline.copy_stalls import waited_us
+from steelyard.passes.timeline.copy_stalls import stall_us
 
 OPTIONS = ("device", "context", "tf32", "threads", "keep_memory")
 """The options of annotate-latency, which the totals keep, so that a later pass can annotate alike."""
@@ -87,10 +87,10 @@ class AnnotateLatencyPass(ModulePass):
                 work = cast(WorkAttr, kernel.attributes[WORK]).data
                 totals.add(work.kind, attribute.data, graph.times[name])
         options = {name: getattr(self, name) for name in OPTIONS}
-        waited = waited_us(graph, device)
+        waited = stall_us(graph, device)
         write_totals(op, "latency", {**options, **totals.entry(waited)})
 
-    def clock(self, ranks: int | None = None, peak_bytes: int | None = None) -> Clock:
+    def clock(self, ranks: int | None = None, peak_bytes: int | None = None) -> LatencyModel:
         """What times the kernels, for passes that weigh other kernels by the same model.
 
         Args:
@@ -112,7 +112,7 @@ class AnnotateLatencyPass(ModulePass):
         cache_bytes = device.l2_bytes.value if device.l2_bytes else 0.0
         resident = peak_bytes is not None and peak_bytes <= cache_bytes
         context = ExecutionContext(mode=mode, tf32=self.tf32, threads=self.threads, resident=resident)
-        return Clock(device, context, ranks)
+        return LatencyModel(device, context, ranks)
 
 
 def _peak_bytes(module: ModuleOp) -> int | None:
@@ -127,11 +127,11 @@ class _Totals:
     def add(self, kind: str, latency: LatencyEstimate, times: int) -> None:
         self._ops += [(kind, latency)] * times
 
-    def entry(self, waited_us: float | None) -> dict[str, float | dict[str, float]]:
+    def entry(self, stall_us: float | None) -> dict[str, float | dict[str, float]]:
         """The sums, rounded once, so that they do not depend on how the program is cut into functions.
 
         Args:
-            waited_us: How long kernels wait for copies; None where there are none.
+            stall_us: How long kernels wait for copies; None where there are none.
         """
         limited = defaultdict[str, list[float]](list)
         kinds = defaultdict[str, list[LatencyEstimate]](list)
@@ -145,9 +145,9 @@ class _Totals:
                 for name in ("value_us", "low_us", "high_us")
             ),
         )
-        if waited_us is not None:
-            limited["host link"].append(waited_us)
-        more_us = waited_us or 0.0
+        if stall_us is not None:
+            limited["host link"].append(stall_us)
+        more_us = stall_us or 0.0
         return {
             "value_us": value_us + more_us,
             "low_us": low_us + more_us,

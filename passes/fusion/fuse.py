@@ -10,7 +10,7 @@ from xdsl.passes import ModulePass
 
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.liveness import liveness
-from steelyard.compiler.analysis.op_facts import CallReader, where
+from steelyard.compiler.analysis.op_facts import OpInfoCache, where
 from steelyard.compiler.analysis.storages import find_storages
 from steelyard.compiler.dialects.cost import LATENCY, MEMORY
 from steelyard.compiler.dialects.kernel import FusedOp, YieldOp
@@ -20,7 +20,7 @@ from steelyard.compiler.pass_infra.remarks import Remark, RemarkKind, emit
 from steelyard.passes.annotate.reannotate import read_annotations
 from steelyard.passes.fusion.legality import FusionScope, Group
 from steelyard.passes.op_cost.fused_work import fused_work
-from steelyard.passes.op_cost.op_latency import Clock
+from steelyard.passes.op_cost.op_latency import LatencyModel
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class FusePass(ModulePass):
         """Fuse in every function of a module."""
         annotations = read_annotations(op, self.name)
         clock = annotations.latency.clock()
-        graph, live, reader = call_graph(op), liveness(op), CallReader()
+        graph, live, reader = call_graph(op), liveness(op), OpInfoCache()
         for storages in find_storages(graph).values():
             _Fusion(FusionScope(storages, live, reader), clock, frozenset(self.apart)).run()
         annotations.renew(ctx, op)
@@ -62,7 +62,7 @@ class FusePass(ModulePass):
 class _Fusion:
     """Grows groups in one function and replaces them."""
 
-    def __init__(self, scope: FusionScope, clock: Clock, apart: frozenset[str]) -> None:
+    def __init__(self, scope: FusionScope, clock: LatencyModel, apart: frozenset[str]) -> None:
         self._scope = scope
         self._clock = clock
         self._apart = apart

@@ -7,7 +7,7 @@ from xdsl.dialects.func import CallOp
 from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.analysis.liveness import Liveness
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.analysis.storages import FunctionStorages, Storage
 from steelyard.compiler.dialects.program import PHASE, DropOp, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
@@ -25,7 +25,7 @@ class FusionScope:
     it must not raise the peak of the function.
     """
 
-    def __init__(self, storages: FunctionStorages, live: Liveness, reader: CallReader) -> None:
+    def __init__(self, storages: FunctionStorages, live: Liveness, reader: OpInfoCache) -> None:
         self.ops = storages.ops
         self._storages = storages
         self._reader = reader

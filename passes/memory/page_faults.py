@@ -10,7 +10,7 @@ from xdsl.ir import Operation
 
 from steelyard.compiler.analysis.allocation_trace import Allocation, allocations
 from steelyard.compiler.analysis.call_graph import call_graph
-from steelyard.compiler.analysis.op_facts import CallReader, size_bytes
+from steelyard.compiler.analysis.op_facts import OpInfoCache, size_bytes
 from steelyard.compiler.analysis.op_signature import op_signature
 from steelyard.compiler.dialects.program import PHASE, ROLE, argument_texts, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp
@@ -87,7 +87,7 @@ class _Turn:
 
 
 def _turns(events: list[Allocation], workspace: Callable[[Operation], int]) -> Iterator[_Turn]:
-    reader, known, is_backward = CallReader(), set[str](), False
+    reader, known, is_backward = OpInfoCache(), set[str](), False
     for at, group in groupby(events, lambda event: event.at):
         if not at:
             continue

@@ -13,7 +13,7 @@ from steelyard.hw.links.collective import CollectiveKind, collective_latency
 
 
 @dataclass(frozen=True, slots=True)
-class CollectiveClock:
+class CollectiveLatency:
     """Times collectives among equal devices of one machine.
 
     Attributes:

@@ -4,7 +4,7 @@ from typing import cast
 
 from xdsl.ir import Operation
 
-from steelyard.compiler.analysis.op_facts import CallReader, to_call
+from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
 from steelyard.compiler.dialects.cost import WORK, WorkAttr
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.hw.base.errors import DeviceError
@@ -26,7 +26,7 @@ class CudnnWorkspace:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._reader = CallReader()
+        self._reader = OpInfoCache()
         self._known: dict[tuple[KernelQuery, str], int] = {}
 
     def __call__(self, op: Operation) -> int:

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from steelyard.compiler.analysis.op_facts import CallFacts, CallReader, to_call
+from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, to_call
 from steelyard.compiler.dialects.cost import (
     WORK,
     LatencyAttr,
@@ -24,13 +24,13 @@ from steelyard.hw.base.kernel_work import (
     WorkKind,
 )
 from steelyard.hw.devices.device import Device
-from steelyard.hw.latency.gpu_kernel_latency import OpClock, in_turn
+from steelyard.hw.latency.gpu_kernel_latency import GpuKernelLatency, sequential_sum
 from steelyard.hw.latency.learned_rung import learned_prices
 from steelyard.hw.latency.roofline import Roofline
-from steelyard.passes.op_cost.collective_latency import CollectiveClock
+from steelyard.passes.op_cost.collective_latency import CollectiveLatency
 from steelyard.passes.op_cost.convolution_bias import bias_kernel
 from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
-from steelyard.passes.op_cost.profiled_latency import MeasuredClock
+from steelyard.passes.op_cost.profiled_latency import ProfiledLatency
 
 # Devices have no rates of their own for complex and unsigned numbers.
 _ARITHMETIC = {
@@ -45,7 +45,7 @@ _ARITHMETIC = {
 }
 
 
-class Clock:
+class LatencyModel:
     """Times kernels by their work; what it found for one it knows for all that are like it.
 
     Products, convolutions, attention, softmax and layer norm of a GPU have models of their own; all else is
@@ -63,12 +63,14 @@ class Clock:
     ) -> None:
         self._device, self._context = device, context
         self._roofline = Roofline(device, context)
-        self._models = OpClock(device, context, measured=measured) if OpClock.knows(device) else None
-        self._profile = MeasuredClock.of(device, context) if measured else None
-        self._collectives = CollectiveClock(device, ranks)
-        self._reader = CallReader()
+        self._models = (
+            GpuKernelLatency(device, context, measured=measured) if GpuKernelLatency.knows(device) else None
+        )
+        self._profile = ProfiledLatency.of(device, context) if measured else None
+        self._collectives = CollectiveLatency(device, ranks)
+        self._reader = OpInfoCache()
         self._by_work: dict[tuple[WorkCounts, str, Rows | None], LatencyAttr] = {}
-        self._by_call: dict[int, tuple[CallFacts, LatencyAttr]] = {}
+        self._by_call: dict[int, tuple[OpInfo, LatencyAttr]] = {}
         self._by_query: dict[tuple[KernelQuery, str], Latency] = {}
         self._by_learned: dict[tuple[KernelQuery, str], Latency | None] = {}
 
@@ -136,7 +138,7 @@ class Clock:
             )
         )
 
-    def _time_call(self, op: TorchOp, facts: CallFacts, work: WorkCounts) -> LatencyAttr:
+    def _time_call(self, op: TorchOp, facts: OpInfo, work: WorkCounts) -> LatencyAttr:
         if self._models is None or facts.work is None:
             learned = self._learned(op, facts, work_dtype(work)) if self._device.learned else None
             if learned:
@@ -151,9 +153,9 @@ class Clock:
         bias = bias_kernel(facts.work, dtype) if queries[0].kind == "conv2d" else None
         if bias:
             parts.append(self._models.stream(bias))
-        return _attribute(in_turn(parts))
+        return _attribute(sequential_sum(parts))
 
-    def _learned(self, op: TorchOp, facts: CallFacts, dtype: DType) -> Latency | None:
+    def _learned(self, op: TorchOp, facts: OpInfo, dtype: DType) -> Latency | None:
         parts: list[Latency] = []
         for query in kernel_queries(to_call(op), facts.work) if facts.work else ():
             key = query, dtype
@@ -164,9 +166,9 @@ class Clock:
             if part is None:
                 return None
             parts.append(part)
-        return in_turn(parts) if parts else None
+        return sequential_sum(parts) if parts else None
 
-    def _time_query(self, models: OpClock, query: KernelQuery, dtype: DType) -> Latency:
+    def _time_query(self, models: GpuKernelLatency, query: KernelQuery, dtype: DType) -> Latency:
         key = query, dtype
         if key not in self._by_query:
             self._by_query[key] = models.time(query.rows(dtype), backward=query.backward)

@@ -2,12 +2,12 @@
 
 from functools import partial
 
-from steelyard.compiler.analysis.op_facts import CallFacts, CallReader, to_call
+from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, to_call
 from steelyard.compiler.analysis.op_signature import FROM_MEMORY, signature_in_place
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.hw.base.kernel_work import DType, ExecutionContext, Latency, Limiter
 from steelyard.hw.devices.device import Device
-from steelyard.hw.latency.gpu_kernel_latency import OpClock, in_turn
+from steelyard.hw.latency.gpu_kernel_latency import GpuKernelLatency, sequential_sum
 from steelyard.hw.latency.local_profile import Profile, local_profile
 from steelyard.hw.latency.measured_rung import measured_prices
 from steelyard.hw.latency.profile_store import Measurement
@@ -15,7 +15,7 @@ from steelyard.hw.latency.roofline_rung import roofline_prices
 from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
 
 
-class MeasuredClock:
+class ProfiledLatency:
     """Times ops that were measured on this device, and kernels that lie between measured ones.
 
     Args:
@@ -29,20 +29,20 @@ class MeasuredClock:
         self._context = context
         self._profile = profile
         self._modelled = partial(roofline_prices, device, context)
-        self._reader = CallReader()
+        self._reader = OpInfoCache()
         self._by_query: dict[tuple[KernelQuery, DType], Latency | None] = {}
 
     @staticmethod
-    def of(device: Device, context: ExecutionContext) -> "MeasuredClock | None":
+    def of(device: Device, context: ExecutionContext) -> "ProfiledLatency | None":
         """Return the clock of the user's profile, None where it knows nothing of the device.
 
         Raises:
             DeviceError: The profile is damaged.
         """
         profile = local_profile(device, context)
-        return MeasuredClock(device, context, profile) if profile else None
+        return ProfiledLatency(device, context, profile) if profile else None
 
-    def time(self, op: TorchOp, facts: CallFacts, dtype: DType, limiter: Limiter) -> Latency | None:
+    def time(self, op: TorchOp, facts: OpInfo, dtype: DType, limiter: Limiter) -> Latency | None:
         """Return what an op takes, None where neither it nor its like was measured.
 
         Args:
@@ -55,13 +55,13 @@ class MeasuredClock:
         if found is not None:
             return Latency(found.median_s, found.low_s, found.high_s, limiter, "measured")
         # The ladder of a device with kernel models looks between measured kernels by itself.
-        if facts.work is None or OpClock.knows(self._device):
+        if facts.work is None or GpuKernelLatency.knows(self._device):
             return None
         parts = [self._between(query, dtype) for query in kernel_queries(to_call(op), facts.work)]
         known = [part for part in parts if part is not None]
         if not known or len(known) < len(parts):
             return None
-        return in_turn(known)
+        return sequential_sum(known)
 
     def _measured(self, op: TorchOp, dtype: DType) -> Measurement | None:
         """Return what was measured of an op where it stands, else of one whose operands are elsewhere."""

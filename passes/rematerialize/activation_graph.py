@@ -7,7 +7,7 @@ from typing import NamedTuple
 from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.analysis.memory_effects import written_values
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.analysis.storages import FunctionStorages, Storage
 from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
 from steelyard.compiler.dialects.kernel import FusedOp
@@ -77,7 +77,7 @@ class ActivationGraph:
 
 
 def read_graph(
-    flat: FunctionStorages, reader: CallReader, workspace: Callable[[Operation], int]
+    flat: FunctionStorages, reader: OpInfoCache, workspace: Callable[[Operation], int]
 ) -> ActivationGraph:
     """The graph of a program's only function, whose ops have `cost.work` and `cost.latency`."""
     ops = flat.ops
@@ -120,7 +120,7 @@ def read_graph(
     )
 
 
-def _written_at(flat: FunctionStorages, reader: CallReader, end: int) -> dict[int, list[int]]:
+def _written_at(flat: FunctionStorages, reader: OpInfoCache, end: int) -> dict[int, list[int]]:
     """By storage, the ops up to the last of the backward that change it after it was made.
 
     Later ones do not matter: nothing runs again after the backward.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from steelyard.compiler.dialects.host import FetchOp, OffloadOp, StoreOp
 from steelyard.passes.rematerialize.activation_graph import ActivationGraph, Read
-from steelyard.passes.rematerialize.offload_timetable import Link, Move, Timetable, waited_us
+from steelyard.passes.rematerialize.offload_timetable import Link, Move, PrefetchSchedule, stall_us
 
 Again = dict[int, list[int]]
 """By op of the backward, the ops that run again right before it, in order."""
@@ -107,7 +107,7 @@ class Player:
         found = self._answer(choice)
         while self.link and found.moved:
             again, needed = self._reruns(found)
-            late = Timetable(self.graph, again, self._early, needed, self.link).late()
+            late = PrefetchSchedule(self.graph, again, self._early, needed, self.link).late()
             if not late:
                 break
             found = self._answer(Choice(found.kept | late, found.moved - late))
@@ -120,14 +120,14 @@ class Player:
         again_us = sum(graph.cost_us[index] for ops in again.values() for index in ops)
         moves: Sequence[Move] = ()
         if self.link and needed:
-            moves = Timetable(graph, again, self._early, needed, self.link).moves()
+            moves = PrefetchSchedule(graph, again, self._early, needed, self.link).moves()
         cost_us = self._more_us + again_us + self._waited_us(again, moves)
         return Schedule(again, moves, cost_us, self._top_bytes(choice, again, moves))
 
     def _waited_us(self, again: Again, moves: Sequence[Move]) -> float:
         if self.link is None or not (moves or self._copies):
             return 0.0
-        return waited_us(self.graph, again, moves, self.link)
+        return stall_us(self.graph, again, moves, self.link)
 
     def _answer(self, choice: Choice) -> Choice:
         """The choice with which every read of the backward finds its value."""

@@ -8,7 +8,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.analysis.call_graph import call_graph
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.analysis.storages import find_storages
 from steelyard.compiler.pass_infra.remarks import Remark, RemarkKind, emit
 from steelyard.hw.base.errors import UsageError
@@ -140,7 +140,7 @@ def _read(module: ModuleOp, annotations: Annotations) -> ActivationGraph:
     memory = annotations.memory
     device, threads = (memory.device, memory.threads) if memory else (annotations.latency.device, None)
     workspace = workspace_of(load_device(device), threads) if device else no_workspace
-    return read_graph(find_storages(call_graph(module))[entry], CallReader(), workspace)
+    return read_graph(find_storages(call_graph(module))[entry], OpInfoCache(), workspace)
 
 
 def _price(plan: Plan) -> str:

@@ -9,7 +9,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 from xdsl.rewriter import Rewriter
 
-from steelyard.compiler.analysis.op_facts import CallReader, size_bytes
+from steelyard.compiler.analysis.op_facts import OpInfoCache, size_bytes
 from steelyard.compiler.dialects.cost import LATENCY, LatencyAttr
 from steelyard.compiler.dialects.host import FetchOp, HostType, StoreOp
 from steelyard.compiler.dialects.program import PHASE, ROLE, DropOp, argument_texts, text_attribute
@@ -64,7 +64,7 @@ class _Update:
 
     @classmethod
     def of(cls, op: TorchOp, function: FuncOp) -> "_Update | None":
-        work = CallReader().read(op).work if text_attribute(op, PHASE) == "optimizer" else None
+        work = OpInfoCache().read(op).work if text_attribute(op, PHASE) == "optimizer" else None
         if work is None or work.kind != "optimizer" or op.results:
             return None
         given = op.arguments()

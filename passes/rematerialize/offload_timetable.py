@@ -9,7 +9,7 @@ from typing import NamedTuple
 from steelyard.compiler.dialects.host import FetchOp, OffloadOp, StoreOp
 from steelyard.compiler.dialects.program import DropOp
 from steelyard.passes.rematerialize.activation_graph import ActivationGraph
-from steelyard.passes.timeline.copy_streams import HostStreams
+from steelyard.passes.timeline.copy_streams import CopyTimeline
 
 
 class Link(NamedTuple):
@@ -42,7 +42,7 @@ class Move(NamedTuple):
     needed: int
 
 
-class Timetable:
+class PrefetchSchedule:
     """Each copy out as early as its stream is free, each copy back as late as it is in time.
 
     Args:
@@ -126,7 +126,7 @@ def by_return(moves: Sequence[Move]) -> dict[int, list[Move]]:
     return found
 
 
-def waited_us(
+def stall_us(
     graph: ActivationGraph, again: Mapping[int, Sequence[int]], moves: Sequence[Move], link: Link
 ) -> float:
     """How long kernels wait for copies, those that the program has already and those of `moves`."""
@@ -136,7 +136,7 @@ def waited_us(
         after[move.leaves].append(move)
         gone[move.gone].append(move)
     before = by_return(moves)
-    streams = HostStreams()
+    streams = CopyTimeline()
     back = set[int]()
     copies: dict[int, int] = {}
 
@@ -172,4 +172,4 @@ def waited_us(
             streams.offload(move.storage, link.copy_us(graph.storages[move.storage].bytes))
         for move in gone[index]:
             streams.wait(move.storage)
-    return streams.waited_us
+    return streams.stall_us

@@ -6,7 +6,7 @@ from xdsl.dialects.builtin import StringAttr, UnitAttr
 from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.analysis.memory_effects import written_values
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.dialects.cost import MEMORY
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.program import PHASE
@@ -19,7 +19,7 @@ _STATISTICS = ("running_mean", "running_var")
 _ONCE = ("random", "collective", "optimizer")
 
 
-def can_run_again(op: Operation, reader: CallReader) -> bool:
+def can_run_again(op: Operation, reader: OpInfoCache) -> bool:
     """Whether a second run, on the same operands, gives the same results and changes nothing.
 
     Random ops would draw other numbers, collectives need all ranks to agree. A batch norm in training may:

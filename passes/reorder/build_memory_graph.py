@@ -9,7 +9,7 @@ from xdsl.ir import Operation
 
 from steelyard.compiler.analysis.call_graph import CallGraph, callee_name
 from steelyard.compiler.analysis.memory_effects import written_values
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.analysis.storages import FunctionStorages
 from steelyard.compiler.dialects.program import DropOp
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
@@ -52,7 +52,7 @@ class MemoryGraphs:
         self._workspace = workspace
         self._found = found
         self._same = _same_arguments(self._found)
-        self._reader = CallReader()
+        self._reader = OpInfoCache()
         self._effects: dict[str, Effects] = {}
 
     def ops(self, name: str) -> list[Operation]:

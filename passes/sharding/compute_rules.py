@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from steelyard.compiler.analysis.op_facts import to_call
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.semantics.call import OpCall
-from steelyard.compiler.semantics.nest import Access, Nest
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.iteration_space import IndexingMap, IterationSpace
+from steelyard.compiler.semantics.work import OpWork
 from steelyard.passes.sharding.factor_sharding import Cut, cut_by, placed_by, require_divisible_work
-from steelyard.passes.sharding.placement import PARTIAL, WHOLE, CannotPlace, Placement
+from steelyard.passes.sharding.placement import PARTIAL, WHOLE, Placement, ShardingError
 
 _LOSSES = ("nll_loss_forward", "nll_loss2d_forward", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _TARGETED = ("nll_loss_backward", "nll_loss2d_backward")
 
 
-def place(op: TorchOp, work: Work, operands: list[Placement]) -> list[Placement]:
+def place(op: TorchOp, work: OpWork, operands: list[Placement]) -> list[Placement]:
     """The placements of an op's results, each exactly a block or a term of what the whole op computes.
 
     Operands are whole or cut, none partial; at least one is cut. The op must be a kernel, not a view. A loss
@@ -35,85 +35,87 @@ def place(op: TorchOp, work: Work, operands: list[Placement]) -> list[Placement]
     if name in _TARGETED:
         given = {value.name: each for value, each in zip(call.tensors, operands, strict=True)}
         if given["target"].dim != 0 or given["self"].dim != 0:
-            raise CannotPlace("scores and targets are not both cut along the batch")
+            raise ShardingError("scores and targets are not both cut along the batch")
         return [Placement(0)]
     return _from_nests(call, work, operands)
 
 
-def has_addend(work: Work, operands: Mapping[str, Placement]) -> bool:
+def has_addend(work: OpWork, operands: Mapping[str, Placement]) -> bool:
     """Whether a whole tensor is added on chip to what the op computes."""
     return any(
-        not nest.writes
-        and nest.per_point.total > 0
-        and all(operands.get(access.value, WHOLE) == WHOLE for access in nest.reads)
-        for nest in work.nests
+        not space.writes
+        and space.flops_per_iteration.total > 0
+        and all(operands.get(access.value, WHOLE) == WHOLE for access in space.reads)
+        for space in work.spaces
     )
 
 
 def _require_batch(call: OpCall, operands: list[Placement]) -> None:
     for value, placement in zip(call.tensors, operands, strict=True):
         if placement.dim != 0 and value.name != "weight" and value.type.numel > 1:
-            raise CannotPlace(f"{value.name} is not cut along its dim 0, the batch")
+            raise ShardingError(f"{value.name} is not cut along its dim 0, the batch")
 
 
-def _from_nests(call: OpCall, work: Work, operands: list[Placement]) -> list[Placement]:
+def _from_nests(call: OpCall, work: OpWork, operands: list[Placement]) -> list[Placement]:
     placed = {value.name: each for value, each in zip(call.tensors, operands, strict=True)}
     cuts = _cuts(work, placed)
-    touched = {dim for nest in work.nests if any(cut.dim in nest.dims for cut in cuts) for dim in nest.dims}
+    touched = {
+        dim for space in work.spaces if any(cut.dim in space.dims for cut in cuts) for dim in space.dims
+    }
     found: dict[str, Placement] = {}
-    for nest in work.nests:
-        cut = _cut_of(nest, placed, cuts)
-        if cut and cut.dim in nest.reduction and not nest.writes:
-            raise CannotPlace("it brings together all that lies along the cut dim")
-        is_apart = touched.isdisjoint(nest.dims)
-        for access in nest.writes:
-            placement = WHOLE if is_apart and nest.reads else _written(nest, access, cut)
+    for space in work.spaces:
+        cut = _cut_of(space, placed, cuts)
+        if cut and cut.dim in space.reduction and not space.writes:
+            raise ShardingError("it brings together all that lies along the cut dim")
+        is_apart = touched.isdisjoint(space.dims)
+        for access in space.writes:
+            placement = WHOLE if is_apart and space.reads else _written(space, access, cut)
             if placement and found.setdefault(access.value, placement) != placement:
-                raise CannotPlace(f"its parts leave {access.value} on the ranks in different ways")
+                raise ShardingError(f"its parts leave {access.value} on the ranks in different ways")
     results = [
         found.get(f"result{index}", WHOLE if not result.numel else None)
         for index, result in enumerate(call.results)
     ]
     if None in results:
-        raise CannotPlace(f"nothing is known of how result {results.index(None)} depends on the blocks")
+        raise ShardingError(f"nothing is known of how result {results.index(None)} depends on the blocks")
     known = [each for each in results if each]
     if PARTIAL in known and "beta" not in call.properties and has_addend(work, placed):
-        raise CannotPlace("what it adds to a sum over ranks would be added by each of them")
+        raise ShardingError("what it adds to a sum over ranks would be added by each of them")
     return known
 
 
-def _cuts(work: Work, placed: Mapping[str, Placement]) -> set[Cut]:
+def _cuts(work: OpWork, placed: Mapping[str, Placement]) -> set[Cut]:
     """The iteration dims that are cut; a dim of one name is the same in all nests."""
     return {
-        cut_by(nest, access, placement)
-        for nest in work.nests
-        for access in nest.reads
+        cut_by(space, access, placement)
+        for space in work.spaces
+        for access in space.reads
         if (placement := placed.get(access.value, WHOLE)).is_cut
     }
 
 
-def _cut_of(nest: Nest, placed: Mapping[str, Placement], cuts: set[Cut]) -> Cut | None:
+def _cut_of(space: IterationSpace, placed: Mapping[str, Placement], cuts: set[Cut]) -> Cut | None:
     """The one dim of a nest that is cut; all that it reads must be cut by it alike."""
-    found = [cut for cut in cuts if cut.dim in nest.dims]
+    found = [cut for cut in cuts if cut.dim in space.dims]
     if len(found) > 1:
-        raise CannotPlace("its operands are cut along different dims")
-    for access in nest.reads if found else ():
-        if placed.get(access.value, WHOLE) != (placed_by(nest, access, found[0]) or WHOLE):
-            raise CannotPlace(f"{access.value} is not cut like the other operands")
+        raise ShardingError("its operands are cut along different dims")
+    for access in space.reads if found else ():
+        if placed.get(access.value, WHOLE) != (placed_by(space, access, found[0]) or WHOLE):
+            raise ShardingError(f"{access.value} is not cut like the other operands")
     return found[0] if found else None
 
 
-def _written(nest: Nest, access: Access, cut: Cut | None) -> Placement | None:
+def _written(space: IterationSpace, access: IndexingMap, cut: Cut | None) -> Placement | None:
     """The placement of what a nest writes; None if it only fills it with a constant."""
     if cut is None:
-        if nest.reads:
-            raise CannotPlace(f"how {access.value} depends on the blocks is not known")
+        if space.reads:
+            raise ShardingError(f"how {access.value} depends on the blocks is not known")
         return None
-    placement = placed_by(nest, access, cut)
-    if cut.dim in nest.reduction:
-        if nest.combine != "sum" or placement:
-            raise CannotPlace("it brings together all that lies along the cut dim, and not by a sum")
+    placement = placed_by(space, access, cut)
+    if cut.dim in space.reduction:
+        if space.combine != "sum" or placement:
+            raise ShardingError("it brings together all that lies along the cut dim, and not by a sum")
         return PARTIAL
     if placement is None:
-        raise CannotPlace(f"a block of the operands does not make a block of {access.value}")
+        raise ShardingError(f"a block of the operands does not make a block of {access.value}")
     return placement

@@ -36,7 +36,7 @@ class Placement:
         size, blocks = shape[self.dim], ranks * self.parts
         if size % blocks:
             each = f"each of {self.parts} parts of " if self.parts > 1 else ""
-            raise CannotPlace(
+            raise ShardingError(
                 f"{each}dim {self.dim} of {list(shape)} has {size // self.parts} elements for {ranks} ranks"
             )
         return (*shape[: self.dim], size // ranks, *shape[self.dim + 1 :])
@@ -46,10 +46,10 @@ WHOLE = Placement()
 PARTIAL = Placement(partial=True)
 
 
-class CannotPlace(Exception):
+class ShardingError(Exception):
     """The op cannot be done on blocks; the text says why."""
 
 
-def refusal(what: str, where: str | None, error: CannotPlace, fix: str = "run it on one rank") -> IRError:
+def refusal(what: str, where: str | None, error: ShardingError, fix: str = "run it on one rank") -> IRError:
     """What a user is told of an op that cannot be placed."""
     return IRError(what=what, where=where, why=str(error), fix=fix)

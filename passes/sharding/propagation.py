@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
 
-from steelyard.compiler.analysis.op_facts import CallReader, to_call
+from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
-from steelyard.compiler.semantics.nest import Access, Nest
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.iteration_space import IndexingMap, IterationSpace
+from steelyard.compiler.semantics.work import OpWork
 from steelyard.passes.sharding.compute_rules import has_addend
 from steelyard.passes.sharding.factor_sharding import Cut, cut_by, placed_by, require_divisible_work
-from steelyard.passes.sharding.placement import CannotPlace, Placement
+from steelyard.passes.sharding.placement import Placement, ShardingError
 from steelyard.passes.sharding.view_rules import (
     is_cat_along,
     place_cat,
@@ -35,20 +35,20 @@ class Related:
     """
 
     placements: tuple[tuple[SSAValue, Placement], ...]
-    nests: frozenset[int] = frozenset()
+    spaces: frozenset[int] = frozenset()
     flops: int = 0
     sums: tuple[SSAValue, ...] = ()
 
 
-class CutRelations:
+class ShardingRules:
     """Relates the tensors of the ops of one program; what it read of an op it keeps."""
 
     def __init__(self) -> None:
-        self._reader = CallReader()
+        self._reader = OpInfoCache()
         self._kernels: dict[TorchOp, _Kernel] = {}
-        self._works: dict[TorchOp, Work | None] = {}
+        self._works: dict[TorchOp, OpWork | None] = {}
 
-    def work(self, op: TorchOp) -> Work | None:
+    def work(self, op: TorchOp) -> OpWork | None:
         """The work of an op, None where it is unknown."""
         if op not in self._works:
             self._works[op] = self._reader.read(op).work
@@ -62,7 +62,7 @@ class CutRelations:
         """
         work = self.work(op)
         if work is None:
-            raise CannotPlace("its work is not known: docs/howto/add-an-op.md adds it")
+            raise ShardingError("its work is not known: docs/howto/add-an-op.md adds it")
         if work.is_view:
             return _view(op, value, placement)
         if is_cat_along(op, placement.dim):
@@ -97,61 +97,61 @@ def _cat(op: TorchOp, value: SSAValue, placement: Placement) -> Related:
 class _Kernel:
     """A kernel with its tensors by name and its nests by dim: an optimizer has thousands."""
 
-    def __init__(self, op: TorchOp, work: Work) -> None:
+    def __init__(self, op: TorchOp, work: OpWork) -> None:
         self._op = op
         self._work = work
         self._properties = to_call(op).properties
         self._values = dict(zip((each.name for each in to_call(op).tensors), op.operands, strict=True))
         self._values |= {f"result{index}": result for index, result in enumerate(op.results)}
         # An op may be given one tensor twice.
-        self._accesses: dict[SSAValue, list[tuple[Nest, Access]]] = defaultdict(list)
+        self._accesses: dict[SSAValue, list[tuple[IterationSpace, IndexingMap]]] = defaultdict(list)
         self._nests: dict[str, list[int]] = defaultdict(list)
-        for index, nest in enumerate(work.nests):
-            for dim in nest.dims:
+        for index, space in enumerate(work.spaces):
+            for dim in space.dims:
                 self._nests[dim].append(index)
-            for access in (*nest.reads, *nest.writes):
+            for access in (*space.reads, *space.writes):
                 if access.value in self._values:
-                    self._accesses[self._values[access.value]].append((nest, access))
+                    self._accesses[self._values[access.value]].append((space, access))
 
     def relate(self, value: SSAValue, placement: Placement) -> Related:
-        """See `CutRelations.relate`."""
+        """See `ShardingRules.relate`."""
         if self._properties.get("groups", self._properties.get("group", 1)) != 1:
-            raise CannotPlace("its groups would be cut")
-        cuts = {cut_by(nest, access, placement) for nest, access in self._accesses[value]}
-        nests = {index: cut for cut in cuts for index in self._nests[cut.dim]}
-        if len(nests) < sum(len(self._nests[cut.dim]) for cut in cuts):
-            raise CannotPlace("its operands are cut along different dims")
+            raise ShardingError("its groups would be cut")
+        cuts = {cut_by(space, access, placement) for space, access in self._accesses[value]}
+        spaces = {index: cut for cut in cuts for index in self._nests[cut.dim]}
+        if len(spaces) < sum(len(self._nests[cut.dim]) for cut in cuts):
+            raise ShardingError("its operands are cut along different dims")
         found: dict[str, Placement] = {}
         sums: dict[str, None] = {}
-        for index, cut in nests.items():
-            _spread(self._work.nests[index], cut, found, sums)
+        for index, cut in spaces.items():
+            _spread(self._work.spaces[index], cut, found, sums)
         if not found:
-            raise CannotPlace("nothing is known of how it uses what is cut")
+            raise ShardingError("nothing is known of how it uses what is cut")
         if not is_constant(self._op) and all(name.startswith("result") for name in found):
-            raise CannotPlace("nothing that it is made of can be cut")
+            raise ShardingError("nothing that it is made of can be cut")
         if sums and "beta" not in self._properties and has_addend(self._work, found):
-            raise CannotPlace("what it adds to a sum over ranks would be added by each of them")
+            raise ShardingError("what it adds to a sum over ranks would be added by each of them")
         values = self._values
         return Related(
             tuple((values[name], each) for name, each in found.items() if name in values),
-            frozenset(nests),
-            sum(self._work.nests[index].flops.total for index in nests),
+            frozenset(spaces),
+            sum(self._work.spaces[index].flops.total for index in spaces),
             tuple(values[name] for name in sums if name in values),
         )
 
 
-def _spread(nest: Nest, cut: Cut, found: dict[str, Placement], sums: dict[str, None]) -> None:
+def _spread(space: IterationSpace, cut: Cut, found: dict[str, Placement], sums: dict[str, None]) -> None:
     """Add how the tensors of one nest lie."""
-    reduces = cut.dim in nest.reduction
-    if reduces and (nest.combine != "sum" or not nest.writes):
-        raise CannotPlace("it brings together all that lies along the cut dim")
-    for access in (*nest.reads, *nest.writes):
-        placement = placed_by(nest, access, cut)
+    reduces = cut.dim in space.reduction
+    if reduces and (space.combine != "sum" or not space.writes):
+        raise ShardingError("it brings together all that lies along the cut dim")
+    for access in (*space.reads, *space.writes):
+        placement = placed_by(space, access, cut)
         if placement is None:
-            if access in nest.writes and not reduces:
-                raise CannotPlace(f"a block of the operands does not make a block of {access.value}")
-            if access in nest.writes:
+            if access in space.writes and not reduces:
+                raise ShardingError(f"a block of the operands does not make a block of {access.value}")
+            if access in space.writes:
                 sums[access.value] = None
             continue
         if found.setdefault(access.value, placement) != placement:
-            raise CannotPlace(f"{access.value} would be cut in two ways")
+            raise ShardingError(f"{access.value} would be cut in two ways")

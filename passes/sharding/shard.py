@@ -23,7 +23,7 @@ from steelyard.hw.base.errors import IRError, UsageError, did_you_mean
 from steelyard.passes.annotate.shard_attributes import MESH, PARTS, PLAN, SPLIT, mesh_ranks
 from steelyard.passes.sharding.spmd_partitioner import rewrite_for_ranks
 from steelyard.passes.sharding.step_price import annotate_alike, price
-from steelyard.passes.sharding.strategies import Layout, Strategy, lay_out
+from steelyard.passes.sharding.strategies import ShardingPlan, Strategy, assign_placements
 
 _STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
@@ -116,7 +116,7 @@ def _shard(module: ModuleOp, strategy: Strategy, ranks: int) -> ModuleOp:
     """The program of each rank, in a module of its own."""
     sharded = module.clone()
     function = entry_function(sharded)
-    layout = lay_out(function, strategy, ranks)
+    layout = assign_placements(function, strategy, ranks)
     block = rewrite_for_ranks(function, layout, ranks)
     function.body.detach_block(function.body.block)
     function.body.add_block(block)
@@ -130,7 +130,7 @@ def _shard(module: ModuleOp, strategy: Strategy, ranks: int) -> ModuleOp:
     return sharded
 
 
-def _write_layout(function: FuncOp, layout: Layout) -> None:
+def _write_layout(function: FuncOp, layout: ShardingPlan) -> None:
     known = function.arg_attrs or ArrayAttr([DictionaryAttr({})] * len(layout.placements))
     entries: list[DictionaryAttr] = []
     for entry, placement in zip(known, layout.placements, strict=True):

@@ -16,7 +16,7 @@ _GROUP = "0"
 """torch's name of the group of all ranks."""
 
 
-class RankBlock:
+class SpmdBuilder:
     """A block that grows at its end.
 
     Attributes:

@@ -7,24 +7,24 @@ from xdsl.dialects.builtin import TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
-from steelyard.compiler.analysis.op_facts import CallReader, tensor_type, to_call, where
+from steelyard.compiler.analysis.op_facts import OpInfoCache, tensor_type, to_call, where
 from steelyard.compiler.dialects.cost import LATENCY, MEMORY, WORK
 from steelyard.compiler.dialects.literal import Literal, to_attribute
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, DropOp, text_attribute
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
 from steelyard.passes.sharding.compute_rules import has_addend, place
 from steelyard.passes.sharding.local_shapes import local_properties
-from steelyard.passes.sharding.placement import PARTIAL, WHOLE, CannotPlace, Placement
-from steelyard.passes.sharding.spmd_builder import RankBlock
-from steelyard.passes.sharding.strategies import Layout
+from steelyard.passes.sharding.placement import PARTIAL, WHOLE, Placement, ShardingError
+from steelyard.passes.sharding.spmd_builder import SpmdBuilder
+from steelyard.passes.sharding.strategies import ShardingPlan
 from steelyard.passes.sharding.view_rules import is_cat_along, place_cat, place_view
 
 _MEAN, _SUM = 1, 2
 
 
-def rewrite_for_ranks(function: FuncOp, layout: Layout, ranks: int) -> Block:
+def rewrite_for_ranks(function: FuncOp, layout: ShardingPlan, ranks: int) -> Block:
     """The block of the program of each rank; the function is left as it is.
 
     Args:
@@ -41,16 +41,16 @@ def rewrite_for_ranks(function: FuncOp, layout: Layout, ranks: int) -> Block:
 class _Rewriter:
     """Goes through the ops once; `_placed` says of each old value how the new one lies."""
 
-    def __init__(self, function: FuncOp, layout: Layout, ranks: int) -> None:
+    def __init__(self, function: FuncOp, layout: ShardingPlan, ranks: int) -> None:
         self._old = function.body.block
         self._ranks = ranks
         self._batch = layout.batch
         self._constants = layout.constants
-        self._reader = CallReader()
+        self._reader = OpInfoCache()
         self._values: dict[SSAValue, SSAValue] = {}
         self._wholes: dict[SSAValue, SSAValue] = {}
         self._placed: dict[SSAValue, Placement] = dict(zip(self._old.args, layout.placements, strict=True))
-        self._block = RankBlock([self._cut(v.type, self._placed[v]) for v in self._old.args], ranks)
+        self._block = SpmdBuilder([self._cut(v.type, self._placed[v]) for v in self._old.args], ranks)
         for old, new in zip(self._old.args, self._block.arguments, strict=True):
             new.name_hint = old.name_hint
             self._values[old] = new
@@ -75,7 +75,7 @@ class _Rewriter:
     def _rewrite(self, op: TorchOp) -> None:
         try:
             self._place(op)
-        except CannotPlace as error:
+        except ShardingError as error:
             part = "its part of the batch" if self._batch > 1 else "its part of the weights"
             raise IRError(
                 what=f"{operator_name(op)} cannot be done by each rank on {part}",
@@ -98,7 +98,7 @@ class _Rewriter:
         elif PARTIAL in operands or all(each == WHOLE for each in operands):
             self._emit(op, [operands[0] if PARTIAL in operands else WHOLE] * len(op.results))
         elif work is None:
-            raise CannotPlace("its work is not known: docs/howto/add-an-op.md adds it")
+            raise ShardingError("its work is not known: docs/howto/add-an-op.md adds it")
         elif work.is_view:
             self._emit(op, [place_view(op, operands[0])] * len(op.results))
         elif is_cat_along(op, operands[0].dim):
@@ -120,7 +120,7 @@ class _Rewriter:
         return is_new and self._batch > 1 and (rows == self._batch or flattened)
 
     def _emit_kernel(
-        self, op: TorchOp, work: Work, operands: list[Placement], results: list[Placement]
+        self, op: TorchOp, work: OpWork, operands: list[Placement], results: list[Placement]
     ) -> None:
         """Emit an op some of whose operands are cut; a mean is of all that the ranks have together."""
         call = to_call(op)
@@ -199,7 +199,7 @@ class _Rewriter:
         return TensorType(cast("TensorType[Attribute]", type_).element_type, shape)
 
 
-def _is_linear(op: TorchOp, work: Work | None, operands: list[Placement]) -> bool:
+def _is_linear(op: TorchOp, work: OpWork | None, operands: list[Placement]) -> bool:
     """Whether an op of terms gives the terms of its result."""
     if operator_name(op) in ("aten.add.Tensor", "aten.add_.Tensor"):
         return operands == [PARTIAL] * 2

@@ -12,7 +12,7 @@ from steelyard.passes.annotate.annotate_latency import OPTIONS, AnnotateLatencyP
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class StepTime:
     """Microseconds of a step on each rank: of all of it, and of the collectives in it."""
 
     total_us: float
@@ -33,7 +33,7 @@ def annotate_alike(module: ModuleOp, device: str | None) -> AnnotateLatencyPass:
     return AnnotateLatencyPass(**options)
 
 
-def price(ctx: Context, module: ModuleOp, latencies: AnnotateLatencyPass) -> Price:
+def price(ctx: Context, module: ModuleOp, latencies: AnnotateLatencyPass) -> StepTime:
     """Weigh a sharded program, which is annotated.
 
     Raises:
@@ -42,4 +42,4 @@ def price(ctx: Context, module: ModuleOp, latencies: AnnotateLatencyPass) -> Pri
     AnnotateCostPass().apply(ctx, module)
     latencies.apply(ctx, module)
     total: Any = read_totals(module)["latency"]
-    return Price(total["value_us"], total["us_by_limiter"].get("link", 0.0))
+    return StepTime(total["value_us"], total["us_by_limiter"].get("link", 0.0))

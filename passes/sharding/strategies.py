@@ -14,7 +14,7 @@ from steelyard.compiler.pass_infra.remarks import Remark, emit
 from steelyard.hw.base.errors import IRError
 from steelyard.passes.sharding.placement import WHOLE, Placement
 from steelyard.passes.sharding.propagation import is_constant
-from steelyard.passes.sharding.tensor_parallel import GroupFinder
+from steelyard.passes.sharding.tensor_parallel import TensorParallelFinder
 
 Strategy = Literal["data", "tensor"]
 
@@ -23,7 +23,7 @@ _MAX_REASONS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ShardingPlan:
     """Where the arguments of a program lie.
 
     Attributes:
@@ -39,7 +39,7 @@ class Layout:
     constants: Mapping[SSAValue, Placement] = field(default_factory=dict[SSAValue, Placement])
 
 
-def lay_out(function: FuncOp, strategy: Strategy, ranks: int) -> Layout:
+def assign_placements(function: FuncOp, strategy: Strategy, ranks: int) -> ShardingPlan:
     """Place the arguments of a program.
 
     Raises:
@@ -48,7 +48,7 @@ def lay_out(function: FuncOp, strategy: Strategy, ranks: int) -> Layout:
     return _by_data(function, ranks) if strategy == "data" else _by_tensor(function, ranks)
 
 
-def _by_data(function: FuncOp, ranks: int) -> Layout:
+def _by_data(function: FuncOp, ranks: int) -> ShardingPlan:
     """Inputs and targets with as many elements along their first dim as the first of them are cut there."""
     roles = argument_texts(function, ROLE)
     shapes = [_shape(value) for value in function.body.block.args]
@@ -64,12 +64,12 @@ def _by_data(function: FuncOp, ranks: int) -> Layout:
         Placement(0) if role in ("input", "target") and shape[:1] == (batch,) else WHOLE
         for role, shape in zip(roles, shapes, strict=True)
     )
-    return Layout("data", tuple(placements), batch)
+    return ShardingPlan("data", tuple(placements), batch)
 
 
-def _by_tensor(function: FuncOp, ranks: int) -> Layout:
+def _by_tensor(function: FuncOp, ranks: int) -> ShardingPlan:
     """Weights and what goes with them are cut as `tensor_groups` finds, all else is whole."""
-    finder = GroupFinder(function, ranks)
+    finder = TensorParallelFinder(function, ranks)
     groups = finder.groups()
     if not groups:
         whys = [*dict.fromkeys(refusal.why for refusal in finder.refusals)][:_MAX_REASONS]
@@ -86,7 +86,7 @@ def _by_tensor(function: FuncOp, ranks: int) -> Layout:
         if isinstance(value.owner, TorchOp) and is_constant(value.owner)
     }
     placements = (placed.get(value, WHOLE) for value in function.body.block.args)
-    return Layout("tensor", tuple(placements), constants=constants)
+    return ShardingPlan("tensor", tuple(placements), constants=constants)
 
 
 def _shape(value: SSAValue) -> tuple[int, ...]:

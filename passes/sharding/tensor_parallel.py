@@ -16,8 +16,8 @@ from xdsl.ir import Operation, SSAValue
 from steelyard.compiler.analysis.op_facts import size_bytes, tensor_type, to_call, where
 from steelyard.compiler.dialects.program import PHASE, ROLE, DropOp, argument_texts, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
-from steelyard.passes.sharding.placement import CannotPlace, Placement
-from steelyard.passes.sharding.propagation import CutRelations, Related
+from steelyard.passes.sharding.placement import Placement, ShardingError
+from steelyard.passes.sharding.propagation import Related, ShardingRules
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,7 @@ class TensorGroup:
     """
 
     placements: dict[SSAValue, Placement]
-    nests: set[tuple[Operation, int]] = field(default_factory=set[tuple[Operation, int]])
+    spaces: set[tuple[Operation, int]] = field(default_factory=set[tuple[Operation, int]])
     flops: int = 0
     exchanged_bytes: int = 0
 
@@ -46,7 +46,7 @@ class Refusal:
     why: str
 
 
-class GroupFinder:
+class TensorParallelFinder:
     """Finds the groups of a program.
 
     Attributes:
@@ -56,7 +56,7 @@ class GroupFinder:
     def __init__(self, function: FuncOp, ranks: int) -> None:
         self._function = function
         self._ranks = ranks
-        self._relations = CutRelations()
+        self._relations = ShardingRules()
         self._failed: dict[tuple[SSAValue, Placement], str] = {}
         roles = dict(zip(function.body.block.args, argument_texts(function, ROLE), strict=True))
         self._weights = {value for value, role in roles.items() if role == "parameter"}
@@ -74,15 +74,15 @@ class GroupFinder:
                 continue
             try:
                 found.append(self._grow(value, placement))
-            except CannotPlace as error:
+            except ShardingError as error:
                 self.refusals.append(Refusal(op, _origin(value), str(error)))
         found.sort(key=lambda group: group.exchanged_bytes / max(group.flops, 1))
         chosen: list[TensorGroup] = []
         taken: set[tuple[Operation, int]] = set()
         for group in found:
-            if taken.isdisjoint(group.nests):
+            if taken.isdisjoint(group.spaces):
                 chosen.append(group)
-                taken |= group.nests
+                taken |= group.spaces
         return chosen
 
     def _seeds(self) -> Iterator[tuple[TorchOp, SSAValue, Placement]]:
@@ -94,8 +94,8 @@ class GroupFinder:
             if work is None or work.kind not in ("contraction", "convolution"):
                 continue
             values = dict(zip((each.name for each in to_call(op).tensors), op.operands, strict=True))
-            for access in (access for nest in work.nests for access in nest.reads):
-                reduced = (dim for nest in work.nests for dim in nest.reduction)
+            for access in (access for space in work.spaces for access in space.reads):
+                reduced = (dim for space in work.spaces for dim in space.reduction)
                 at = next((i for dim in reduced for i, each in enumerate(access.dims) if each == (dim,)), -1)
                 if at >= 0 and _origin(values[access.value]) in self._weights:
                     yield op, values[access.value], Placement(at)
@@ -111,24 +111,24 @@ class GroupFinder:
                 value, placement = queue.pop()
                 for op in _around(value):
                     related = self._relate(op, value, placement)
-                    new = {(op, index) for index in related.nests} - group.nests
+                    new = {(op, index) for index in related.spaces} - group.spaces
                     flops += related.flops if new else 0
-                    group.nests.update(new)
+                    group.spaces.update(new)
                     sums.update(related.sums)
                     for other, each in related.placements:
                         if self._enter(group, other, each, op):
                             queue.append((other, each))
-        except CannotPlace as error:
+        except ShardingError as error:
             self._failed.update(dict.fromkeys(group.placements.items(), str(error)))
             raise
         exchanged = sum(size_bytes(value.type) for value in sums)
-        return TensorGroup(group.placements, group.nests, flops, exchanged)
+        return TensorGroup(group.placements, group.spaces, flops, exchanged)
 
     def _relate(self, op: TorchOp, value: SSAValue, placement: Placement) -> Related:
         try:
             return self._relations.relate(op, value, placement)
-        except CannotPlace as error:
-            raise CannotPlace(_at(op, str(error))) from error
+        except ShardingError as error:
+            raise ShardingError(_at(op, str(error))) from error
 
     def _enter(
         self, group: TensorGroup, value: SSAValue, placement: Placement, op: TorchOp | None = None
@@ -137,19 +137,19 @@ class GroupFinder:
         known = group.placements.get(value)
         if known is not None:
             if known != placement:
-                raise CannotPlace(
+                raise ShardingError(
                     _at(op, f"a value would be cut along dim {known.dim} and dim {placement.dim}")
                 )
             return False
         if value in self._given:
-            raise CannotPlace(_at(op, "an input would be cut, of which every rank has all"))
+            raise ShardingError(_at(op, "an input would be cut, of which every rank has all"))
         if failed := self._failed.get((value, placement)):
-            raise CannotPlace(failed)
+            raise ShardingError(failed)
         found = tensor_type(value.type)
         try:
             placement.block(found.shape if found else (), self._ranks)
-        except CannotPlace as error:
-            raise CannotPlace(_at(op, str(error))) from error
+        except ShardingError as error:
+            raise ShardingError(_at(op, str(error))) from error
         group.placements[value] = placement
         return True
 
@@ -172,7 +172,7 @@ def _around(value: SSAValue) -> Iterator[TorchOp]:
         if isinstance(op, TorchOp):
             yield op
         elif not isinstance(op, DropOp | ReturnOp):
-            raise CannotPlace(f"{op.name} uses it")
+            raise ShardingError(f"{op.name} uses it")
 
 
 def _at(op: TorchOp | None, why: str) -> str:

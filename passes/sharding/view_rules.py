@@ -7,7 +7,7 @@ from typing import Any
 from steelyard.compiler.analysis.op_facts import to_call
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.semantics.call import OpCall
-from steelyard.passes.sharding.placement import CannotPlace, Placement
+from steelyard.passes.sharding.placement import Placement, ShardingError
 
 _SAME = ("detach", "alias", "contiguous", "wait_tensor", "positive", "lift_fresh")
 _RESHAPES = (
@@ -66,7 +66,7 @@ def source_of_view(op: TorchOp, result: Placement) -> Placement:
     if name == "expand":
         at = dim - (len(after) - rank)
         if at < 0 or before[at] != after[dim]:
-            raise CannotPlace(f"its operand is repeated along dim {dim}")
+            raise ShardingError(f"its operand is repeated along dim {dim}")
         return Placement(at, result.parts)
     if name in _ORDERS:
         return Placement(_order(name, call.properties, rank)[dim], result.parts)
@@ -95,7 +95,7 @@ def place_cat(op: TorchOp, operands: Sequence[Placement]) -> Placement:
         CannotPlace: They are not all cut there, into equal parts of one size.
     """
     if len(set(operands)) > 1:
-        raise CannotPlace("not all that it lays side by side is cut alike")
+        raise ShardingError("not all that it lays side by side is cut alike")
     sizes = [each.type.shape[operands[0].dim] for each in to_call(op).tensors]
     return Placement(operands[0].dim, operands[0].parts * _equal(sizes))
 
@@ -120,10 +120,10 @@ def _is_squeeze(call: OpCall) -> bool:
     return call.name.split(".")[1] == "squeeze" and "dim" in call.properties
 
 
-def _unknown(name: str, dim: int) -> CannotPlace:
+def _unknown(name: str, dim: int) -> ShardingError:
     if name in (*_ALONG, "select"):
-        return CannotPlace(f"it takes a part of dim {dim}, which is cut")
-    return CannotPlace("this view is not known")
+        return ShardingError(f"it takes a part of dim {dim}, which is cut")
+    return ShardingError("this view is not known")
 
 
 def _order(name: str, properties: Mapping[str, Any], rank: int) -> list[int]:
@@ -140,7 +140,7 @@ def _equal(sizes: Any) -> int:
     """How many pieces there are, all of one size."""
     known = [*sizes]
     if len(set(known)) > 1:
-        raise CannotPlace(f"its pieces have unequal sizes {known}")
+        raise ShardingError(f"its pieces have unequal sizes {known}")
     return len(known)
 
 
@@ -148,7 +148,7 @@ def _pieces(parts: int, sizes: Sequence[int]) -> int:
     """The parts of each piece of a tensor of so many parts."""
     pieces = _equal(sizes)
     if parts % pieces:
-        raise CannotPlace(f"it takes {pieces} pieces of a dim that is cut in {parts} parts")
+        raise ShardingError(f"it takes {pieces} pieces of a dim that is cut in {parts} parts")
     return parts // pieces
 
 
@@ -162,4 +162,4 @@ def _reshaped(before: tuple[int, ...], after: tuple[int, ...], placement: Placem
         front = prod(after[:at])
         if turns % front == 0 and after[at] > turns // front and after[at] % (turns // front) == 0:
             return Placement(at, turns // front)
-    raise CannotPlace(f"dim {placement.dim} of {list(before)} does not begin a dim of {list(after)}")
+    raise ShardingError(f"dim {placement.dim} of {list(before)} does not begin a dim of {list(after)}")

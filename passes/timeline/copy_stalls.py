@@ -12,10 +12,10 @@ from steelyard.compiler.dialects.host import FetchOp, HostType, OffloadOp, Store
 from steelyard.compiler.dialects.program import DropOp
 from steelyard.hw.devices.device import Device
 from steelyard.hw.links.host_link import host_copy_s
-from steelyard.passes.timeline.copy_streams import HostStreams
+from steelyard.passes.timeline.copy_streams import CopyTimeline
 
 
-def waited_us(graph: CallGraph, device: Device) -> float | None:
+def stall_us(graph: CallGraph, device: Device) -> float | None:
     """How long kernels wait, in microseconds; None where a program copies nothing.
 
     A kernel waits for what it reads of values that come back, the end of a reference for its copy out.
@@ -32,14 +32,14 @@ def waited_us(graph: CallGraph, device: Device) -> float | None:
         return None
     walk = _Walk(graph, device)
     walk.run(graph.entry, {})
-    return walk.streams.waited_us
+    return walk.streams.stall_us
 
 
 class _Walk:
     """Follows a program and its calls; a value has one number for each time that it is made."""
 
     def __init__(self, graph: CallGraph, device: Device) -> None:
-        self.streams = HostStreams()
+        self.streams = CopyTimeline()
         self._graph = graph
         self._device = device
         self._count = 0

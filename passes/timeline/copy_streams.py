@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable
 
 
-class HostStreams:
+class CopyTimeline:
     """Kernels follow each other, and so do the copies of each direction; all else goes on at once.
 
     Attributes:
@@ -13,7 +13,7 @@ class HostStreams:
 
     def __init__(self) -> None:
         self.now_us = 0.0
-        self.waited_us = 0.0
+        self.stall_us = 0.0
         self._out_us = 0.0
         self._back_us = 0.0
         self._done_us: dict[Hashable, float] = {}
@@ -36,5 +36,5 @@ class HostStreams:
 
     def wait(self, copied: Hashable) -> None:
         """Kernels go on once a copy is done."""
-        self.waited_us += max(0.0, self._done_us.get(copied, 0.0) - self.now_us)
+        self.stall_us += max(0.0, self._done_us.get(copied, 0.0) - self.now_us)
         self.now_us = max(self.now_us, self._done_us.get(copied, 0.0))

@@ -12,7 +12,7 @@ import torch
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.latency.roofline import Roofline
 from steelyard.runtime.calibrate.rates import (
     busy_time,
@@ -22,7 +22,7 @@ from steelyard.runtime.calibrate.rates import (
     resident_speedups,
     with_library_kernels,
 )
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe, work_of_probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark, work_of_probe
 from steelyard.runtime.microbenchmarks.suite import all_probes
 from steelyard.runtime.timing.cpu_contention import OtherLoad
 from steelyard.runtime.timing.dispatch_overhead import HostTime, host_time, typical_host_time
@@ -79,7 +79,7 @@ def calibrate(
         probes = list(all_probes())
         works = [work_of_probe(probe) for probe in probes]
     touched_bytes = {probe.name: work.touched_bytes for probe, work in zip(probes, works, strict=True)}
-    measured: list[Sustained] = []
+    measured: list[MeasuredRates] = []
     for count in counts:
         first = len(measured) * (1 + ROUNDS)
         with threads_set_to(count):
@@ -106,7 +106,9 @@ class _Rounds:
     others_cpus: float | None
 
 
-def _time_rounds(probes: Sequence[Probe], threads: int, reach: Callable[[int, str], None]) -> _Rounds:
+def _time_rounds(
+    probes: Sequence[Microbenchmark], threads: int, reach: Callable[[int, str], None]
+) -> _Rounds:
     hosts, looks, load = list[HostTime](), list[dict[str, float]](), OtherLoad()
     with References(threads) as references, memory_kept():
 
@@ -136,12 +138,12 @@ def busy_machine(others_cpus: float | None, spread: float) -> str | None:
 
 def _with_kernels(
     device: Device,
-    base: Sustained,
+    base: MeasuredRates,
     works: Sequence[KernelWork],
     timings: Sequence[Timing],
     host: HostTime,
     source: Source,
-) -> Sustained:
+) -> MeasuredRates:
     """Add what the times of the probes show."""
     context = ExecutionContext(threads=base.threads, host_overhead=False)
     bare = Roofline(replace(device, sustained=(base,)), context)
@@ -171,7 +173,7 @@ def _references_per_s(
     }
 
 
-def _basics(threads: int, host: HostTime, source: Source) -> Sustained:
+def _basics(threads: int, host: HostTime, source: Source) -> MeasuredRates:
     """Return overheads, bandwidths and the rates of pointwise arithmetic."""
 
     def told(value: float) -> Quantity:
@@ -181,7 +183,7 @@ def _basics(threads: int, host: HostTime, source: Source) -> Sustained:
         return Rate(value=value, kind="measured", source=source)
 
     found = streams(host.repeated_s)
-    return Sustained(
+    return MeasuredRates(
         threads=threads,
         flops_per_s={
             "pointwise": {dtype: rate(pointwise_flops_per_s(dtype)) for dtype in ("f32", "f64")},

@@ -9,7 +9,7 @@ from statistics import geometric_mean
 
 from steelyard.hw.base.kernel_work import KernelWork, WorkKind
 from steelyard.hw.base.quantity import Point, Quantity, Rate, Source
-from steelyard.hw.devices.measured_rates import PeakDType, RateKind, Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates, PeakDType, RateKind
 from steelyard.hw.latency.roofline import Roofline
 from steelyard.runtime.calibrate.packed_kernel_law import CostLaw, Operands, fit_law
 
@@ -37,7 +37,7 @@ def busy_time(work: KernelWork, time_s: float, others_s: float) -> KernelTime:
     return KernelTime(work, max(time_s - others_s, _LEAST_BUSY * time_s))
 
 
-def with_library_kernels(base: Sustained, times: Sequence[KernelTime], source: Source) -> Sustained:
+def with_library_kernels(base: MeasuredRates, times: Sequence[KernelTime], source: Source) -> MeasuredRates:
     """Add the rates of products, convolutions and attention.
 
     Types other than f32 are taken to share its overheads, and to move bytes at its rates.

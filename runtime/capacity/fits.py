@@ -24,7 +24,7 @@ _NAMES = {"parameter": 1, "buffer": 1, "optimizer_state": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class MemoryBudget:
     """The memory that there is.
 
     Attributes:
@@ -52,7 +52,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+class MemoryFit:
     """What a device would hold, and whether it can.
 
     Attributes:
@@ -98,7 +98,7 @@ class Fit:
         return left - value, left - high - self.unsure_bytes, left - low + self.unsure_bytes
 
 
-def check_fit(module: ModuleOp, budget: Budget) -> Fit:
+def check_fit(module: ModuleOp, budget: MemoryBudget) -> MemoryFit:
     """Serve two steps of a program with the device's allocator.
 
     Args:
@@ -112,7 +112,7 @@ def check_fit(module: ModuleOp, budget: Budget) -> Fit:
     return fit_of(budget.memory(module), budget)
 
 
-def fit_of(memory: StepMemory, budget: Budget) -> Fit:
+def fit_of(memory: StepMemory, budget: MemoryBudget) -> MemoryFit:
     """As `check_fit`, for the events of two steps.
 
     Raises:
@@ -136,7 +136,7 @@ def fit_of(memory: StepMemory, budget: Budget) -> Fit:
         sources[owner.source or f"({memory.category(number)})"] += size
     categories["fragmentation"] = free.peak_reserved - categories.total()
     categories["context"] = context.value
-    return Fit(
+    return MemoryFit(
         device=device.name,
         capacity_bytes=round(device.memory_capacity_bytes.value),
         context_bytes=(context.value, context.low, context.high),
@@ -153,7 +153,7 @@ def fit_of(memory: StepMemory, budget: Budget) -> Fit:
     )
 
 
-def fits_into(memory: StepMemory, budget: Budget) -> bool:
+def fits_into(memory: StepMemory, budget: MemoryBudget) -> bool:
     """Whether every request is served: as `fit_of`, without finding out what is needed.
 
     Raises:
@@ -163,7 +163,7 @@ def fits_into(memory: StepMemory, budget: Budget) -> bool:
     return replay(memory.steps, allocator).failed is None
 
 
-def usable_bytes(budget: Budget) -> int:
+def usable_bytes(budget: MemoryBudget) -> int:
     """What the device has for tensors.
 
     Raises:

@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import ModuleOp
 from steelyard.compiler.analysis.allocation_trace import Allocation
 from steelyard.hw.base.errors import UsageError
 from steelyard.passes.memory.step_memory import StepMemory
-from steelyard.runtime.capacity.fits import Budget, Fit, check_fit, fits_into, usable_bytes
+from steelyard.runtime.capacity.fits import MemoryBudget, MemoryFit, check_fit, fits_into, usable_bytes
 
 _BATCHES = 2, 3
 """Of the two captures: with a batch of 1, dims are dropped or broadcast that others keep."""
@@ -25,10 +25,10 @@ class LargestBatch:
     """
 
     batch: int
-    fit: Fit
+    fit: MemoryFit
 
 
-def largest_batch(capture: Callable[[int], ModuleOp], budget: Budget) -> LargestBatch:
+def largest_batch(capture: Callable[[int], ModuleOp], budget: MemoryBudget) -> LargestBatch:
     """Find the largest batch by bisection, and check it with a capture of its own.
 
     Args:
@@ -55,7 +55,7 @@ def largest_batch(capture: Callable[[int], ModuleOp], budget: Budget) -> Largest
     return _checked(capture, budget, least)
 
 
-def _checked(capture: Callable[[int], ModuleOp], budget: Budget, most: int) -> LargestBatch:
+def _checked(capture: Callable[[int], ModuleOp], budget: MemoryBudget, most: int) -> LargestBatch:
     """The largest batch up to one, by captures: mostly that one, which leaves out what kernels take."""
     fit = check_fit(capture(max(most, 1)), budget)
     if fit.fits or not most:

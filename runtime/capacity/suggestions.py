@@ -14,7 +14,7 @@ from steelyard.hw.base.errors import DeviceError, UsageError
 from steelyard.passes.memory.zero import Zero
 from steelyard.passes.rematerialize.offload import OffloadPass
 from steelyard.passes.rematerialize.recompute import RecomputePass
-from steelyard.runtime.capacity.fits import Budget, Fit, check_fit, fit_of, usable_bytes
+from steelyard.runtime.capacity.fits import MemoryBudget, MemoryFit, check_fit, fit_of, usable_bytes
 from steelyard.runtime.capacity.max_batch import largest_batch
 from steelyard.runtime.program.load import Target, annotate_program, load_costed, load_program, step_time_us
 
@@ -25,7 +25,7 @@ _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Suggestion:
     """A change and what comes of it.
 
     Attributes:
@@ -44,7 +44,9 @@ class Way:
     why: str = ""
 
 
-def ways_to_fit(spec: str, choices: dict[str, Any], device: str, budget: Budget, ranks: int) -> list[Way]:
+def suggest(
+    spec: str, choices: dict[str, Any], device: str, budget: MemoryBudget, ranks: int
+) -> list[Suggestion]:
     """Try each change by itself: batch, type, optimizer, recompute, and sharing out among devices.
 
     Args:
@@ -66,8 +68,8 @@ def ways_to_fit(spec: str, choices: dict[str, Any], device: str, budget: Budget,
 
 
 def _other_captures(
-    spec: str, choices: dict[str, Any], device: str, budget: Budget, before_us: float
-) -> Iterator[Way]:
+    spec: str, choices: dict[str, Any], device: str, budget: MemoryBudget, before_us: float
+) -> Iterator[Suggestion]:
     if spec.endswith(".mlir"):
         return
     for change, changed in _changes(spec, choices, device, budget):
@@ -78,7 +80,7 @@ def _other_captures(
 
 
 def _changes(
-    spec: str, choices: dict[str, Any], device: str, budget: Budget
+    spec: str, choices: dict[str, Any], device: str, budget: MemoryBudget
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     if (choices.get("batch") or 1) > 1:
         found = largest_batch(lambda batch: load_costed(spec, {**choices, "batch": batch}, device), budget)
@@ -92,7 +94,7 @@ def _changes(
         yield "--optimizer sgd", {**choices, "optimizer": "sgd"}
 
 
-def _rewritten(program: ModuleOp, budget: Budget) -> Iterator[Way]:
+def _rewritten(program: ModuleOp, budget: MemoryBudget) -> Iterator[Suggestion]:
     """What passes make of the program that keep its live bytes within a budget."""
     before_us = step_time_us(program)
     if entry_function(program).sym_name.data != "step":
@@ -102,14 +104,14 @@ def _rewritten(program: ModuleOp, budget: Budget) -> Iterator[Way]:
             made, allowed = _rewrite(program, rewrite, budget)
         except (UsageError, DeviceError) as error:
             why = f"{error.what}; {error.why}" if error.why else error.what
-            yield Way(rewrite.name, False, None, None, why)
+            yield Suggestion(rewrite.name, False, None, None, why)
         else:
             change = f"{rewrite.name}{{budget-bytes={allowed}}}"
             yield _way(change, check_fit(made, budget), step_time_us(made) / before_us)
 
 
 def _rewrite(
-    program: ModuleOp, rewrite: type[RecomputePass | OffloadPass], budget: Budget
+    program: ModuleOp, rewrite: type[RecomputePass | OffloadPass], budget: MemoryBudget
 ) -> tuple[ModuleOp, int]:
     """The program after a pass, and the live bytes it was allowed, which leave room for gaps."""
     fit = check_fit(program, budget)
@@ -125,7 +127,7 @@ def _rewrite(
     return made, allowed
 
 
-def _shared_out(program: ModuleOp, budget: Budget, ranks: int) -> Iterator[Way]:
+def _shared_out(program: ModuleOp, budget: MemoryBudget, ranks: int) -> Iterator[Suggestion]:
     memory = budget.memory(program)
     step_us = step_time_us(program)
     for stage in _STAGES:
@@ -136,5 +138,5 @@ def _shared_out(program: ModuleOp, budget: Budget, ranks: int) -> Iterator[Way]:
         yield _way(f"ZeRO stage {stage} over {ranks} devices", fit_of(plan.memory(memory), budget), time)
 
 
-def _way(change: str, fit: Fit, time_per_sample: float | None) -> Way:
-    return Way(change, fit.fits, fit.peak_reserved_bytes, time_per_sample)
+def _way(change: str, fit: MemoryFit, time_per_sample: float | None) -> Suggestion:
+    return Suggestion(change, fit.fits, fit.peak_reserved_bytes, time_per_sample)

@@ -10,7 +10,7 @@ from typer import Option
 from steelyard.runtime.cli import options as given
 
 if TYPE_CHECKING:
-    from steelyard.runtime.capacity.fits import Budget, Fit
+    from steelyard.runtime.capacity.fits import MemoryBudget, MemoryFit
 
 _DOES_NOT_FIT = 1
 
@@ -50,7 +50,7 @@ def fits(
     from steelyard.runtime.capacity.fits import fit_of, usable_bytes
     from steelyard.runtime.capacity.memory_timeline import memory_timeline as timeline
     from steelyard.runtime.capacity.memory_timeline import require_timeline_name, write_timeline
-    from steelyard.runtime.capacity.suggestions import ways_to_fit
+    from steelyard.runtime.capacity.suggestions import suggest
     from steelyard.runtime.program.load import load_costed
     from steelyard.runtime.report.format_fit import format_fit
 
@@ -63,7 +63,7 @@ def fits(
     if memory_timeline:
         write_timeline(memory_timeline, timeline(memory, make_allocator(budget.device, None, budget.options)))
         typer.echo(f"wrote {memory_timeline}", err=True)
-    ways = [] if fit.fits else ways_to_fit(spec, choices, device, budget, devices)
+    ways = [] if fit.fits else suggest(spec, choices, device, budget, devices)
     if style == "json":
         typer.echo(json.dumps({**_json(fit), "ways_to_fit": [asdict(way) for way in ways]}, indent=2))
     else:
@@ -103,17 +103,17 @@ def max_batch(
         raise typer.Exit(_DOES_NOT_FIT)
 
 
-def _budget(device: str, reserve: str, allocator: str, cuda: str, keep_gradients: bool) -> "Budget":
+def _budget(device: str, reserve: str, allocator: str, cuda: str, keep_gradients: bool) -> "MemoryBudget":
     from steelyard.hw.allocators.choice import make_allocator
     from steelyard.hw.allocators.context import parse_version
     from steelyard.hw.allocators.options import parse_allocator
     from steelyard.hw.base.units import parse_bytes
     from steelyard.hw.devices.registry import load_device
-    from steelyard.runtime.capacity.fits import Budget
+    from steelyard.runtime.capacity.fits import MemoryBudget
 
     hardware, options = load_device(device), parse_allocator(allocator)
     make_allocator(hardware, None, options)  # refuses options that its allocator has not
-    return Budget(
+    return MemoryBudget(
         device=hardware,
         reserve_bytes=parse_bytes(reserve),
         options=options,
@@ -122,5 +122,5 @@ def _budget(device: str, reserve: str, allocator: str, cuda: str, keep_gradients
     )
 
 
-def _json(fit: "Fit") -> dict[str, Any]:
+def _json(fit: "MemoryFit") -> dict[str, Any]:
     return {**asdict(fit), "fits": fit.fits, "margin_bytes": fit.margin_bytes}

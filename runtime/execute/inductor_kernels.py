@@ -17,7 +17,7 @@ from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.emit.fx import emit_kernel
 
-Layout = tuple[tuple[int, ...], ...]
+ShardingPlan = tuple[tuple[int, ...], ...]
 
 
 class FusedKernels:
@@ -55,7 +55,7 @@ class FusedKernel:
     def __init__(self, graph_module: GraphModule) -> None:
         self.__name__ = "fused"  # FX names the node by it
         self._graph_module = graph_module
-        self._compiled: dict[Layout, Callable[..., Any]] = {}
+        self._compiled: dict[ShardingPlan, Callable[..., Any]] = {}
 
     def __call__(self, *inputs: torch.Tensor) -> Sequence[torch.Tensor]:
         """The outputs, new tensors laid out as those of the ops run one by one."""

@@ -15,9 +15,9 @@ from steelyard.runtime.learn.accuracy import accuracy
 from steelyard.runtime.learn.fit import fit_regressor
 from steelyard.runtime.learn.kernel_families import Config, Group
 from steelyard.runtime.learn.sample import Sampler
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 
-Measure = Callable[[Sequence[Probe]], Sequence[float]]
+Measure = Callable[[Sequence[Microbenchmark]], Sequence[float]]
 """Runs kernels, each among the others; the seconds of each."""
 
 Progress = Callable[[int, int, str], None]

@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.devices.learned_models import Regressor, feature_names
-from steelyard.hw.kernels.common.kernel_queries import Floats, Queries
+from steelyard.hw.kernels.common.kernel_queries import Floats, KernelBatch
 from steelyard.hw.latency.learned_rung import law_amounts, learned_features
 
 _TREES = 120
@@ -44,7 +44,7 @@ def require_scikit_learn() -> None:
         ) from error
 
 
-def fit_regressor(queries: Queries, measured_s: Floats) -> Regressor:
+def fit_regressor(queries: KernelBatch, measured_s: Floats) -> Regressor:
     """Return a regressor of measured kernels.
 
     Args:
@@ -71,7 +71,7 @@ def fit_regressor(queries: Queries, measured_s: Floats) -> Regressor:
     )
 
 
-def _fit_law(queries: Queries, measured_s: Floats) -> Floats:
+def _fit_law(queries: KernelBatch, measured_s: Floats) -> Floats:
     """Return the seconds of each amount with the least squared relative errors; none is negative."""
     amounts = law_amounts(queries.kind, queries.dtype, queries.dims)
     size = amounts.mean(axis=0)  # they are many orders of magnitude apart

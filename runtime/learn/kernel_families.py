@@ -7,7 +7,7 @@ import numpy as np
 
 from steelyard.hw.base.errors import UsageError, did_you_mean
 from steelyard.hw.devices.learned_models import KERNELS, LearnedKind, size_names
-from steelyard.hw.kernels.common.kernel_queries import Column, KernelKind, Queries
+from steelyard.hw.kernels.common.kernel_queries import Column, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
 from steelyard.runtime.microbenchmarks.by_dims import (
     attention_probe,
@@ -17,7 +17,7 @@ from steelyard.runtime.microbenchmarks.by_dims import (
     product_probe,
     softmax_probe,
 )
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 
 Config = tuple[int, ...]
 """The sizes of one kernel, in the order of `size_names` of its kind."""
@@ -41,7 +41,7 @@ class Group:
     name: LearnedKind
     scaled: tuple[tuple[str, ...], ...]
     batch: str
-    probe: Callable[..., Probe]
+    probe: Callable[..., Microbenchmark]
 
     @property
     def kind(self) -> KernelKind:
@@ -61,11 +61,11 @@ class Group:
             dims["direction"] = np.full(len(configs), "fwd")
         return dims
 
-    def queries(self, configs: Sequence[Config]) -> Queries:
+    def queries(self, configs: Sequence[Config]) -> KernelBatch:
         """Return configs as a question to models."""
-        return Queries(self.kind, "f32", self.dims(configs))
+        return KernelBatch(self.kind, "f32", self.dims(configs))
 
-    def probe_of(self, config: Config) -> Probe:
+    def probe_of(self, config: Config) -> Microbenchmark:
         """Return what runs a kernel."""
         return self.probe(**dict(zip(self.sizes, config, strict=True)))
 

@@ -17,7 +17,7 @@ from steelyard.runtime.calibrate.cpu import IDLE_CPUS
 from steelyard.runtime.learn.adaptive_sampling import Progress, learn
 from steelyard.runtime.learn.kernel_families import Group
 from steelyard.runtime.learn.shapes import shipped_shapes
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 from steelyard.runtime.timing.cpu_contention import OtherLoad
 from steelyard.runtime.timing.host_cpu import cpu_model
 from steelyard.runtime.timing.interleaved_rounds import time_in_rounds
@@ -29,7 +29,7 @@ _COST_S = 0.18
 """What one kernel costs of the budget: its operands, its part of the fits, and its part of the repeats."""
 
 
-def measure(probes: Sequence[Probe]) -> list[float]:
+def measure(probes: Sequence[Microbenchmark]) -> list[float]:
     """Return the seconds of each kernel, timed in rounds among the others.
 
     The lowest decile of the rounds counts, since what disturbs a kernel only makes it slower.

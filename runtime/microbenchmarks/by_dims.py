@@ -7,24 +7,24 @@ from typing import Any
 import torch
 
 from steelyard.runtime.microbenchmarks.matmul_attention import batched_matmul, matmul
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 
 aten = torch.ops.aten
 
 
-def product_probe(*, b: int, m: int, n: int, k: int) -> Probe:
+def product_probe(*, b: int, m: int, n: int, k: int) -> Microbenchmark:
     """A linear layer's product: rows times a weight that is read from its transpose."""
     return matmul(b * m, k, n, transposed="b")
 
 
-def batched_product_probe(*, b: int, m: int, n: int, k: int) -> Probe:
+def batched_product_probe(*, b: int, m: int, n: int, k: int) -> Microbenchmark:
     """Products with operands of their own."""
     return batched_matmul(b, m, k, n)
 
 
 def convolution_probe(
     *, n: int, c: int, h: int, w: int, o: int, r: int, s: int, stride: int, pad: int, groups: int
-) -> Probe:
+) -> Microbenchmark:
     """A convolution without a bias."""
     where = ([stride] * 2, [pad] * 2, [1, 1], False, [0, 0], groups)
 
@@ -32,31 +32,33 @@ def convolution_probe(
         return torch.rand(n, c, h, w), torch.rand(o, c // groups, r, s), None, *where
 
     name = f"conv{r}x{s}/{stride} {n}x{c}x{h}x{w}->{o} pad {pad} in {groups} groups"
-    return Probe(name, aten.convolution.default, operands)
+    return Microbenchmark(name, aten.convolution.default, operands)
 
 
-def softmax_probe(*, rows: int, cols: int) -> Probe:
+def softmax_probe(*, rows: int, cols: int) -> Microbenchmark:
     """A softmax of each row."""
-    return Probe(f"softmax {rows}x{cols}", aten._softmax.default, lambda: (torch.rand(rows, cols), -1, False))
+    return Microbenchmark(
+        f"softmax {rows}x{cols}", aten._softmax.default, lambda: (torch.rand(rows, cols), -1, False)
+    )
 
 
-def layer_norm_probe(*, rows: int, cols: int) -> Probe:
+def layer_norm_probe(*, rows: int, cols: int) -> Microbenchmark:
     """A layer norm of each row with a scale and a shift."""
 
     def operands() -> tuple[Any, ...]:
         return torch.rand(rows, cols), [cols], torch.rand(cols), torch.rand(cols), 1e-5
 
-    return Probe(f"layer_norm {rows}x{cols}", aten.native_layer_norm.default, operands)
+    return Microbenchmark(f"layer_norm {rows}x{cols}", aten.native_layer_norm.default, operands)
 
 
-def attention_probe(*, b: int, hq: int, hkv: int, sq: int, skv: int, d: int, causal: int) -> Probe:
+def attention_probe(*, b: int, hq: int, hkv: int, sq: int, skv: int, d: int, causal: int) -> Microbenchmark:
     """Flash attention as torch runs it on a CPU, where query heads share key heads by repeating them."""
 
     def operands() -> tuple[Any, ...]:
         keys = [torch.rand(b, hkv, skv, d).repeat_interleave(hq // hkv, dim=1) for _ in range(2)]
         return torch.rand(b, hq, sq, d), *keys
 
-    return Probe(
+    return Microbenchmark(
         f"attention {b}x{hq}x{sq}x{skv}x{d}{' causal' * causal}",
         aten._scaled_dot_product_flash_attention_for_cpu.default,
         operands,

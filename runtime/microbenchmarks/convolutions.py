@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 
 aten = torch.ops.aten
 
@@ -31,7 +31,7 @@ def convolution(
     stride: int = 1,
     groups: int = 1,
     backward: bool = False,
-) -> Probe:
+) -> Microbenchmark:
     """A square convolution, or all its gradients in one operation.
 
     Windows are padded so that the result has the size of the image over the stride; where they do not overlap
@@ -50,10 +50,12 @@ def convolution(
 
     op = aten.convolution_backward.default if backward else aten.convolution.default
     kind = f"conv{kernel}x{kernel}/{stride}" + f" in {groups} groups" * (groups > 1)
-    return Probe(f"{kind} {batch}x{channels}->{filters} {size}px{' backward' * backward}", op, operands)
+    return Microbenchmark(
+        f"{kind} {batch}x{channels}->{filters} {size}px{' backward' * backward}", op, operands
+    )
 
 
-def convolution_probes() -> Iterator[Probe]:
+def convolution_probes() -> Iterator[Microbenchmark]:
     """Yield convolutions of residual networks, of inverted residuals, and of patches."""
     for backward in (False, True):
         for shape in (*_RESIDUAL, *_BOTTLENECK, *_INVERTED):
@@ -67,7 +69,7 @@ def convolution_probes() -> Iterator[Probe]:
         yield convolution(1, 3, 768, 224, 16, stride=16, backward=backward)
 
 
-def depthwise_probes() -> Iterator[Probe]:
+def depthwise_probes() -> Iterator[Microbenchmark]:
     """Yield convolutions of each channel by itself."""
     for backward in (False, True):
         for channels, size, stride in _DEPTHWISE:

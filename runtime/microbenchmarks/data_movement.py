@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 
 aten = torch.ops.aten
 _PARAMETER_SHAPES = ((768, 768), (768,), (3072, 768), (3072,))
@@ -24,56 +24,56 @@ _ADAMW: dict[str, Any] = {
 }
 
 
-def image_probes() -> Iterator[Probe]:
+def image_probes() -> Iterator[Microbenchmark]:
     """Yield kernels over the pixels of every channel."""
     for shape in ((1, 960, 7, 7), (1, 256, 14, 14), (1, 64, 56, 56), (1, 256, 56, 56), (4, 96, 112, 112)):
         yield from _batch_norms(shape)
     for channels, size in ((2048, 7), (256, 56)):
         shape = (4, channels, size, size)
-        yield Probe(f"mean over pixels {shape}", aten.mean.dim, _image(shape, [-1, -2], True))
-    yield Probe(
+        yield Microbenchmark(f"mean over pixels {shape}", aten.mean.dim, _image(shape, [-1, -2], True))
+    yield Microbenchmark(
         "max_pool", aten.max_pool2d_with_indices.default, _image((1, 64, 112, 112), [3, 3], [2, 2], [1, 1])
     )
 
 
-def copy_probes() -> Iterator[Probe]:
+def copy_probes() -> Iterator[Microbenchmark]:
     """Yield changes of layout, paddings and concatenations."""
     dense = {"memory_format": torch.contiguous_format}
     for rows, width in ((128, 768), (512, 768), (2048, 3072)):
         name = f"{rows}x{width}"
-        yield Probe(f"split heads {name}", aten.clone.default, _heads(rows, width), options=dense)
-        yield Probe(f"cat {name}", aten.cat.default, _halves(rows, width))
+        yield Microbenchmark(f"split heads {name}", aten.clone.default, _heads(rows, width), options=dense)
+        yield Microbenchmark(f"cat {name}", aten.cat.default, _halves(rows, width))
     for channels, size in ((96, 112), (384, 14)):
-        yield Probe(
+        yield Microbenchmark(
             f"pad {channels}x{size}",
             aten.constant_pad_nd.default,
             _image((1, channels, size, size), [0, 1] * 2),
         )
 
 
-def table_probes() -> Iterator[Probe]:
+def table_probes() -> Iterator[Microbenchmark]:
     """Yield reads and gradients of embeddings, and of losses over classes."""
     for rows, width, vocabulary in ((128, 768, 4096), (512, 768, 8192)):
         yield from _tables(rows, width, vocabulary)
 
 
-def random_probes() -> Iterator[Probe]:
+def random_probes() -> Iterator[Microbenchmark]:
     """Yield dropout."""
     for shape in ((128, 768), (512, 3072)):
-        yield Probe(f"dropout {shape}", aten.native_dropout.default, _image(shape, 0.1, True))
+        yield Microbenchmark(f"dropout {shape}", aten.native_dropout.default, _image(shape, 0.1, True))
 
 
-def optimizer_probes() -> Iterator[Probe]:
+def optimizer_probes() -> Iterator[Microbenchmark]:
     """Yield steps of AdamW over as many tensors as a network has, of few and of many elements."""
     for layers, divisor in ((40, 16), (40, 4), (16, 1)):
         name = f"adamw {layers} layers over {divisor}"
-        yield Probe(name, aten._fused_adamw_.default, _adamw(layers, divisor), options=_ADAMW)
-    yield Probe(
+        yield Microbenchmark(name, aten._fused_adamw_.default, _adamw(layers, divisor), options=_ADAMW)
+    yield Microbenchmark(
         "count steps", aten._foreach_add_.Scalar, lambda: ([torch.ones(()) for _ in range(_PARAMETERS)], 1)
     )
 
 
-def _batch_norms(shape: tuple[int, int, int, int]) -> Iterator[Probe]:
+def _batch_norms(shape: tuple[int, int, int, int]) -> Iterator[Microbenchmark]:
     def operands(training: bool) -> tuple[Any, ...]:
         vectors = [torch.rand(shape[1]) + 0.5 for _ in range(4)]
         return torch.rand(shape), *vectors, training, 0.1, 1e-5
@@ -83,12 +83,16 @@ def _batch_norms(shape: tuple[int, int, int, int]) -> Iterator[Probe]:
         return torch.rand(shape), torch.rand(shape), *vectors, True, 1e-5, [True, True, True]
 
     name = "x".join(map(str, shape))
-    yield Probe(f"batch_norm {name}", aten.native_batch_norm.default, lambda: operands(True))
-    yield Probe(f"batch_norm inference {name}", aten.native_batch_norm.default, lambda: operands(False))
-    yield Probe(f"batch_norm backward {name}", aten.native_batch_norm_backward.default, backward_operands)
+    yield Microbenchmark(f"batch_norm {name}", aten.native_batch_norm.default, lambda: operands(True))
+    yield Microbenchmark(
+        f"batch_norm inference {name}", aten.native_batch_norm.default, lambda: operands(False)
+    )
+    yield Microbenchmark(
+        f"batch_norm backward {name}", aten.native_batch_norm_backward.default, backward_operands
+    )
 
 
-def _tables(rows: int, width: int, vocabulary: int) -> Iterator[Probe]:
+def _tables(rows: int, width: int, vocabulary: int) -> Iterator[Microbenchmark]:
     def embedding() -> tuple[Any, ...]:
         return torch.rand(vocabulary, width), torch.randint(vocabulary, (rows,))
 
@@ -100,9 +104,13 @@ def _tables(rows: int, width: int, vocabulary: int) -> Iterator[Probe]:
         return torch.rand(()), torch.rand(rows, vocabulary), target, None, 1, -100, torch.tensor(float(rows))
 
     name = f"{rows} of {vocabulary}x{width}"
-    yield Probe(f"embedding {name}", aten.embedding.default, embedding, produced=1)
-    yield Probe(f"embedding backward {name}", aten.embedding_dense_backward.default, embedding_backward)
-    yield Probe(f"nll_loss backward {rows}x{vocabulary}", aten.nll_loss_backward.default, loss_backward)
+    yield Microbenchmark(f"embedding {name}", aten.embedding.default, embedding, produced=1)
+    yield Microbenchmark(
+        f"embedding backward {name}", aten.embedding_dense_backward.default, embedding_backward
+    )
+    yield Microbenchmark(
+        f"nll_loss backward {rows}x{vocabulary}", aten.nll_loss_backward.default, loss_backward
+    )
 
 
 def _image(shape: tuple[int, ...], *rest: Any) -> Any:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from steelyard.hw.devices.measured_rates import PeakDType
-from steelyard.runtime.microbenchmarks.microbenchmark import TORCH_DTYPES, Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import TORCH_DTYPES, Microbenchmark
 
 aten = torch.ops.aten
 
@@ -17,7 +17,7 @@ _LAYERS = ((768, 768), (768, 3072), (3072, 768))
 """Inputs and outputs of the linear layers of a transformer of width 768."""
 
 
-def matmul(m: int, k: int, n: int, *, transposed: str = "", dtype: PeakDType = "f32") -> Probe:
+def matmul(m: int, k: int, n: int, *, transposed: str = "", dtype: PeakDType = "f32") -> Microbenchmark:
     """`aten.mm` of (m, k) and (k, n); "a" or "b" is read from its transpose."""
     kind = TORCH_DTYPES[dtype]
 
@@ -27,19 +27,19 @@ def matmul(m: int, k: int, n: int, *, transposed: str = "", dtype: PeakDType = "
         return left, right
 
     suffix = f" {transposed}^T" if transposed else ""
-    return Probe(f"mm {m}x{k}x{n} {dtype}{suffix}", aten.mm.default, operands)
+    return Microbenchmark(f"mm {m}x{k}x{n} {dtype}{suffix}", aten.mm.default, operands)
 
 
-def batched_matmul(batch: int, m: int, k: int, n: int) -> Probe:
+def batched_matmul(batch: int, m: int, k: int, n: int) -> Microbenchmark:
     """`aten.bmm` of (batch, m, k) and (batch, k, n)."""
-    return Probe(
+    return Microbenchmark(
         f"bmm {batch}x{m}x{k}x{n}",
         aten.bmm.default,
         lambda: (torch.rand(batch, m, k), torch.rand(batch, k, n)),
     )
 
 
-def attention(batch: int, heads: int, length: int, width: int, *, backward: bool = False) -> Probe:
+def attention(batch: int, heads: int, length: int, width: int, *, backward: bool = False) -> Microbenchmark:
     """Flash attention as torch runs it on a CPU, or its gradients."""
     flash = aten._scaled_dot_product_flash_attention_for_cpu
     shape = (batch, heads, length, width)
@@ -53,10 +53,10 @@ def attention(batch: int, heads: int, length: int, width: int, *, backward: bool
 
     op = aten._scaled_dot_product_flash_attention_for_cpu_backward if backward else flash
     name = f"attention {'x'.join(map(str, shape))}{' backward' * backward}"
-    return Probe(name, op.default, operands)
+    return Microbenchmark(name, op.default, operands)
 
 
-def product_probes() -> Iterator[Probe]:
+def product_probes() -> Iterator[Microbenchmark]:
     """Yield products of every shape class: square, few rows, one row, weight gradients, heads, odd rows."""
     for rows in (128, 320):
         for k, n in _LAYERS:
@@ -89,7 +89,7 @@ def product_probes() -> Iterator[Probe]:
         yield matmul(size, size, size, dtype="f64")
 
 
-def attention_probes() -> Iterator[Probe]:
+def attention_probes() -> Iterator[Microbenchmark]:
     """Yield attention over short and long sequences."""
     for shape in ((1, 12, 128, 64), (1, 12, 197, 64), (4, 12, 256, 64), (1, 8, 1024, 128)):
         for backward in (False, True):

@@ -25,7 +25,7 @@ _ABSENT = TensorType((0,), "i1")
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Microbenchmark:
     """An ATen operation with the operands of a real model.
 
     Attributes:
@@ -44,7 +44,7 @@ class Probe:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-def work_of_probe(probe: Probe) -> KernelWork:
+def work_of_probe(probe: Microbenchmark) -> KernelWork:
     """The work of a probe by the same rules as that of a program; it is run once.
 
     Raises:
@@ -71,7 +71,7 @@ def work_of_probe(probe: Probe) -> KernelWork:
     )
 
 
-def _call(probe: Probe, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> OpCall:
+def _call(probe: Microbenchmark, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> OpCall:
     operands = list[tuple[str, Operand]]()
     properties = dict[str, Any]()
     for index, parameter in enumerate(probe.op._schema.arguments):

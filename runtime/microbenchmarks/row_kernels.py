@@ -7,25 +7,25 @@ from typing import Any
 
 import torch
 
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 
 aten = torch.ops.aten
 
 
-def row_probes() -> Iterator[Probe]:
+def row_probes() -> Iterator[Microbenchmark]:
     """Yield kernels of transformers, over the rows of a few sequences."""
     for rows, width in ((128, 768), (512, 768), (2048, 768)):
         yield from _norms(rows, width)
     for rows, width in ((1536, 128), (128, 8192), (512, 8192)):
         yield from _softmaxes(rows, width)
     for rows, width in ((128, 768), (128, 3072), (1024, 3072)):
-        yield Probe(
+        yield Microbenchmark(
             f"sum over rows {rows}x{width}", aten.sum.dim_IntList, _randoms((rows, width), 1, [0], True)
         )
-    yield Probe("sum over columns 512x768", aten.sum.dim_IntList, _randoms((512, 768), 1, [1], True))
+    yield Microbenchmark("sum over columns 512x768", aten.sum.dim_IntList, _randoms((512, 768), 1, [1], True))
 
 
-def pointwise_probes() -> Iterator[Probe]:
+def pointwise_probes() -> Iterator[Microbenchmark]:
     """Yield functions of every element, of few and of many operations."""
     for shape in ((128, 768), (128, 3072), (512, 3072), (1, 256, 56, 56)):
         for name, op, tensors, rest in (
@@ -40,10 +40,10 @@ def pointwise_probes() -> Iterator[Probe]:
             ("silu", aten.silu.default, 1, ()),
             ("threshold backward", aten.threshold_backward.default, 2, (0,)),
         ):
-            yield Probe(f"{name} {'x'.join(map(str, shape))}", op, _randoms(shape, tensors, *rest))
+            yield Microbenchmark(f"{name} {'x'.join(map(str, shape))}", op, _randoms(shape, tensors, *rest))
 
 
-def _norms(rows: int, width: int) -> Iterator[Probe]:
+def _norms(rows: int, width: int) -> Iterator[Microbenchmark]:
     def operands() -> tuple[Any, ...]:
         scale = torch.rand(width)
         return torch.rand(rows, width), [width], scale, scale.clone(), 1e-5
@@ -54,11 +54,13 @@ def _norms(rows: int, width: int) -> Iterator[Probe]:
         return torch.rand(rows, width), x, shape, mean, rstd, scale, shift, [True, True, True]
 
     name = f"{rows}x{width}"
-    yield Probe(f"layer_norm {name}", aten.native_layer_norm.default, operands)
-    yield Probe(f"layer_norm backward {name}", aten.native_layer_norm_backward.default, backward_operands)
+    yield Microbenchmark(f"layer_norm {name}", aten.native_layer_norm.default, operands)
+    yield Microbenchmark(
+        f"layer_norm backward {name}", aten.native_layer_norm_backward.default, backward_operands
+    )
 
 
-def _softmaxes(rows: int, width: int) -> Iterator[Probe]:
+def _softmaxes(rows: int, width: int) -> Iterator[Microbenchmark]:
     name = f"{rows}x{width}"
 
     def backward_operands() -> tuple[Any, ...]:
@@ -66,8 +68,8 @@ def _softmaxes(rows: int, width: int) -> Iterator[Probe]:
 
     for op in ("_softmax", "_log_softmax"):
         forward, backward = getattr(aten, op), getattr(aten, f"{op}_backward_data")
-        yield Probe(f"{op} {name}", forward.default, _randoms((rows, width), 1, -1, False))
-        yield Probe(f"{op} backward {name}", backward.default, backward_operands)
+        yield Microbenchmark(f"{op} {name}", forward.default, _randoms((rows, width), 1, -1, False))
+        yield Microbenchmark(f"{op} backward {name}", backward.default, backward_operands)
 
 
 def _randoms(shape: tuple[int, ...], tensors: int, *rest: Any) -> Any:

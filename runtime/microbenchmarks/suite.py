@@ -14,11 +14,11 @@ from steelyard.runtime.microbenchmarks.data_movement import (
     table_probes,
 )
 from steelyard.runtime.microbenchmarks.matmul_attention import attention_probes, product_probes
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 from steelyard.runtime.microbenchmarks.row_kernels import pointwise_probes, row_probes
 
 
-def all_probes() -> Iterator[Probe]:
+def all_probes() -> Iterator[Microbenchmark]:
     """Yield every probe."""
     return chain(
         product_probes(),

@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 
 from steelyard.hw.base.errors import UsageError, did_you_mean
 from steelyard.hw.base.kernel_work import DType, KernelWork, WorkKind
-from steelyard.hw.kernels.common.kernel_queries import WORDS, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import CATEGORICAL_DIMS, KernelKind
 from steelyard.hw.latency.wave_scaling import MeasuredOp
 from steelyard.hw.tables.parse_dims import parse_dims
 
@@ -110,7 +110,9 @@ def _dims(kind: KernelKind, text: str, where: str) -> dict[str, int | str]:
     pairs = dict(pair.split("=", 1) for pair in text.split() if "=" in pair)
     cells = {dim: [value] for dim, value in pairs.items()}
     columns = parse_dims(kind, cells, lambda _, dim: f"{where}, {dim}")
-    return {dim: str(column[0]) if dim in WORDS else int(column[0]) for dim, column in columns.items()}
+    return {
+        dim: str(column[0]) if dim in CATEGORICAL_DIMS else int(column[0]) for dim, column in columns.items()
+    }
 
 
 def _work(fields: dict[str, Any], where: str, name: str) -> KernelWork | None:

@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.kernel_ops import kernels
-from steelyard.compiler.analysis.op_facts import CallReader, to_call
+from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
 from steelyard.compiler.analysis.op_signature import op_signature, signature_in_place
 from steelyard.compiler.dialects.cost import WORK, LatencyAttr, WorkAttr, WorkCounts
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
@@ -19,10 +19,10 @@ from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.base.spread import COVERAGE
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.latency.profile_store import Measurement, ProfileStore
 from steelyard.passes.op_cost.kernel_query import kernel_queries
-from steelyard.passes.op_cost.op_latency import Clock, work_dtype
+from steelyard.passes.op_cost.op_latency import LatencyModel, work_dtype
 from steelyard.runtime.timing.isolated_op import Timer, time_on_cpu, time_on_cuda
 from steelyard.runtime.timing.machine_drift import Pacer
 from steelyard.runtime.timing.microbench import threads_set_to
@@ -120,8 +120,8 @@ def profile(
     }
     missing = [each for each in ops if (each.signature, each.dtype) not in known]
     failed: dict[str, str] = {}
-    reader = CallReader()
-    sustained = device.sustained_with(threads) if threads and device.sustained else Sustained()
+    reader = OpInfoCache()
+    sustained = device.sustained_with(threads) if threads and device.sustained else MeasuredRates()
     turns = [(number, index) for number in range(ROUNDS) for index in range(len(missing))]
     calibrated_s: list[list[float]] = [[] for _ in missing]
     with threads_set_to(threads or torch.get_num_threads()), Pacer(sustained) as pacer:
@@ -158,8 +158,8 @@ def distinct_ops(module: ModuleOp, device: Device, threads: int) -> tuple[Distin
         device: Whose models predict them.
         threads: CPU threads; 0 where they do not matter.
     """
-    clock = Clock(device, ExecutionContext(mode=_CONTEXT, threads=threads or None), measured=False)
-    graph, reader = call_graph(module), CallReader()
+    clock = LatencyModel(device, ExecutionContext(mode=_CONTEXT, threads=threads or None), measured=False)
+    graph, reader = call_graph(module), OpInfoCache()
     signature = signature_in_place if device.kind == "cpu" else op_signature
     counts: dict[tuple[str, str], int] = {}
     first: dict[tuple[str, str], tuple[TorchOp, WorkCounts | None]] = {}
@@ -180,8 +180,8 @@ def _distinct(
     op: TorchOp,
     work: WorkCounts | None,
     count: int,
-    clock: Clock,
-    reader: CallReader,
+    clock: LatencyModel,
+    reader: OpInfoCache,
 ) -> DistinctOp:
     facts = reader.read(op)
     queries = kernel_queries(to_call(op), facts.work) if facts.work else ()

@@ -9,8 +9,8 @@ from steelyard.hw.base.errors import UsageError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.kernel_queries import Queries
-from steelyard.hw.latency.gpu_kernel_latency import OpClock
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
+from steelyard.hw.latency.gpu_kernel_latency import GpuKernelLatency
 from steelyard.hw.latency.roofline import roofline_latency
 from steelyard.hw.latency.wave_scaling import MeasuredOp, Scaling, transfer
 from steelyard.runtime.profile.op_trace import Trace, TracedOp, read_trace
@@ -102,10 +102,10 @@ def predicted_s(op: MeasuredOp, dtype: DType, device: Device) -> float | None:
     Raises:
         DeviceError: The device lacks what the work needs.
     """
-    clock = OpClock(device, _EAGER, measured=False) if OpClock.knows(device) else None
+    clock = GpuKernelLatency(device, _EAGER, measured=False) if GpuKernelLatency.knows(device) else None
     if clock and op.kind is not None and clock.has_model(op.kind, dtype):
         columns = {dim: np.array([size]) for dim, size in op.dims.items()}
-        return clock.time(Queries(op.kind, dtype, columns)).value_s
+        return clock.time(KernelBatch(op.kind, dtype, columns)).value_s
     if op.work is None:
         return None
     if clock and not op.work.contraction_flops:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from xdsl.dialects.builtin import ModuleOp
 
-from steelyard.compiler.analysis.op_facts import CallReader, where
+from steelyard.compiler.analysis.op_facts import OpInfoCache, where
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 
 
@@ -19,7 +19,7 @@ class UnknownOp:
 
 def find_unknown(module: ModuleOp) -> list[UnknownOp]:
     """The operators of a program that no rule knows, in the order in which they are met."""
-    reader = CallReader()
+    reader = OpInfoCache()
     found: dict[str, list[TorchOp]] = {}
     for op in module.walk():
         if isinstance(op, TorchOp) and reader.read(op).work is None:

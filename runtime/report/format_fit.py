@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from steelyard.hw.base.units import format_bytes
-from steelyard.runtime.capacity.fits import Fit
-from steelyard.runtime.capacity.suggestions import Way
+from steelyard.runtime.capacity.fits import MemoryFit
+from steelyard.runtime.capacity.suggestions import Suggestion
 
 _SHOWN = 5
 """Modules and source lines that the table shows; JSON has all."""
 
 
-def format_fit(fit: Fit, ways: Sequence[Way]) -> str:
+def format_fit(fit: MemoryFit, ways: Sequence[Suggestion]) -> str:
     """Return the terms of a fit, one a line, what is alive at the peak, and the ways to make it fit."""
     value, low, high = fit.margin_bytes
     context, context_low, context_high = fit.context_bytes
@@ -40,7 +40,7 @@ def format_fit(fit: Fit, ways: Sequence[Way]) -> str:
     return "\n".join(lines)
 
 
-def _way(way: Way) -> str:
+def _way(way: Suggestion) -> str:
     if way.peak_reserved_bytes is None:
         return f"not with {way.change}: {way.why}"
     time = f"{way.time_per_sample:.2f}x the time a sample" if way.time_per_sample else "time not known"

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 from steelyard.runtime.timing.cpu_contention import OtherLoad
 from steelyard.runtime.timing.microbench import write_again
 from steelyard.runtime.timing.quiet_samples import calm_of
@@ -38,7 +38,7 @@ class Timing:
 
 
 def time_in_rounds(
-    probes: Sequence[Probe], tell: Callable[[], None] = lambda: None, budget_s: float = 55.0
+    probes: Sequence[Microbenchmark], tell: Callable[[], None] = lambda: None, budget_s: float = 55.0
 ) -> list[Timing]:
     """Time every probe once a round, in another order each round; rounds that others disturb do not count.
 
@@ -72,7 +72,7 @@ def time_in_rounds(
 
 
 def time_among_others(
-    probe: Probe, before: tuple[Any, ...], arguments: tuple[Any, ...]
+    probe: Microbenchmark, before: tuple[Any, ...], arguments: tuple[Any, ...]
 ) -> tuple[object, float]:
     """Return the result and the seconds of a call that comes after one on other operands, still held.
 
@@ -87,7 +87,9 @@ def time_among_others(
     return timed
 
 
-def _round(probe: Probe, before: tuple[Any, ...], arguments: tuple[Any, ...]) -> tuple[object, float, float]:
+def _round(
+    probe: Microbenchmark, before: tuple[Any, ...], arguments: tuple[Any, ...]
+) -> tuple[object, float, float]:
     """Return the result, and the seconds of a call whose operands have left the caches, then of the same."""
     result, first_s = time_among_others(probe, before, arguments)
     del result
@@ -95,7 +97,7 @@ def _round(probe: Probe, before: tuple[Any, ...], arguments: tuple[Any, ...]) ->
     return result, first_s, again_s
 
 
-def _timed(probe: Probe, arguments: tuple[Any, ...]) -> tuple[object, float]:
+def _timed(probe: Microbenchmark, arguments: tuple[Any, ...]) -> tuple[object, float]:
     produced = arguments[probe.produced]
     for tensor in produced if isinstance(produced, list) else [produced]:
         if isinstance(tensor, Tensor):

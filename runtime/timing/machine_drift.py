@@ -21,7 +21,7 @@ from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.kernel_ops import kernels
 from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
 from steelyard.hw.base.errors import DeviceError
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.runtime.timing.drift_references import References
 from steelyard.runtime.timing.steady_state import measure_steady_time_s
 
@@ -100,7 +100,9 @@ def program_slowdown(module: ModuleOp, pace: Pace) -> float:
     return now_us / calibrated_us if calibrated_us else 1.0
 
 
-def time_with_pace(step: Callable[[], object], sustained: Sustained, least_s: float) -> tuple[float, Pace]:
+def time_with_pace(
+    step: Callable[[], object], sustained: MeasuredRates, least_s: float
+) -> tuple[float, Pace]:
     """Return the steady seconds of a step, and the pace of the machine meanwhile.
 
     Args:
@@ -126,7 +128,7 @@ class Pacer:
             reference kernels, none are timed.
     """
 
-    def __init__(self, sustained: Sustained) -> None:
+    def __init__(self, sustained: MeasuredRates) -> None:
         # One without the bytes that it touches says nothing of memory.
         self._calibrated = {
             name: rate.curve[0] if rate.curve else (0.0, rate.at(1))

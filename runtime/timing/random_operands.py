@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from xdsl.ir import OpResult, SSAValue
 
-from steelyard.compiler.analysis.op_facts import CallReader, tensor_type
+from steelyard.compiler.analysis.op_facts import OpInfoCache, tensor_type
 from steelyard.compiler.analysis.op_signature import view_chain
 from steelyard.compiler.analysis.producer_locality import just_written
 from steelyard.compiler.dialects.torch_op import TorchOp
@@ -50,7 +50,7 @@ class Runnable:
     produced: tuple[torch.Tensor, ...] = ()
 
 
-def make_runnable(op: TorchOp, reader: CallReader, device: str) -> Runnable:
+def make_runnable(op: TorchOp, reader: OpInfoCache, device: str) -> Runnable:
     """Return an op that runs on fresh random operands.
 
     Numbers are between 0 and 1, and indices fall within what they index, so that every op can take them.
@@ -86,7 +86,7 @@ def make_runnable(op: TorchOp, reader: CallReader, device: str) -> Runnable:
     return Runnable(lambda: operator(*arguments, **named), restore, produced)
 
 
-def _operand(value: SSAValue, reader: CallReader, limit: int, device: str) -> torch.Tensor | None:
+def _operand(value: SSAValue, reader: OpInfoCache, limit: int, device: str) -> torch.Tensor | None:
     chain = view_chain(value, reader)
     found = tensor_type(chain[0].op.operands[0].type if chain else value.type)
     if found is None:
@@ -121,10 +121,10 @@ def _viewed(view: OpResult, source: torch.Tensor) -> torch.Tensor:
     return result if isinstance(result, torch.Tensor) else result[view.index]
 
 
-def _index_limit(op: TorchOp, reader: CallReader) -> int:
+def _index_limit(op: TorchOp, reader: OpInfoCache) -> int:
     """Return what every integer operand must be below: the shortest dim that the data choose from."""
     work = reader.read(op).work
-    accesses = [access for nest in work.nests for access in (*nest.reads, *nest.writes)] if work else []
+    accesses = [access for space in work.spaces for access in (*space.reads, *space.writes)] if work else []
     chosen = [
         size
         for access in accesses

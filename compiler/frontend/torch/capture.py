@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 import torch
 
-from steelyard.compiler.blocks.block_values import Irregular
+from steelyard.compiler.blocks.block_values import LayersDiffer
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.torch.call_site import find_raising_line
 from steelyard.compiler.frontend.torch.program import CapturedProgram, Phase
 from steelyard.compiler.frontend.torch.recorder import Recorder
 from steelyard.compiler.frontend.torch.skipping import StackRun
-from steelyard.compiler.frontend.torch.stacks import Stack, find_stacks
+from steelyard.compiler.frontend.torch.stacks import LayerStack, find_stacks
 from steelyard.compiler.frontend.torch.torch_private import DATA_DEPENDENT, FakeTensorMode, silent_failures
 from steelyard.compiler.frontend.torch.training_step import (
     forward_step,
@@ -63,7 +63,7 @@ def record(
     options: CaptureOptions,
     *,
     is_fake: bool = False,
-    stacks: Sequence[Stack] = (),
+    stacks: Sequence[LayerStack] = (),
 ) -> CapturedProgram:
     """Record one step of a built model; with real tensors, the step is really executed.
 
@@ -117,7 +117,7 @@ def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim
 def _explained(spec: str) -> Iterator[None]:
     try:
         yield
-    except (CaptureError, Irregular):
+    except (CaptureError, LayersDiffer):
         raise
     except DATA_DEPENDENT as error:
         raise CaptureError(

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_flatten
 
-from steelyard.compiler.blocks.block_values import Irregular
-from steelyard.compiler.frontend.torch.stacks import Stack, same_value
+from steelyard.compiler.blocks.block_values import LayersDiffer
+from steelyard.compiler.frontend.torch.stacks import LayerStack, same_value
 from steelyard.compiler.frontend.torch.torch_private import WeakIdRef
 
 
@@ -27,7 +27,7 @@ class StackRun:
         now: Counts the ops dispatched so far.
     """
 
-    def __init__(self, stack: Stack, now: Callable[[], int]) -> None:
+    def __init__(self, stack: LayerStack, now: Callable[[], int]) -> None:
         self._stack = stack
         self._now = now
         self._next = 0
@@ -48,7 +48,7 @@ class StackRun:
             Irregular: Some have not.
         """
         if self._next not in (0, len(self._stack.blocks)):
-            raise Irregular
+            raise LayersDiffer
 
     def _call(self, number: int, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         self._check(number, args, kwargs)
@@ -68,7 +68,7 @@ class StackRun:
 
     def _check(self, number: int, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         if number != self._next:
-            raise Irregular
+            raise LayersDiffer
         self._next += 1
         if not 2 <= number <= len(self._stack.blocks) - 2:
             return
@@ -79,7 +79,7 @@ class StackRun:
             return
         is_same = arguments[0] == self._arguments[0] and same_value(arguments[1], self._arguments[1])
         if not is_same or self._now() != self._time:
-            raise Irregular
+            raise LayersDiffer
         if number == len(self._stack.blocks) - 2:
             self._arguments = None, []
 
@@ -95,7 +95,7 @@ def _watch(module: torch.nn.Module, names: frozenset[str]) -> None:
     """Let the reading of some attributes of a module end the run."""
 
     def refuse(module: torch.nn.Module) -> Any:
-        raise Irregular
+        raise LayersDiffer
 
     def write(name: str, module: torch.nn.Module, value: Any) -> None:
         vars(module)[name] = value

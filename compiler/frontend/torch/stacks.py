@@ -21,7 +21,7 @@ _MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class LayerStack:
     """Blocks that follow each other in one list; all but the first and the last are alike.
 
     Attributes:
@@ -42,13 +42,13 @@ class Stack:
         return 0, 1, 2, count - 2, count - 1
 
 
-def find_stacks(root: torch.nn.Module) -> list[Stack]:
+def find_stacks(root: torch.nn.Module) -> list[LayerStack]:
     """The longest lists of blocks that are alike, none of them inside of another.
 
     Alike are modules of one class with equal children, parameters and buffers, of which each has its own.
     """
     owners = Counter(id(item) for module in root.modules() for item in _owned(module))
-    stacks: list[Stack] = []
+    stacks: list[LayerStack] = []
     for path, module in root.named_modules():
         inside = any(path.startswith(prefix_of(stack.path)) for stack in stacks)
         stack = None if inside else _make_stack(module, path, owners)
@@ -79,7 +79,7 @@ def same_value(first: Any, second: Any) -> bool:
     return False
 
 
-def _make_stack(container: torch.nn.Module, path: str, owners: Counter[int]) -> Stack | None:
+def _make_stack(container: torch.nn.Module, path: str, owners: Counter[int]) -> LayerStack | None:
     blocks = tuple(container.children())
     if len(blocks) < FEWEST or [*container._modules] != [str(n) for n in range(len(blocks))]:
         return None
@@ -89,7 +89,7 @@ def _make_stack(container: torch.nn.Module, path: str, owners: Counter[int]) -> 
     varying: dict[str, set[str]] = {}
     if not all(_is_apart(other, owners) and _is_alike(first, other, "", varying) for other in others):
         return None
-    return Stack(path, blocks, {inner: frozenset(names) for inner, names in varying.items()})
+    return LayerStack(path, blocks, {inner: frozenset(names) for inner, names in varying.items()})
 
 
 def _is_apart(block: torch.nn.Module, owners: Counter[int]) -> bool:

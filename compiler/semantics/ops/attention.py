@@ -5,12 +5,12 @@ kernel skips is a matter of its tiles.
 """
 
 from steelyard.compiler.semantics.call import OpCall, Value
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Flops, Nest
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.ops.softmax import SOFTMAX, SOFTMAX_BACKWARD
 from steelyard.compiler.semantics.registry import work
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 MAC = Flops(contraction=2)
 
@@ -30,31 +30,33 @@ _SIDES = (
 
 
 @work(*_SIDES, "aten.scaled_dot_product_attention")
-def attention(call: OpCall) -> Work:
+def attention(call: OpCall) -> OpWork:
     """Return softmax(query @ key.T) @ value: two contractions."""
     query, key, value = call.arg("query"), call.arg("key"), call.arg("value")
     sizes = _sizes(query, key)
-    scores = nest(_equation(f"{QUERY}, {KEY} -> {SCORES}", query), (query, key), (None,), MAC, sizes=sizes)
-    mixed = nest(
+    scores = iteration_space(
+        _equation(f"{QUERY}, {KEY} -> {SCORES}", query), (query, key), (None,), MAC, sizes=sizes
+    )
+    mixed = iteration_space(
         _equation(f"{SCORES}, {VALUE} -> {OUT}", query), (None, value), (call.result(),), MAC, sizes=sizes
     )
     extras = [_extra(each, query, sizes) for each in call.outputs[1:]]
-    return Work("attention", (scores, *_mask(call, scores), _softmax(scores, SOFTMAX), mixed, *extras))
+    return OpWork("attention", (scores, *_mask(call, scores), _softmax(scores, SOFTMAX), mixed, *extras))
 
 
 @work(*(f"{name}_backward" for name in _SIDES))
-def attention_backward(call: OpCall) -> Work:
+def attention_backward(call: OpCall) -> OpWork:
     """Five contractions: the scores again, and the gradients of probabilities, values, queries and keys."""
     query, key, value = call.arg("query"), call.arg("key"), call.arg("value")
     grad = call.get("grad_out") or call.arg("grad_out_")
     grads = call.outputs
     sizes = _sizes(query, key)
 
-    def product(equation: str, *values: Value | None) -> Nest:
-        return nest(_equation(equation, query), values[:2], values[2:], MAC, sizes=sizes)
+    def product(equation: str, *values: Value | None) -> IterationSpace:
+        return iteration_space(_equation(equation, query), values[:2], values[2:], MAC, sizes=sizes)
 
     scores = product(f"{QUERY}, {KEY} -> {SCORES}", query, key, None)
-    nests = (
+    spaces = (
         scores,
         *_mask(call, scores),
         _softmax(scores, SOFTMAX + SOFTMAX_BACKWARD),
@@ -65,11 +67,15 @@ def attention_backward(call: OpCall) -> Work:
     )
     out, logsumexp = call.get("out"), call.get("logsumexp")
     reads = [
-        *([nest(_equation(f"{OUT} ->", query), (out,), (), sizes=sizes)] if out else ()),
-        *([nest(_equation(f"{PER_ROW} ->", query), (logsumexp,), (), sizes=sizes)] if logsumexp else ()),
+        *([iteration_space(_equation(f"{OUT} ->", query), (out,), (), sizes=sizes)] if out else ()),
+        *(
+            [iteration_space(_equation(f"{PER_ROW} ->", query), (logsumexp,), (), sizes=sizes)]
+            if logsumexp
+            else ()
+        ),
     ]
     extras = [elementwise((), (each,), Flops(), prefix="extra") for each in grads[3:]]
-    return Work("attention", (*nests, *reads, *extras))
+    return OpWork("attention", (*spaces, *reads, *extras))
 
 
 def _equation(equation: str, query: Value) -> str:
@@ -83,19 +89,19 @@ def _sizes(query: Value, key: Value) -> dict[str, int]:
     return {"k": shared, "g": heads // shared}
 
 
-def _extra(value: Value, query: Value, sizes: dict[str, int]) -> Nest:
+def _extra(value: Value, query: Value, sizes: dict[str, int]) -> IterationSpace:
     """A result beside the output: one number for each row of scores, or the state of random numbers."""
     if value.type.shape[:-1] == query.type.shape[:-2]:
-        return nest(_equation(f"-> {PER_ROW}", query), (), (value,), sizes=sizes)
+        return iteration_space(_equation(f"-> {PER_ROW}", query), (), (value,), sizes=sizes)
     return elementwise((), (value,), Flops(), prefix="extra")
 
 
-def _softmax(scores: Nest, per_point: Flops) -> Nest:
+def _softmax(scores: IterationSpace, flops_per_iteration: Flops) -> IterationSpace:
     space = {dim: extent for dim, extent in scores.dims.items() if dim != "e"}
-    return Nest(space, frozenset("s"), per_point=per_point, combine="other")
+    return IterationSpace(space, frozenset("s"), flops_per_iteration=flops_per_iteration, combine="other")
 
 
-def _mask(call: OpCall, scores: Nest) -> tuple[Nest, ...]:
+def _mask(call: OpCall, scores: IterationSpace) -> tuple[IterationSpace, ...]:
     """The mask or bias that is added to the scores, if one is given."""
     given = call.get("attn_mask") or call.get("attn_bias")
     if given is None:
@@ -105,4 +111,4 @@ def _mask(call: OpCall, scores: Nest) -> tuple[Nest, ...]:
     sizes = {dim: extent for dim, extent in scores.dims.items() if dim != "e"}
     term = " ".join(full[len(full) - len(given.type.shape) :])
     whole = " ".join([*batch, "k", "g", "q", "s"])
-    return (nest(f"{term} -> {whole}", (given,), (None,), Flops(pointwise=1), sizes=sizes),)
+    return (iteration_space(f"{term} -> {whole}", (given,), (None,), Flops(pointwise=1), sizes=sizes),)

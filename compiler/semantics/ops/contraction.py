@@ -1,10 +1,10 @@
 """Matrix products, dense, batched and grouped."""
 
 from steelyard.compiler.semantics.call import OpCall, Value
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Flops, Nest
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.registry import einsum, work
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 MAC = Flops(contraction=2)
 
@@ -16,44 +16,46 @@ einsum("aten.vdot", "k, k ->")
 
 
 @work("aten.addmm")
-def addmm(call: OpCall) -> Work:
+def addmm(call: OpCall) -> OpWork:
     """Return self + mat1 @ mat2."""
     return _with_addend(call, "m k, k n -> m n", ("mat1", "mat2"))
 
 
 @work("aten.addmv")
-def addmv(call: OpCall) -> Work:
+def addmv(call: OpCall) -> OpWork:
     """Return self + mat @ vec."""
     return _with_addend(call, "m k, k -> m", ("mat", "vec"))
 
 
 @work("aten.baddbmm")
-def baddbmm(call: OpCall) -> Work:
+def baddbmm(call: OpCall) -> OpWork:
     """Return self + batch1 @ batch2."""
     return _with_addend(call, "b m k, b k n -> b m n", ("batch1", "batch2"))
 
 
 @work("aten.addbmm")
-def addbmm(call: OpCall) -> Work:
+def addbmm(call: OpCall) -> OpWork:
     """Return self + the sum over the batch of batch1 @ batch2."""
     return _with_addend(call, "b m k, b k n -> m n", ("batch1", "batch2"))
 
 
 @work("aten.addr")
-def addr(call: OpCall) -> Work:
+def addr(call: OpCall) -> OpWork:
     """Return self + the outer product of vec1 and vec2."""
     return _with_addend(call, "m, n -> m n", ("vec1", "vec2"))
 
 
 @work("aten.linear")
-def linear(call: OpCall) -> Work:
+def linear(call: OpCall) -> OpWork:
     """Return input @ weight.T + bias."""
-    product = nest("... k, n k -> ... n", (call.arg("input"), call.arg("weight")), (call.result(),), MAC)
+    product = iteration_space(
+        "... k, n k -> ... n", (call.arg("input"), call.arg("weight")), (call.result(),), MAC
+    )
     return _plus(product, call.get("bias"), Flops(pointwise=1))
 
 
 @work("aten.matmul")
-def matmul(call: OpCall) -> Work:
+def matmul(call: OpCall) -> OpWork:
     """Return the product of vectors, matrices or batches of matrices."""
     left, right = call.arg("self"), call.arg("other")
     by_vector = len(right.type.shape) == 1
@@ -65,11 +67,11 @@ def matmul(call: OpCall) -> Work:
         + ("" if from_vector else "m ")
         + ("" if by_vector else "n")
     )
-    return Work("contraction", (nest(equation, (left, right), (call.result(),), MAC),))
+    return OpWork("contraction", (iteration_space(equation, (left, right), (call.result(),), MAC),))
 
 
 @work("aten._grouped_mm")
-def grouped_mm(call: OpCall) -> Work:
+def grouped_mm(call: OpCall) -> OpWork:
     """Products of one matrix per group; the groups are the runs of rows (or columns) that `offs` ends.
 
     How long each run is only the data know, but not how much work it is: every row meets one matrix.
@@ -84,25 +86,30 @@ def grouped_mm(call: OpCall) -> Work:
         (3, 3): "g m k, g k n -> g m n",
     }[ranks]
     offsets = call.get("offs")
-    product = nest(equation, (left, right), (call.result(),), MAC)
-    ends = (nest("group ->", (offsets,), ()),) if offsets else ()
-    return Work("contraction", (product, *ends))
+    product = iteration_space(equation, (left, right), (call.result(),), MAC)
+    ends = (iteration_space("group ->", (offsets,), ()),) if offsets else ()
+    return OpWork("contraction", (product, *ends))
 
 
-def _with_addend(call: OpCall, equation: str, factors: tuple[str, str]) -> Work:
-    product = nest(equation, tuple(map(call.arg, factors)), (call.result(),), MAC)
+def _with_addend(call: OpCall, equation: str, factors: tuple[str, str]) -> OpWork:
+    product = iteration_space(equation, tuple(map(call.arg, factors)), (call.result(),), MAC)
     scales = sum(call.properties.get(scale, 1) != 1 for scale in ("alpha", "beta"))
     return _plus(product, call.get("self"), Flops(pointwise=1 + scales))
 
 
-def _plus(product: Nest, addend: Value | None, per_point: Flops) -> Work:
+def _plus(product: IterationSpace, addend: Value | None, flops_per_iteration: Flops) -> OpWork:
     """Return a product to which a tensor is added while it is written."""
     if addend is None:
-        return Work("contraction", (product,))
+        return OpWork("contraction", (product,))
     dims = [each[0] if each else "1" for each in product.writes[0].dims if each is not None]
     term = " ".join(dims[len(dims) - len(addend.type.shape) :])
     sizes = {dim: product.dims[dim] for dim in dims if dim != "1"}
-    return Work(
+    return OpWork(
         "contraction",
-        (product, nest(f"{term} -> {' '.join(dims)}", (addend,), (None,), per_point, sizes=sizes)),
+        (
+            product,
+            iteration_space(
+                f"{term} -> {' '.join(dims)}", (addend,), (None,), flops_per_iteration, sizes=sizes
+            ),
+        ),
     )

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from steelyard.compiler.semantics.call import OpCall, Value
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.registry import work
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.kernel_work import WorkKind
 
 MAC = Flops(contraction=2)
@@ -55,7 +55,7 @@ def _space(weight: Value, spatial: tuple[int, ...], batched: bool, groups: int) 
     "aten.mkldnn_convolution",
     "aten.miopen_convolution",
 )
-def convolution(call: OpCall) -> Work:
+def convolution(call: OpCall) -> OpWork:
     """Every output element is a sum over the channels of its group and the taps of the kernel."""
     source = call.get("input") or call.arg("self")
     weight, bias, out = call.arg("weight"), call.get("bias"), call.result()
@@ -65,18 +65,18 @@ def convolution(call: OpCall) -> Work:
     batched = len(placed.type.shape) == rank + 2
     space = _space(weight, placed.type.shape[-rank:], batched, call.properties["groups"])
     terms = (space.small, space.large) if transposed else (space.large, space.small)
-    product = nest(
+    product = iteration_space(
         f"{terms[0]}, {space.weight} -> {terms[1]}", (source, weight), (out,), MAC, sizes=space.sizes
     )
     if bias is None:
-        return Work(space.kind, (product,))
+        return OpWork(space.kind, (product,))
     channels, whole, sizes = _channels(out, "g*c" if transposed else "g*a", space.sizes)
-    added = nest(f"{channels} -> {whole}", (bias,), (None,), Flops(pointwise=1), sizes=sizes)
-    return Work(space.kind, (product, added))
+    added = iteration_space(f"{channels} -> {whole}", (bias,), (None,), Flops(pointwise=1), sizes=sizes)
+    return OpWork(space.kind, (product, added))
 
 
 @work("aten.convolution_backward", "aten.convolution_backward_overrideable")
-def convolution_backward(call: OpCall) -> Work:
+def convolution_backward(call: OpCall) -> OpWork:
     """The gradients that `output_mask` asks for: each of the first two costs as much as the forward pass."""
     grad, source, weight = call.arg("grad_output"), call.arg("input"), call.arg("weight")
     transposed = call.properties["transposed"]
@@ -86,8 +86,8 @@ def convolution_backward(call: OpCall) -> Work:
     space = _space(weight, placed.type.shape[-rank:], batched, call.properties["groups"])
     out_term, in_term = (space.large, space.small) if transposed else (space.small, space.large)
     grad_input, grad_weight, grad_bias = call.masked_outputs()
-    nests = [
-        nest(equation, reads, (result,), MAC, sizes=space.sizes)
+    spaces = [
+        iteration_space(equation, reads, (result,), MAC, sizes=space.sizes)
         for equation, reads, result in (
             (f"{out_term}, {space.weight} -> {in_term}", (grad, weight), grad_input),
             (f"{out_term}, {in_term} -> {space.weight}", (grad, source), grad_weight),
@@ -97,9 +97,9 @@ def convolution_backward(call: OpCall) -> Work:
     if grad_bias:
         channels, whole, sizes = _channels(grad, "g*c" if transposed else "g*a", space.sizes)
         equation = f"{whole} -> {channels}"
-        nests.append(nest(equation, (grad,), (grad_bias,), Flops(pointwise=1), sizes=sizes))
+        spaces.append(iteration_space(equation, (grad,), (grad_bias,), Flops(pointwise=1), sizes=sizes))
     filters = grad_weight.type.rows(first_dim=1) if grad_weight else None
-    return Work(space.kind, tuple(nests), filters=filters)
+    return OpWork(space.kind, tuple(spaces), filters=filters)
 
 
 def _channels(out: Value, channels: str, sizes: dict[str, int]) -> tuple[str, str, dict[str, int]]:

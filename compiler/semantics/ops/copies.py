@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from steelyard.compiler.semantics.call import OpCall, Value
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Flops, Nest
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import register, work
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 _FILLS = (
     "zeros ones full zeros_like ones_like full_like new_zeros new_ones new_full scalar_tensor arange linspace"
@@ -24,31 +24,31 @@ _REARRANGED = (
 )
 
 
-def rearrange(source: Value, source_dims: Sequence[str], target: Value, target_dims: Sequence[str]) -> Work:
+def rearrange(source: Value, source_dims: Sequence[str], target: Value, target_dims: Sequence[str]) -> OpWork:
     """Return the work of moving all of a tensor; along the dims that both name it keeps its place."""
     moved = set(source_dims).symmetric_difference(target_dims)
-    take = nest(
+    take = iteration_space(
         " ".join(source_dims) + " ->",
         (source,),
         (),
         reduction=[d for d in source_dims if d in moved],
         combine="other",
     )
-    put = nest(
+    put = iteration_space(
         "-> " + " ".join(target_dims),
         (),
         (target,),
         reduction=[d for d in target_dims if d in moved],
         combine="other",
     )
-    return Work("copy", (take, put))
+    return OpWork("copy", (take, put))
 
 
 def _dims(value: Value, prefix: str = "d") -> list[str]:
     return [f"{prefix}{i}" for i in range(len(value.type.shape))]
 
 
-def _rearranged(call: OpCall) -> Work:
+def _rearranged(call: OpCall) -> OpWork:
     """Dims of equal extent keep their place unless the op names them; of the others nothing is said."""
     source, target = next(call.tensors), call.result()
     source_dims, target_dims = _dims(source, "from"), _dims(target, "to")
@@ -64,30 +64,30 @@ def _rearranged(call: OpCall) -> Work:
     return rearrange(source, source_dims, target, target_dims)
 
 
-def _same_place(call: OpCall) -> Work:
-    return Work("copy", (elementwise((next(call.tensors),), (call.result(),), Flops()),))
+def _same_place(call: OpCall) -> OpWork:
+    return OpWork("copy", (elementwise((next(call.tensors),), (call.result(),), Flops()),))
 
 
-def fill(call: OpCall) -> Work:
+def fill(call: OpCall) -> OpWork:
     """Every element of the results is written and nothing is read."""
-    return Work("copy", tuple(elementwise((), (each,), Flops()) for each in call.outputs))
+    return OpWork("copy", tuple(elementwise((), (each,), Flops()) for each in call.outputs))
 
 
 @work("aten.copy", "aten._copy_from")
-def copy(call: OpCall) -> Work:
+def copy(call: OpCall) -> OpWork:
     """The second tensor, converted and broadcast, becomes the first."""
     source = tuple(call.tensors)[-1]
-    return Work("copy", (elementwise((source,), (call.result(),), Flops()),))
+    return OpWork("copy", (elementwise((source,), (call.result(),), Flops()),))
 
 
 @work("aten.fill")
-def fill_with(call: OpCall) -> Work:
+def fill_with(call: OpCall) -> OpWork:
     """A value, perhaps in a tensor of one element, goes everywhere."""
-    return Work("copy", (elementwise(tuple(call.tensors)[1:], (call.result(),), Flops()),))
+    return OpWork("copy", (elementwise(tuple(call.tensors)[1:], (call.result(),), Flops()),))
 
 
 @work("aten.select_backward")
-def select_backward(call: OpCall) -> Work:
+def select_backward(call: OpCall) -> OpWork:
     """Zeros, with the gradient at one index."""
     source, target = call.arg("grad_output"), call.result()
     dims = _dims(target)
@@ -97,13 +97,13 @@ def select_backward(call: OpCall) -> Work:
 
 
 @work("aten.cat", "aten.concat", "aten.stack", "aten.hstack", "aten.vstack")
-def cat(call: OpCall) -> Work:
+def cat(call: OpCall) -> OpWork:
     """Tensors side by side along one dim."""
     target = call.result()
     dims = _dims(target)
     along = int(call.properties.get("dim", 0))
-    nests: list[Nest] = [
-        nest("-> " + " ".join(dims), (), (target,), reduction=(dims[along],), combine="other")
+    spaces: list[IterationSpace] = [
+        iteration_space("-> " + " ".join(dims), (), (target,), reduction=(dims[along],), combine="other")
     ]
     for index, each in enumerate(call.tensors):
         own = dims.copy()
@@ -113,22 +113,22 @@ def cat(call: OpCall) -> Work:
             # A stack has one dim more than its parts; torch lets an empty vector take part in any cat.
             own = own[:along] + own[along:][1:] if each.type.numel else [f"part{index}"]
         here = [dim for dim in own if dim.startswith("part")]
-        nests.append(nest(" ".join(own) + " ->", (each,), (), reduction=here, combine="other"))
-    return Work("copy", tuple(nests))
+        spaces.append(iteration_space(" ".join(own) + " ->", (each,), (), reduction=here, combine="other"))
+    return OpWork("copy", tuple(spaces))
 
 
 @work("aten._local_scalar_dense", "aten.item")
-def item(call: OpCall) -> Work:
+def item(call: OpCall) -> OpWork:
     """One number goes to the host."""
-    return Work("copy", (elementwise(tuple(call.tensors), (), Flops()),))
+    return OpWork("copy", (elementwise(tuple(call.tensors), (), Flops()),))
 
 
 @work("aten.slice_scatter", "aten.select_scatter", "aten.diagonal_scatter")
-def scatter_part(call: OpCall) -> Work:
+def scatter_part(call: OpCall) -> OpWork:
     """A copy in which one part is another tensor."""
     base, part = call.arg("self"), call.arg("src")
     whole = elementwise((base,), (call.result(),), Flops())
-    return Work("copy", (whole, elementwise((part,), (), Flops(), prefix="part")))
+    return OpWork("copy", (whole, elementwise((part,), (), Flops(), prefix="part")))
 
 
 for _name in _FILLS.split():

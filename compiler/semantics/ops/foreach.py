@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from steelyard.compiler.semantics.call import OpCall, Operand
-from steelyard.compiler.semantics.nest import Access, Nest
+from steelyard.compiler.semantics.iteration_space import IndexingMap, IterationSpace
 from steelyard.compiler.semantics.registry import register, work_of
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 _SINGLE = (
     "abs acos add addcdiv addcmul asin atan ceil clamp_max clamp_min copy cos cosh div erf erfc exp"
@@ -18,21 +18,21 @@ def _element(operand: Operand, index: int) -> Operand:
     return operand[index] if isinstance(operand, tuple) else operand
 
 
-def _rename(access: Access, index: int, in_place: bool, lists: set[str], prefix: str) -> Access:
+def _rename(access: IndexingMap, index: int, in_place: bool, lists: set[str], prefix: str) -> IndexingMap:
     name = access.value
     if name == "result0":
         name = f"self[{index}]" if in_place else f"result{index}"
     elif name in lists:
         name = f"{name}[{index}]"
     dims = tuple(None if each is None else tuple(prefix + dim for dim in each) for each in access.dims)
-    return Access(name, access.type, dims)
+    return IndexingMap(name, access.type, dims)
 
 
 def _declare(single: str) -> None:
-    def rule(call: OpCall) -> Work | None:
+    def rule(call: OpCall) -> OpWork | None:
         lists = {name for name, operand in call.operands if isinstance(operand, tuple)}
         tensors = call.list("self")
-        nests: list[Nest] = []
+        spaces: list[IterationSpace] = []
         kind = None
         for index, (_, type_) in enumerate(tensors):
             operands = tuple((name, _element(operand, index)) for name, operand in call.operands)
@@ -42,15 +42,15 @@ def _declare(single: str) -> None:
                 return None
             kind = one.kind
             prefix = f"t{index}_"
-            for each in one.nests:
+            for each in one.spaces:
                 reads, writes = (
                     tuple(_rename(access, index, call.in_place, lists, prefix) for access in accesses)
                     for accesses in (each.reads, each.writes)
                 )
                 dims = {prefix + dim: extent for dim, extent in each.dims.items()}
                 reduced = frozenset(prefix + dim for dim in each.reduction)
-                nests.append(replace(each, dims=dims, reduction=reduced, reads=reads, writes=writes))
-        return Work(kind or "pointwise", tuple(nests))
+                spaces.append(replace(each, dims=dims, reduction=reduced, reads=reads, writes=writes))
+        return OpWork(kind or "pointwise", tuple(spaces))
 
     register(f"aten._foreach_{single}", rule)
 

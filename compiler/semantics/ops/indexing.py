@@ -3,64 +3,64 @@
 from collections.abc import Sequence
 
 from steelyard.compiler.semantics.call import OpCall, Value
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Flops, Nest
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import work
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 _ADD = Flops(pointwise=1)
 _NONE = Flops()
 
 
 @work("aten.embedding")
-def embedding(call: OpCall) -> Work:
+def embedding(call: OpCall) -> OpWork:
     """One row of the table for each index; only those rows are touched."""
     values = (call.arg("weight"), call.arg("indices"))
-    return Work("gather", (nest("? e, ... -> ... e", values, (call.result(),)),))
+    return OpWork("gather", (iteration_space("? e, ... -> ... e", values, (call.result(),)),))
 
 
 @work("aten.embedding_dense_backward")
-def embedding_backward(call: OpCall) -> Work:
+def embedding_backward(call: OpCall) -> OpWork:
     """Zeros, to which each gradient is added at the row of its index."""
     table = call.result()
-    zeros = nest("-> v e", (), (table,))
+    zeros = iteration_space("-> v e", (), (table,))
     values = (call.arg("grad_output"), call.arg("indices"))
-    added = nest("... e, ... -> ? e", values, (table,), _ADD)
-    return Work("scatter", (zeros, added))
+    added = iteration_space("... e, ... -> ? e", values, (table,), _ADD)
+    return OpWork("scatter", (zeros, added))
 
 
 @work("aten.gather", "aten.take_along_dim")
-def gather(call: OpCall) -> Work:
+def gather(call: OpCall) -> OpWork:
     """One element for each index."""
     source, index = call.arg("self"), call.arg("index")
     points = _names(index)
     taken = _fitting(source, index, call.properties["dim"])
     equation = f"{taken}, {points} -> {points}"
-    return Work("gather", (nest(equation, (source, index), (call.result(),)),))
+    return OpWork("gather", (iteration_space(equation, (source, index), (call.result(),)),))
 
 
 @work("aten.index_select")
-def index_select(call: OpCall) -> Work:
+def index_select(call: OpCall) -> OpWork:
     """One slice for each index."""
     source, index = call.arg("self"), call.arg("index")
     names = _names(source).split()
     along = int(call.properties["dim"]) % len(names)
     taken = " ".join([*names[:along], "?", *names[along:][1:]])
     points = " ".join([*names[:along], "i", *names[along:][1:]])
-    return Work("gather", (nest(f"{taken}, i -> {points}", (source, index), (call.result(),)),))
+    return OpWork("gather", (iteration_space(f"{taken}, i -> {points}", (source, index), (call.result(),)),))
 
 
 @work("aten.take", "aten.index", "aten._unsafe_index")
-def index(call: OpCall) -> Work:
+def index(call: OpCall) -> OpWork:
     """One element of the tensor for each of the result; how they are found, the indices say."""
     source, result = call.arg("self"), call.result()
-    taken = nest(f"{_unknown(source)} -> {_names(result)}", (source,), (result,))
-    return Work("gather", (taken, *_read_whole([*call.list("indices"), *_maybe(call, "index")])))
+    taken = iteration_space(f"{_unknown(source)} -> {_names(result)}", (source,), (result,))
+    return OpWork("gather", (taken, *_read_whole([*call.list("indices"), *_maybe(call, "index")])))
 
 
 @work("aten.index_put", "aten._unsafe_index_put", "aten._index_put_impl", "aten.put")
-def index_put(call: OpCall) -> Work:
+def index_put(call: OpCall) -> OpWork:
     """Values go, or are added, to the elements that the indices name."""
     values = call.get("values") or call.arg("source")
     indices = [*call.list("indices"), *_maybe(call, "index")]
@@ -77,7 +77,7 @@ def index_put(call: OpCall) -> Work:
     "aten.index_fill",
     "aten.masked_scatter",
 )
-def scatter(call: OpCall) -> Work:
+def scatter(call: OpCall) -> OpWork:
     """Values go, or are added, to the elements that an index names."""
     index = call.get("index") or call.arg("mask")
     source = call.get("src") or call.get("source")
@@ -90,7 +90,7 @@ def scatter(call: OpCall) -> Work:
     return _scatter(call, [index], source, tuple(shape))
 
 
-def _scatter(call: OpCall, indices: Sequence[Value], values: Value | None, shape: tuple[int, ...]) -> Work:
+def _scatter(call: OpCall, indices: Sequence[Value], values: Value | None, shape: tuple[int, ...]) -> OpWork:
     """Return the work of writing one element of the result for each of `shape`.
 
     Unless the op works in place, all of the tensor is copied first.
@@ -105,10 +105,10 @@ def _scatter(call: OpCall, indices: Sequence[Value], values: Value | None, shape
         terms.append(_unknown(result))
     equation = f"{', '.join(terms)} -> {_unknown(result)}"
     sizes = dict(zip(points, shape, strict=True))
-    put = nest(equation, reads, (result,), _ADD if adds else _NONE, sizes=sizes, reduction=points)
+    put = iteration_space(equation, reads, (result,), _ADD if adds else _NONE, sizes=sizes, reduction=points)
     copied = () if call.in_place else (elementwise((base,), (result,), _NONE),)
     given = [*indices, values] if values else indices
-    return Work("scatter", (*copied, put, *_read_whole(given)))
+    return OpWork("scatter", (*copied, put, *_read_whole(given)))
 
 
 def _placed(call: OpCall, indices: Sequence[Value], values: Value) -> tuple[int, ...]:
@@ -129,7 +129,7 @@ def _maybe(call: OpCall, name: str) -> list[Value]:
     return [value] if value else []
 
 
-def _read_whole(values: Sequence[Value]) -> tuple[Nest, ...]:
+def _read_whole(values: Sequence[Value]) -> tuple[IterationSpace, ...]:
     return tuple(elementwise((each,), (), _NONE, prefix=f"i{at}_") for at, each in enumerate(values))
 
 

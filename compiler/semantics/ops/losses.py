@@ -1,11 +1,11 @@
 """Losses: a pointwise formula and a reduction, and their gradients."""
 
 from steelyard.compiler.semantics.call import OpCall, Value
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.ops.pointwise import elementwise, pointwise
 from steelyard.compiler.semantics.registry import register, work
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 # Operations at each element, without the sum over all of them.
 _LOSSES: dict[str, tuple[Flops, Flops]] = {
@@ -26,14 +26,14 @@ _LOSSES: dict[str, tuple[Flops, Flops]] = {
 }
 
 
-def _loss(call: OpCall, per_point: Flops) -> Work:
+def _loss(call: OpCall, flops_per_iteration: Flops) -> OpWork:
     result = call.result()
     if result.type.shape == next(call.tensors).type.shape:
-        return pointwise(call, per_point)
-    return Work(
+        return pointwise(call, flops_per_iteration)
+    return OpWork(
         "reduction",
         (
-            elementwise(tuple(call.tensors), (), per_point + Flops(pointwise=1)),
+            elementwise(tuple(call.tensors), (), flops_per_iteration + Flops(pointwise=1)),
             elementwise((), (result,), Flops(), prefix="loss"),
         ),
     )
@@ -48,27 +48,27 @@ def _classes(value: Value) -> tuple[str, str, str]:
 
 
 @work("aten.nll_loss_forward", "aten.nll_loss2d_forward", "aten.nll_loss", "aten.nll_loss_nd")
-def nll_loss(call: OpCall) -> Work:
+def nll_loss(call: OpCall) -> OpWork:
     """The score of each target class is picked; the others are not read."""
     scores, target = call.arg("self"), call.arg("target")
     _, kept, picked = _classes(scores)
-    take = nest(f"{picked}, {kept} ->", (scores, target), (None,), Flops(pointwise=2))
+    take = iteration_space(f"{picked}, {kept} ->", (scores, target), (None,), Flops(pointwise=2))
     put = [elementwise((), (each,), Flops(), prefix=f"{each.name}_") for each in call.outputs]
     weight = call.get("weight")
     weights = (elementwise((weight,), (), Flops(), prefix="class"),) if weight else ()
-    return Work("reduction", (take, *weights, *put))
+    return OpWork("reduction", (take, *weights, *put))
 
 
 @work("aten.nll_loss_backward", "aten.nll_loss2d_backward")
-def nll_loss_backward(call: OpCall) -> Work:
+def nll_loss_backward(call: OpCall) -> OpWork:
     """Zeros, and one number for each target."""
     target, result = call.arg("target"), call.result()
     whole, kept, picked = _classes(result)
-    zeros = nest(f"-> {whole}", (), (result,))
-    put = nest(f"{kept} -> {picked}", (target,), (result,), Flops(pointwise=1))
+    zeros = iteration_space(f"-> {whole}", (), (result,))
+    put = iteration_space(f"{kept} -> {picked}", (target,), (result,), Flops(pointwise=1))
     rest = [call.get(name) for name in ("grad_output", "weight", "total_weight")]
     reads = [elementwise((each,), (), Flops(), prefix=f"{each.name}_") for each in rest if each]
-    return Work("scatter", (zeros, put, *reads))
+    return OpWork("scatter", (zeros, put, *reads))
 
 
 def _declare(name: str, forward: Flops, backward: Flops) -> None:

@@ -1,10 +1,10 @@
 """Normalization over the last dims (layer norm, RMS norm), over a batch, and over groups of channels."""
 
 from steelyard.compiler.semantics.call import OpCall, Value
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Flops, Nest
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.registry import work
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 # Of each element: mean and variance take a sum (1) and a sum of squared differences (3), normalizing a
 # difference and a product, weight and bias one operation each. Per row there is a division and a root.
@@ -33,7 +33,7 @@ def _terms(rank: int, normalized: int) -> tuple[str, str, str]:
 
 
 @work("aten.native_layer_norm", "aten.layer_norm", "aten._fused_rms_norm", "aten.rms_norm")
-def layer_norm(call: OpCall) -> Work:
+def layer_norm(call: OpCall) -> OpWork:
     """Rows are normalized over the last dims; RMS norm needs no mean."""
     source = call.arg("input")
     out, *per_row = call.outputs
@@ -42,7 +42,7 @@ def layer_norm(call: OpCall) -> Work:
     statistics = Flops(pointwise=2) if "rms" in call.name else STATISTICS
     scale = Flops(pointwise=1) if "rms" in call.name else SCALE
     columns = column.split()
-    main = nest(
+    main = iteration_space(
         ", ".join([row, *[column] * len(affine)]) + f" -> {row}",
         (source, *affine),
         (out,),
@@ -51,33 +51,35 @@ def layer_norm(call: OpCall) -> Work:
         combine="other",
     )
     rows = {dim: extent for dim, extent in main.dims.items() if dim not in columns}
-    root = nest(
+    root = iteration_space(
         "-> " + ", ".join([statistic] * max(len(per_row), 1)), (), per_row or (None,), PER_ROW, sizes=rows
     )
-    return Work("normalization", (main, root))
+    return OpWork("normalization", (main, root))
 
 
 @work("aten.native_layer_norm_backward", "aten._fused_rms_norm_backward")
-def layer_norm_backward(call: OpCall) -> Work:
+def layer_norm_backward(call: OpCall) -> OpWork:
     """One pass along the rows for the input's gradient, one down the columns for those of weight and bias."""
     grad, source = call.arg("grad_out"), call.arg("input")
     row, statistic, column = _terms(len(source.type.shape), len(call.properties["normalized_shape"]))
     per_row = _given(call.get("mean"), call.get("rstd"))
     weight = _given(call.get("weight"))
     grad_input, *grad_affine = call.masked_outputs()
-    nests: list[Nest] = []
+    spaces: list[IterationSpace] = []
     read = ", ".join([row, row, *[statistic] * len(per_row)])
     if grad_input:
         equation = ", ".join([read, *[column] * len(weight)]) + f" -> {row}"
-        per_point = SUMS + APPLY + _affine(weight)
+        flops_per_iteration = SUMS + APPLY + _affine(weight)
         reads = (grad, source, *per_row, *weight)
-        nests.append(
-            nest(equation, reads, (grad_input,), per_point, reduction=column.split(), combine="other")
+        spaces.append(
+            iteration_space(
+                equation, reads, (grad_input,), flops_per_iteration, reduction=column.split(), combine="other"
+            )
         )
     if columns := _given(*grad_affine):
         equation = f"{read} -> {', '.join([column] * len(columns))}"
-        nests.append(nest(equation, (grad, source, *per_row), columns, SUMS))
-    return Work("normalization", tuple(nests))
+        spaces.append(iteration_space(equation, (grad, source, *per_row), columns, SUMS))
+    return OpWork("normalization", tuple(spaces))
 
 
 def _channel_terms(value: Value) -> str:
@@ -95,7 +97,7 @@ def _channel_terms(value: Value) -> str:
     "aten.cudnn_batch_norm",
     "aten.miopen_batch_norm",
 )
-def batch_norm(call: OpCall) -> Work:
+def batch_norm(call: OpCall) -> OpWork:
     """In training the statistics of the batch are taken, used, and mixed into the running ones in place."""
     source = call.get("input") or call.arg("self")
     out, *saved = call.outputs
@@ -104,20 +106,20 @@ def batch_norm(call: OpCall) -> Work:
     running = _given(call.get("running_mean"), call.get("running_var"))
     affine = _given(call.get("weight"), call.get("bias"))
     per_channel = [*affine, *([] if trains else running)]
-    scale = nest(
+    scale = iteration_space(
         ", ".join([whole, *["c"] * len(per_channel)]) + f" -> {whole}",
         (source, *per_channel),
         (out,),
         SCALE + _affine(affine),
     )
     if not trains:
-        return Work("normalization", (scale,))
+        return OpWork("normalization", (scale,))
     channels = {"c": source.type.shape[1]}
     kept = [each for each in saved if each.type.shape == (channels["c"],)]
-    take = nest(f"{whole} -> c", (source,), (None,), STATISTICS, combine="other")
+    take = iteration_space(f"{whole} -> c", (source,), (None,), STATISTICS, combine="other")
     terms = ", ".join(["c"] * len(running))
     results = [*kept, *running] if "functional" not in call.name else kept
-    root = nest(
+    root = iteration_space(
         f"{terms} -> " + ", ".join(["c"] * max(len(results), 1)),
         running,
         results or (None,),
@@ -125,7 +127,7 @@ def batch_norm(call: OpCall) -> Work:
         sizes=channels,
     )
     mutates = () if "functional" in call.name else tuple(each.name for each in running)
-    return Work("normalization", (take, root, scale), mutates=mutates)
+    return OpWork("normalization", (take, root, scale), mutates=mutates)
 
 
 @work(
@@ -134,7 +136,7 @@ def batch_norm(call: OpCall) -> Work:
     "aten.batch_norm_backward",
     "aten.miopen_batch_norm_backward",
 )
-def batch_norm_backward(call: OpCall) -> Work:
+def batch_norm_backward(call: OpCall) -> OpWork:
     """One pass for the sums over each channel, which the gradients of weight and bias are, one to apply."""
     grad = next(each for name in ("grad_out", "grad_output") if (each := call.get(name)))
     source, weight = call.arg("input"), _given(call.get("weight"))
@@ -146,10 +148,10 @@ def batch_norm_backward(call: OpCall) -> Work:
     per_channel = _given(*(call.get(name) for name in names))
     columns = _given(*grad_affine)
     read = ", ".join([whole, whole, *["c"] * len(per_channel)])
-    nests: list[Nest] = []
+    spaces: list[IterationSpace] = []
     if trains or columns:
         equation = f"{read} -> {', '.join(['c'] * max(len(columns), 1))}"
-        nests.append(nest(equation, (grad, source, *per_channel), columns or (None,), SUMS))
+        spaces.append(iteration_space(equation, (grad, source, *per_channel), columns or (None,), SUMS))
     if grad_input:
         # With fixed statistics the gradient is only scaled; neither the input nor the sums matter.
         values = (grad, source, *per_channel, *weight) if trains else (grad, *per_channel, *weight)
@@ -158,9 +160,9 @@ def batch_norm_backward(call: OpCall) -> Work:
             if trains
             else ", ".join([whole, *["c"] * len(values[1:])])
         )
-        per_point = APPLY + _affine(weight) if trains else Flops(pointwise=1) + _affine(weight)
-        nests.append(nest(f"{term} -> {whole}", values, (grad_input,), per_point))
-    return Work("normalization", tuple(nests))
+        flops_per_iteration = APPLY + _affine(weight) if trains else Flops(pointwise=1) + _affine(weight)
+        spaces.append(iteration_space(f"{term} -> {whole}", values, (grad_input,), flops_per_iteration))
+    return OpWork("normalization", tuple(spaces))
 
 
 def _group_sizes(call: OpCall, source: Value) -> tuple[str, dict[str, int]]:
@@ -170,14 +172,14 @@ def _group_sizes(call: OpCall, source: Value) -> tuple[str, dict[str, int]]:
 
 
 @work("aten.native_group_norm")
-def group_norm(call: OpCall) -> Work:
+def group_norm(call: OpCall) -> OpWork:
     """Each group of channels of each sample is normalized."""
     source = call.arg("input")
     whole, sizes = _group_sizes(call, source)
     affine = _given(call.get("weight"), call.get("bias"))
     out, *per_group = call.outputs
     inner = [dim for dim in whole.replace("g*c", "c").split() if dim != "n"]
-    main = nest(
+    main = iteration_space(
         ", ".join([whole, *["g*c"] * len(affine)]) + f" -> {whole}",
         (source, *affine),
         (out,),
@@ -186,28 +188,36 @@ def group_norm(call: OpCall) -> Work:
         reduction=inner,
         combine="other",
     )
-    root = nest(f"-> {', '.join(['n g'] * len(per_group))}", (), per_group, PER_ROW)
-    return Work("normalization", (main, root))
+    root = iteration_space(f"-> {', '.join(['n g'] * len(per_group))}", (), per_group, PER_ROW)
+    return OpWork("normalization", (main, root))
 
 
 @work("aten.native_group_norm_backward")
-def group_norm_backward(call: OpCall) -> Work:
+def group_norm_backward(call: OpCall) -> OpWork:
     """As for layer norm, with the rows being the groups."""
     grad, source = call.arg("grad_out"), call.arg("input")
     whole, sizes = _group_sizes(call, source)
     per_group, weight = [call.arg("mean"), call.arg("rstd")], _given(call.get("weight"))
     grad_input, *grad_affine = call.masked_outputs()
     read = f"{whole}, {whole}, n g, n g"
-    nests: list[Nest] = []
+    spaces: list[IterationSpace] = []
     if grad_input:
         inner = [dim for dim in whole.replace("g*c", "c").split() if dim != "n"]
         equation = ", ".join([read, *["g*c"] * len(weight)]) + f" -> {whole}"
-        per_point = SUMS + APPLY + _affine(weight)
+        flops_per_iteration = SUMS + APPLY + _affine(weight)
         reads = (grad, source, *per_group, *weight)
-        nests.append(
-            nest(equation, reads, (grad_input,), per_point, sizes=sizes, reduction=inner, combine="other")
+        spaces.append(
+            iteration_space(
+                equation,
+                reads,
+                (grad_input,),
+                flops_per_iteration,
+                sizes=sizes,
+                reduction=inner,
+                combine="other",
+            )
         )
     if columns := _given(*grad_affine):
         equation = f"{read} -> {', '.join(['g*c'] * len(columns))}"
-        nests.append(nest(equation, (grad, source, *per_group), columns, SUMS, sizes=sizes))
-    return Work("normalization", tuple(nests))
+        spaces.append(iteration_space(equation, (grad, source, *per_group), columns, SUMS, sizes=sizes))
+    return OpWork("normalization", tuple(spaces))

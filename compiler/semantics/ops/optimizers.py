@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from steelyard.compiler.semantics.call import OpCall
-from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import register
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 
 def _adam(call: OpCall) -> Flops:
@@ -30,8 +30,8 @@ def _adagrad(call: OpCall) -> Flops:
 
 
 def _declare(name: str, state: tuple[str, ...], per_element: Callable[[OpCall], Flops]) -> None:
-    def rule(call: OpCall) -> Work:
-        per_point = per_element(call)
+    def rule(call: OpCall) -> OpWork:
+        flops_per_iteration = per_element(call)
         lists = {name: call.list(name) for name in ("self", "grads", *state)}
         written = ["self", *(each for each in state if lists[each])]
         # Unscaled gradients are written back.
@@ -40,16 +40,16 @@ def _declare(name: str, state: tuple[str, ...], per_element: Callable[[OpCall], 
         # SGD has no momentum to read in its first step.
         if call.properties.get("is_first_step"):
             read = [each for each in read if each not in state]
-        nests = tuple(
+        spaces = tuple(
             elementwise(
                 [lists[each][i] for each in read],
                 [lists[each][i] for each in written],
-                per_point,
+                flops_per_iteration,
                 prefix=f"p{i}_",
             )
             for i in range(len(lists["self"]))
         )
-        return Work("optimizer", nests, mutates=tuple(written))
+        return OpWork("optimizer", spaces, mutates=tuple(written))
 
     register(f"aten.{name}", rule)
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from steelyard.compiler.semantics.call import OpCall, Value
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Flops, Nest
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.registry import register
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 # Operations at each element: pointwise, transcendental. Additions, multiplications, comparisons, choices and
 # bit operations are pointwise; division, roots, exp, log, tanh, erf and the like are transcendental.
@@ -61,34 +61,36 @@ FLOPS_PER_ELEMENT = {
 }
 
 
-def elementwise(reads: Sequence[Value], writes: Sequence[Value], per_point: Flops, prefix: str = "d") -> Nest:
+def elementwise(
+    reads: Sequence[Value], writes: Sequence[Value], flops_per_iteration: Flops, prefix: str = "d"
+) -> IterationSpace:
     """Return the nest that goes once over `writes`, or over `reads` where nothing is written.
 
     Args:
         reads: The tensors read, of shapes that broadcast to that of what is written.
         writes: The tensors written, all of one shape.
-        per_point: The operations at each element.
+        flops_per_iteration: The operations at each element.
         prefix: What the names of the dims begin with.
     """
     rank = max((len(value.type.shape) for value in (*reads, *writes)), default=0)
     names = [f"{prefix}{i}" for i in range(rank)]
     terms = [" ".join(names[rank - len(value.type.shape) :]) for value in (*reads, *writes)]
     equation = f"{', '.join(terms[: len(reads)])} -> {', '.join(terms[len(reads) :])}"
-    return nest(equation, reads, writes, per_point)
+    return iteration_space(equation, reads, writes, flops_per_iteration)
 
 
-def pointwise(call: OpCall, per_point: Flops) -> Work:
+def pointwise(call: OpCall, flops_per_iteration: Flops) -> OpWork:
     """Return the work of a call that treats each element of its results alike."""
-    return Work("pointwise", (elementwise(tuple(call.tensors), call.outputs, per_point),))
+    return OpWork("pointwise", (elementwise(tuple(call.tensors), call.outputs, flops_per_iteration),))
 
 
-def _sum(call: OpCall) -> Work:
+def _sum(call: OpCall) -> OpWork:
     # self + alpha * other: the product costs nothing where alpha is 1.
     scaled = call.properties.get("alpha", 1) != 1
     return pointwise(call, Flops(pointwise=1 + scaled))
 
 
-def _power(call: OpCall) -> Work:
+def _power(call: OpCall) -> OpWork:
     # Small whole exponents are multiplied out, a square root is one root.
     exponent = call.properties.get("exponent")
     if exponent in (2, 3):
@@ -96,12 +98,12 @@ def _power(call: OpCall) -> Work:
     return pointwise(call, Flops(transcendental=1))
 
 
-def _declare(name: str, per_point: Flops) -> None:
+def _declare(name: str, flops_per_iteration: Flops) -> None:
     tanh_form = _TANH_FORM.get(name)
 
-    def rule(call: OpCall) -> Work:
+    def rule(call: OpCall) -> OpWork:
         is_tanh = tanh_form and call.properties.get("approximate") == "tanh"
-        return pointwise(call, tanh_form if tanh_form and is_tanh else per_point)
+        return pointwise(call, tanh_form if tanh_form and is_tanh else flops_per_iteration)
 
     register(f"aten.{name}", rule)
 

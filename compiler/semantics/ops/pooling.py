@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from math import ceil
 
 from steelyard.compiler.semantics.call import OpCall, Value
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.registry import register
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 _ONE = Flops(pointwise=1)
 # Taps of an interpolation: a multiplication and an addition each.
@@ -32,24 +32,28 @@ def _kernel(call: OpCall, large: Value, small: Value, spatial: int) -> Sequence[
     return [ceil(whole / part) for whole, part in extents]
 
 
-def _pool(call: OpCall, spatial: int, is_max: bool) -> Work:
+def _pool(call: OpCall, spatial: int, is_max: bool) -> OpWork:
     source = call.arg("self")
     windows, places, taps = _terms(len(source.type.shape), spatial)
     sizes = dict(zip(taps, _kernel(call, source, call.result(), spatial), strict=True))
     equation = f"{windows} -> {', '.join([places] * len(call.results))}"
     combine = "other" if is_max else "sum"
-    return Work("reduction", (nest(equation, (source,), call.outputs, _ONE, sizes=sizes, combine=combine),))
+    return OpWork(
+        "reduction", (iteration_space(equation, (source,), call.outputs, _ONE, sizes=sizes, combine=combine),)
+    )
 
 
-def _average_backward(call: OpCall, spatial: int) -> Work:
+def _average_backward(call: OpCall, spatial: int) -> OpWork:
     """Every element of a window gets its part of the gradient."""
     grad, target = call.arg("grad_output"), call.result()
     windows, places, taps = _terms(len(target.type.shape), spatial)
     sizes = dict(zip(taps, _kernel(call, target, grad, spatial), strict=True))
-    return Work("reduction", (nest(f"{places} -> {windows}", (grad,), (target,), _ONE, sizes=sizes),))
+    return OpWork(
+        "reduction", (iteration_space(f"{places} -> {windows}", (grad,), (target,), _ONE, sizes=sizes),)
+    )
 
 
-def _max_backward(call: OpCall, spatial: int) -> Work:
+def _max_backward(call: OpCall, spatial: int) -> OpWork:
     """Zeros, to which each gradient is added at the place of its maximum."""
     grad, indices, target = call.arg("grad_output"), call.arg("indices"), call.result()
     rank = len(target.type.shape)
@@ -57,20 +61,23 @@ def _max_backward(call: OpCall, spatial: int) -> Work:
     outer = " ".join(f"d{i}" for i in range(rank - spatial))
     whole = " ".join([outer, *(f"x{i}" for i in range(spatial))])
     gathered = " ".join([outer, *["?"] * spatial])
-    zeros = nest(f"-> {whole}", (), (target,))
-    added = nest(f"{places}, {places} -> {gathered}", (grad, indices), (target,), _ONE)
-    return Work("scatter", (zeros, added))
+    zeros = iteration_space(f"-> {whole}", (), (target,))
+    added = iteration_space(f"{places}, {places} -> {gathered}", (grad, indices), (target,), _ONE)
+    return OpWork("scatter", (zeros, added))
 
 
-def _resample(call: OpCall, spatial: int, taps: int, backward: bool) -> Work:
+def _resample(call: OpCall, spatial: int, taps: int, backward: bool) -> OpWork:
     source, target = next(call.tensors), call.result()
     rank = len(target.type.shape)
     outer = " ".join(f"d{i}" for i in range(rank - spatial))
     placed = " ".join([outer, *(f"o{i}" for i in range(spatial))])
     gathered = " ".join([outer, *["?"] * spatial])
-    per_point = Flops(pointwise=2 * taps or int(backward))
+    flops_per_iteration = Flops(pointwise=2 * taps or int(backward))
     equation = f"{placed} -> {gathered}" if backward else f"{gathered} -> {placed}"
-    return Work("scatter" if backward else "gather", (nest(equation, (source,), (target,), per_point),))
+    return OpWork(
+        "scatter" if backward else "gather",
+        (iteration_space(equation, (source,), (target,), flops_per_iteration),),
+    )
 
 
 def _declare(spatial: int) -> None:

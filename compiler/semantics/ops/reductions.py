@@ -3,16 +3,16 @@
 from math import ceil, log2
 
 from steelyard.compiler.semantics.call import OpCall
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Combine, Flops
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Combiner, Flops
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import register, work
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 _ONE = Flops(pointwise=1)
 
 # What is done with each element, and whether parts can be combined.
-_REDUCTIONS: dict[str, tuple[Flops, Combine]] = {
+_REDUCTIONS: dict[str, tuple[Flops, Combiner]] = {
     "sum": (_ONE, "sum"),
     "nansum": (Flops(pointwise=2), "sum"),
     "mean": (_ONE, "sum"),
@@ -51,7 +51,7 @@ def reduced_dims(call: OpCall, rank: int) -> set[int]:
     return {dim % rank for dim in dims} if dims and rank else set(range(rank))
 
 
-def reduction(call: OpCall, per_point: Flops, combine: Combine) -> Work:
+def reduction(call: OpCall, flops_per_iteration: Flops, combine: Combiner) -> OpWork:
     """Return the work of reducing the dims that `call` names."""
     source = next(call.tensors)
     rank = len(source.type.shape)
@@ -61,14 +61,17 @@ def reduction(call: OpCall, per_point: Flops, combine: Combine) -> Work:
         keeps = len(result.type.shape) == rank
         terms.append(" ".join("1" if i in gone else f"d{i}" for i in range(rank) if keeps or i not in gone))
     equation = " ".join(f"d{i}" for i in range(rank)) + " -> " + ", ".join(terms)
-    return Work("reduction", (nest(equation, (source,), call.outputs, per_point, combine=combine),))
+    return OpWork(
+        "reduction",
+        (iteration_space(equation, (source,), call.outputs, flops_per_iteration, combine=combine),),
+    )
 
 
-def _extreme(call: OpCall) -> Work:
+def _extreme(call: OpCall) -> OpWork:
     """Max and min: of two tensors, of all elements, or along a dim with the place."""
     if len(call.operands) > 1:
-        return Work("pointwise", (elementwise(tuple(call.tensors), call.outputs, _ONE),))
-    alone: Combine = "max" if ".max" in call.name else "min"
+        return OpWork("pointwise", (elementwise(tuple(call.tensors), call.outputs, _ONE),))
+    alone: Combiner = "max" if ".max" in call.name else "min"
     return reduction(call, _ONE, "other" if len(call.results) > 1 else alone)
 
 
@@ -76,14 +79,19 @@ def _along(call: OpCall, default: int = -1) -> int:
     return int(call.properties.get("dim", default))
 
 
-def _scan(call: OpCall, per_point: Flops) -> Work:
+def _scan(call: OpCall, flops_per_iteration: Flops) -> OpWork:
     source = next(call.tensors)
     names = [f"d{i}" for i in range(len(source.type.shape))]
     term = " ".join(names)
     equation = f"{term} -> {', '.join([term] * len(call.results))}"
     along = (names[_along(call)],) if names else ()
-    return Work(
-        "reduction", (nest(equation, (source,), call.outputs, per_point, reduction=along, combine="other"),)
+    return OpWork(
+        "reduction",
+        (
+            iteration_space(
+                equation, (source,), call.outputs, flops_per_iteration, reduction=along, combine="other"
+            ),
+        ),
     )
 
 
@@ -97,7 +105,7 @@ def _scan(call: OpCall, per_point: Flops) -> Work:
     "aten.nanmedian",
     "aten.mode",
 )
-def sort(call: OpCall) -> Work:
+def sort(call: OpCall) -> OpWork:
     """A merge sort compares each of n elements about log2(n) times; a selection is counted like a sort."""
     source = next(call.tensors)
     shape = source.type.shape
@@ -106,9 +114,9 @@ def sort(call: OpCall) -> Work:
     length = shape[along] if names else 1
     rounds = Flops(pointwise=ceil(log2(length)) if length > 1 else 0)
     order = (names[along],) if names else ()
-    take = nest(" ".join(names) + " ->", (source,), (), rounds, reduction=order, combine="other")
+    take = iteration_space(" ".join(names) + " ->", (source,), (), rounds, reduction=order, combine="other")
     puts = [elementwise((), (result,), Flops(), prefix="sorted") for result in call.outputs]
-    return Work("reduction", (take, *puts))
+    return OpWork("reduction", (take, *puts))
 
 
 @work(
@@ -120,29 +128,29 @@ def sort(call: OpCall) -> Work:
     "aten.unique_dim",
     "aten.unique_consecutive",
 )
-def collect(call: OpCall) -> Work:
+def collect(call: OpCall) -> OpWork:
     """Every element is looked at once, and the results are as large as the data make them."""
     takes = [elementwise((each,), (), _ONE, prefix=f"{each.name}_") for each in call.tensors]
     puts = [elementwise((), (each,), Flops(), prefix=f"{each.name}_") for each in call.outputs]
-    return Work("scatter", (*takes, *puts))
+    return OpWork("scatter", (*takes, *puts))
 
 
 @work("aten.searchsorted", "aten.bucketize")
-def search(call: OpCall) -> Work:
+def search(call: OpCall) -> OpWork:
     """A binary search for each element of the result."""
     edges = call.arg("sorted_sequence" if "searchsorted" in call.name else "boundaries")
     rounds = Flops(pointwise=ceil(log2(edges.type.shape[-1] + 1)))
     asked = [each for each in call.tensors if each.name in ("self", "input")]
     look = elementwise(asked, (call.result(),), rounds)
-    return Work("gather", (look, elementwise((edges,), (), Flops(), prefix="edge")))
+    return OpWork("gather", (look, elementwise((edges,), (), Flops(), prefix="edge")))
 
 
-def _declare(name: str, per_point: Flops, combine: Combine) -> None:
-    register(f"aten.{name}", lambda call: reduction(call, per_point, combine))
+def _declare(name: str, flops_per_iteration: Flops, combine: Combiner) -> None:
+    register(f"aten.{name}", lambda call: reduction(call, flops_per_iteration, combine))
 
 
-def _declare_scan(name: str, per_point: Flops) -> None:
-    register(f"aten.{name}", lambda call: _scan(call, per_point))
+def _declare_scan(name: str, flops_per_iteration: Flops) -> None:
+    register(f"aten.{name}", lambda call: _scan(call, flops_per_iteration))
 
 
 for _name, _each in _REDUCTIONS.items():

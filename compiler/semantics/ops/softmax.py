@@ -1,10 +1,10 @@
 """Softmax and its relatives along one dim."""
 
 from steelyard.compiler.semantics.call import OpCall
-from steelyard.compiler.semantics.equation import nest
-from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.equation import iteration_space
+from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.registry import register
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 # Of each element: softmax takes the maximum, subtracts it, sums exp and divides; its gradient is
 # y * (g - sum(g * y)). log_softmax subtracts log(sum) instead; its gradient is g - exp(y) * sum(g).
@@ -21,14 +21,16 @@ _FLOPS = {
 }
 
 
-def _declare(name: str, per_point: Flops) -> None:
-    def rule(call: OpCall) -> Work:
+def _declare(name: str, flops_per_iteration: Flops) -> None:
+    def rule(call: OpCall) -> OpWork:
         values = tuple(call.tensors)
         dims = [f"d{i}" for i in range(len(values[0].type.shape))]
         equation = f"{', '.join([' '.join(dims)] * len(values))} -> {' '.join(dims)}"
         along = (dims[int(call.properties["dim"])],) if dims else ()
-        space = nest(equation, values, (call.result(),), per_point, reduction=along, combine="other")
-        return Work("softmax", (space,))
+        space = iteration_space(
+            equation, values, (call.result(),), flops_per_iteration, reduction=along, combine="other"
+        )
+        return OpWork("softmax", (space,))
 
     register(f"aten.{name}", rule)
 

@@ -1,10 +1,10 @@
 """Views: results that are another look at an argument, so that nothing is computed or moved."""
 
 from steelyard.compiler.semantics.call import OpCall
-from steelyard.compiler.semantics.nest import Flops
+from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import register, work
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 _VIEWS = (
     "_conj _fw_primal _indices _make_dual _ncf_unsqueeze _ncf_view _neg_view _nested_get_values"
@@ -23,21 +23,21 @@ _CONVERSIONS = (
 )
 
 
-def view(call: OpCall) -> Work:
+def view(call: OpCall) -> OpWork:
     """All results share the storage of the first tensor given."""
     source = next(call.tensors).name.partition("[")[0]
-    return Work("view", aliases=tuple((index, source) for index in range(len(call.results))))
+    return OpWork("view", aliases=tuple((index, source) for index in range(len(call.results))))
 
 
 @work(*(f"aten.{name}" for name in _CONVERSIONS.split()))
-def conversion(call: OpCall) -> Work:
+def conversion(call: OpCall) -> OpWork:
     """A view if there is nothing to convert, else a copy."""
     source, target = next(call.tensors), call.result()
     if source.type == target.type:
         return view(call)
     if source.type.numel == target.type.numel:
-        return Work("copy", (elementwise((source,), (target,), Flops()),))
-    return Work(
+        return OpWork("copy", (elementwise((source,), (target,), Flops()),))
+    return OpWork(
         "reduction", (elementwise((source,), (), Flops(pointwise=1)), elementwise((), (target,), Flops()))
     )
 
@@ -51,9 +51,9 @@ def conversion(call: OpCall) -> Work:
     "aten.empty_permuted",
     "aten.resize",
 )
-def nothing(call: OpCall) -> Work:
+def nothing(call: OpCall) -> OpWork:
     """Memory is taken at most, and not touched."""
-    return Work("view")
+    return OpWork("view")
 
 
 for _name in _VIEWS.split():

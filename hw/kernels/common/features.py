@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from steelyard.hw.base.kernel_kinds import FEATURES, WORDS, KernelKind
+from steelyard.hw.base.kernel_kinds import CATEGORICAL_DIMS, FEATURES, KernelKind
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 
 
 def features(kind: KernelKind, dims: Mapping[str, Column]) -> Floats:
     """Return the coordinates of kernels, [rows, features]: log2 of each size."""
-    sizes = {dim: column.astype(np.float64) for dim, column in dims.items() if dim not in WORDS}
+    sizes = {dim: column.astype(np.float64) for dim, column in dims.items() if dim not in CATEGORICAL_DIMS}
     return np.log2(np.stack([_size(feature, sizes) for feature in FEATURES[kind]], axis=1))
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.hw.base.kernel_kinds import CATEGORICAL_DIMS as CATEGORICAL_DIMS
 from steelyard.hw.base.kernel_kinds import DEFAULTS as DEFAULTS
 from steelyard.hw.base.kernel_kinds import DIMS as DIMS
-from steelyard.hw.base.kernel_kinds import WORDS as WORDS
 from steelyard.hw.base.kernel_kinds import KernelKind as KernelKind
 from steelyard.hw.base.kernel_work import DType
 
@@ -19,7 +19,7 @@ Column = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Queries:
+class KernelBatch:
     """Kernels of one kind and type.
 
     Attributes:

@@ -1,6 +1,6 @@
 import pytest
 
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.analysis.op_signature import FROM_MEMORY, op_signature, signature_in_place, view_chain
 from steelyard.compiler.dialects.program import entry_function
 from steelyard.compiler.dialects.torch_op import TorchOp
@@ -17,7 +17,7 @@ builtin.module {{
   }}
 }}
 """)
-    reader = CallReader()
+    reader = OpInfoCache()
     return [
         op_signature(op, reader) for op in entry_function(module).body.block.ops if isinstance(op, TorchOp)
     ]
@@ -78,7 +78,7 @@ builtin.module {
 }
 """)
     relu, transposed, last, _ = entry_function(module).body.block.ops
-    reader = CallReader()
+    reader = OpInfoCache()
     assert view_chain(last.operands[0], reader) == (transposed.results[0],)
     assert view_chain(transposed.operands[0], reader) == ()
     assert view_chain(relu.operands[0], reader) == ()
@@ -97,7 +97,7 @@ builtin.module {
   }
 }
 """)
-    reader = CallReader()
+    reader = OpInfoCache()
     ops = [op for op in entry_function(module).body.block.ops if isinstance(op, TorchOp)]
     in_place = [signature_in_place(op, reader).removeprefix(op_signature(op, reader)) for op in ops]
     # The view writes nothing: the second product finds the first one's result; %0 is older than %3.

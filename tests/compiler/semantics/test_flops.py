@@ -11,14 +11,14 @@ from torch.utils.flop_counter import flop_registry
 from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.registry import work_of
 from steelyard.compiler.semantics.tensor_type import TensorType
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 
 def f32(*shape: int) -> TensorType:
     return TensorType(shape, "f32")
 
 
-def known(call: OpCall) -> Work:
+def known(call: OpCall) -> OpWork:
     work = work_of(call)
     assert work is not None
     return work

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.registry import work_of
 from steelyard.compiler.semantics.tensor_type import TensorType
-from steelyard.compiler.semantics.work import Work
+from steelyard.compiler.semantics.work import OpWork
 
 SIZE = st.integers(1, 12)
 
@@ -19,7 +19,7 @@ def f32(*shape: int) -> TensorType:
     return TensorType(shape, "f32")
 
 
-def known(call: OpCall) -> Work:
+def known(call: OpCall) -> OpWork:
     work = work_of(call)
     assert work is not None
     return work
@@ -120,7 +120,7 @@ def test_sharding_conserves_the_work(op, b: int, m: int, k: int, n: int, ways: i
 @given(m=SIZE, k=SIZE, n=SIZE)
 def test_the_cost_of_nests_adds_up(m: int, k: int, n: int):
     work = known(linear(2, m, k, n))
-    parts = [replace(work, nests=(nest,)) for nest in work.nests]
+    parts = [replace(work, spaces=(space,)) for space in work.spaces]
     assert sum((part.flops for part in parts), type(work.flops)()) == work.flops
     assert sum(part.bytes_read for part in parts) == work.bytes_read
 

@@ -111,6 +111,6 @@ def test_every_kernel_of_a_model_is_understood(name: str, attention: str, record
             unknown.add(call.name)
             continue
         written = {f"result{i}" for i in range(len(call.results))} | {each for each, _ in call.operands}
-        writes = {access.value for nest in work.nests for access in nest.writes}
+        writes = {access.value for space in work.spaces for access in space.writes}
         assert {each.partition("[")[0] for each in writes} <= written, call.name
     assert not unknown

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.devices.registry import load_device
 
 HOWTO = Path(__file__).parents[2] / "docs" / "howto" / "add-a-device.md"
@@ -36,6 +36,8 @@ def test_the_curves_of_the_example_are_read(tmp_path: Path):
     assert sustained.flops_per_s["contraction"]["f32"].at(1e12) == 180e9
 
 
-@pytest.mark.parametrize("key", sorted({each.name for kind in (Device, Sustained) for each in fields(kind)}))
+@pytest.mark.parametrize(
+    "key", sorted({each.name for kind in (Device, MeasuredRates) for each in fields(kind)})
+)
 def test_every_key_is_explained(key: str):
     assert f"`{key}`" in HOWTO.read_text()

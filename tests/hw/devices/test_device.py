@@ -6,7 +6,7 @@ import pytest
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.quantity import Quantity, Source
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 
 ONE = Quantity(value=1, kind="spec", source=Source(title="a test", date=date(2026, 1, 1)))
 
@@ -21,7 +21,7 @@ def cpu(*threads: int | None) -> Device:
         memory_kind="ddr",
         compute_units=ONE,
         memory_capacity_bytes=ONE,
-        sustained=tuple(Sustained(threads=count, dispatch_overhead_s=ONE) for count in threads),
+        sustained=tuple(MeasuredRates(threads=count, dispatch_overhead_s=ONE) for count in threads),
     )
 
 
@@ -38,7 +38,7 @@ def test_an_entry_without_threads_holds_for_all():
 
 
 def test_a_device_that_was_never_calibrated_sustains_nothing_known():
-    assert cpu().sustained_with(3) == Sustained(threads=3)
+    assert cpu().sustained_with(3) == MeasuredRates(threads=3)
 
 
 def test_threads_that_were_not_calibrated_are_refused():

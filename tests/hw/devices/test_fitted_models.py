@@ -7,7 +7,7 @@ import pytest
 
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.quantity import Source
-from steelyard.hw.base.spread import Spread
+from steelyard.hw.base.spread import ErrorBand
 from steelyard.hw.devices.fitted_models import Fit, Residual
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.devices.schema import parse_device
@@ -19,14 +19,14 @@ FIT = Fit(
     mean_error=0.0512,
     mean_error_before=1 / 7,
     coefficients={"launch_s": 2.3456e-6, "memory_fraction": 0.87},
-    spread=Spread(up_to_s=(1e-5,), low=(0.8, 0.9), high=(1.4, 1.2)),
+    spread=ErrorBand(up_to_s=(1e-5,), low=(0.8, 0.9), high=(1.4, 1.2)),
     residual=Residual(
         offset=-0.01,
         octaves=(1.0, 0.5),
         noise=0.1,
         points=(("add", 64.0, 8192.0, -0.0312), ("mul", 1.0, 4097.0, 0.5)),
     ),
-    residual_spread=Spread(low=(0.9,), high=(1.1,)),
+    residual_spread=ErrorBand(low=(0.9,), high=(1.1,)),
 )
 DEVICE = replace(
     load_device("t4"),

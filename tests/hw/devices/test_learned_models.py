@@ -7,7 +7,7 @@ import pytest
 
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.quantity import Source
-from steelyard.hw.base.spread import Spread
+from steelyard.hw.base.spread import ErrorBand
 from steelyard.hw.devices.learned_models import Accuracy, Learned, Regressor, feature_names
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.devices.schema import parse_device
@@ -28,7 +28,7 @@ LEARNED = Learned(
         offset=0.0625,
         trees=(TREE, (-1, -0.03125)),
     ),
-    spread=Spread(low=(0.9,), high=(1.2,)),
+    spread=ErrorBand(low=(0.9,), high=(1.2,)),
 )
 DEVICE = replace(load_device("cpu"), learned={"softmax": {"f32": LEARNED}})
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.hw.base.quantity import Quantity, Rate, Source
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.devices.thread_scaling import sustained_between
 
 SOURCE = Source(title="a test", date=date(2026, 1, 1))
@@ -17,8 +17,8 @@ def rate(value: float) -> Rate:
     return Rate(value=value, kind="measured", source=SOURCE)
 
 
-def cpu(threads: int, flops_per_s: float, bytes_per_s: float, overhead_s: float = 1e-6) -> Sustained:
-    return Sustained(
+def cpu(threads: int, flops_per_s: float, bytes_per_s: float, overhead_s: float = 1e-6) -> MeasuredRates:
+    return MeasuredRates(
         threads=threads,
         flops_per_s={"contraction": {"f32": rate(flops_per_s)}},
         memory_bandwidth_bytes_per_s=rate(bytes_per_s),
@@ -48,8 +48,8 @@ def test_the_lower_end_need_not_be_one_thread():
 
 
 def test_curves_are_between_point_by_point():
-    def at(threads: int, *points: tuple[float, float]) -> Sustained:
-        return Sustained(
+    def at(threads: int, *points: tuple[float, float]) -> MeasuredRates:
+        return MeasuredRates(
             threads=threads,
             memory_bandwidth_bytes_per_s=Rate(curve=points, kind="measured", source=SOURCE),
         )
@@ -65,8 +65,8 @@ def test_overheads_are_straight_and_what_one_does_not_know_is_left_out():
     assert sustained_between(few, many, 2).dispatch_overhead_s == Quantity(
         value=3e-6, kind="derived", source=SOURCE
     )
-    bare = Sustained(threads=1)
-    assert sustained_between(bare, many, 2) == Sustained(threads=2)
+    bare = MeasuredRates(threads=1)
+    assert sustained_between(bare, many, 2) == MeasuredRates(threads=2)
 
 
 @pytest.mark.parametrize("threads", [0, 1, 4, 5])

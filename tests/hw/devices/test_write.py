@@ -6,7 +6,7 @@ import pytest
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.devices.registry import device_names, load_device
 from steelyard.hw.devices.schema import parse_device
 from steelyard.hw.devices.write import dump_device, write_device
@@ -35,7 +35,7 @@ def calibrated() -> Device:
         compute_units=Quantity(value=2, kind="spec", source=SHEET),
         memory_capacity_bytes=Quantity(value=16 * 2**30 - 4096, kind="spec", source=LATER),
         sustained=tuple(
-            Sustained(
+            MeasuredRates(
                 threads=threads,
                 flops_per_s={
                     "contraction": {"f32": curve((1e5, 1.1e9), (1e9, threads * 98.7654321e9))},

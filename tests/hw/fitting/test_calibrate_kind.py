@@ -151,7 +151,7 @@ def test_the_interval_holds_nine_rows_in_ten_that_were_not_seen():
     predicted = (
         ToySoftmax().estimate(asked.device, "f32", asked.context, asked.dims, fit.coefficients).seconds
     )
-    low, high = fit.spread.around(predicted, np.zeros(2000))
+    low, high = fit.spread.interval(predicted, np.zeros(2000))
     assert 0.85 < ((low <= asked.measured_s) & (asked.measured_s <= high)).mean() < 0.96
 
 

@@ -7,11 +7,11 @@ import pytest
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext, ExecutionMode
 from steelyard.hw.base.quantity import Source
-from steelyard.hw.base.spread import Spread
+from steelyard.hw.base.spread import ErrorBand
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.fitted_models import Fit, Residual
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.kernel_queries import DIMS, KernelKind, Queries
+from steelyard.hw.kernels.common.kernel_queries import DIMS, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
 from steelyard.hw.latency.ladder import Ladder
 
@@ -28,9 +28,9 @@ ROWS: dict[KernelKind, tuple[int | str, ...]] = {
 }
 
 
-def ask(kind: KernelKind, *rows: tuple[int | str, ...], dtype: DType = "bf16") -> Queries:
+def ask(kind: KernelKind, *rows: tuple[int | str, ...], dtype: DType = "bf16") -> KernelBatch:
     columns = zip(*rows or (ROWS[kind],), strict=True)
-    return Queries(kind, dtype, {dim: np.array(c) for dim, c in zip(DIMS[kind], columns, strict=True)})
+    return KernelBatch(kind, dtype, {dim: np.array(c) for dim, c in zip(DIMS[kind], columns, strict=True)})
 
 
 def calibrated(device: Device, mode: ExecutionMode, **changes: float) -> Device:
@@ -42,14 +42,14 @@ def calibrated(device: Device, mode: ExecutionMode, **changes: float) -> Device:
         mean_error=0.1,
         mean_error_before=0.2,
         coefficients=coefficients,
-        spread=Spread(low=(0.5,), high=(2.0,)),
+        spread=ErrorBand(low=(0.5,), high=(2.0,)),
         residual=Residual(
             offset=0.0,
             octaves=(1.0, 1.0, 1.0),
             noise=1.0,
             points=((1.0, 4096.0, 1024.0, 2048.0, 0.2), (1.0, 8192.0, 1024.0, 2048.0, 0.2)),
         ),
-        residual_spread=Spread(low=(0.9,), high=(1.1,)),
+        residual_spread=ErrorBand(low=(0.9,), high=(1.1,)),
     )
     return replace(device, fitted={"gemm": {"bf16": {mode: fit}}})
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.registry import device_names, load_device
-from steelyard.hw.kernels.common.kernel_queries import DIMS, KernelKind, Queries
+from steelyard.hw.kernels.common.kernel_queries import DIMS, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
 from steelyard.hw.latency.ladder import Ladder
 
@@ -48,7 +48,7 @@ def test_shipped_fits_are_of_the_models_that_ship(name: str, kind: KernelKind, d
 
 
 @st.composite
-def kernels(draw: st.DrawFn) -> tuple[str, ExecutionContext, Queries, Queries]:
+def kernels(draw: st.DrawFn) -> tuple[str, ExecutionContext, KernelBatch, KernelBatch]:
     """A kernel on a device, and the same with one dim a whole number of tiles longer."""
     kind = draw(st.sampled_from(sorted(GROWING)))
     device = draw(st.sampled_from(["h100-sxm", "a100-40gb-pcie", "t4", "p100-pcie", "l4"]))
@@ -66,11 +66,11 @@ def kernels(draw: st.DrawFn) -> tuple[str, ExecutionContext, Queries, Queries]:
     mode = draw(st.sampled_from(["eager", "graph"]))
     dtype = draw(st.sampled_from(["f32", "f16"]))
     context = ExecutionContext(mode=mode)
-    return device, context, Queries(kind, dtype, dims), Queries(kind, dtype, larger)
+    return device, context, KernelBatch(kind, dtype, dims), KernelBatch(kind, dtype, larger)
 
 
 @given(kernels())
-def test_more_work_never_takes_less_time(drawn: tuple[str, ExecutionContext, Queries, Queries]):
+def test_more_work_never_takes_less_time(drawn: tuple[str, ExecutionContext, KernelBatch, KernelBatch]):
     name, context, small, large = drawn
     ladder = Ladder(load_device(name), context)
     assert ladder.price(small).value_s[0] <= ladder.price(large).value_s[0] * (1 + 1e-9)
@@ -78,7 +78,7 @@ def test_more_work_never_takes_less_time(drawn: tuple[str, ExecutionContext, Que
 
 @given(kernels(), st.floats(1.0, 4.0))
 def test_a_device_with_more_bandwidth_is_never_slower(
-    drawn: tuple[str, ExecutionContext, Queries, Queries], factor: float
+    drawn: tuple[str, ExecutionContext, KernelBatch, KernelBatch], factor: float
 ):
     name, context, queries, _ = drawn
     device = load_device(name)
@@ -90,7 +90,7 @@ def test_a_device_with_more_bandwidth_is_never_slower(
 
 
 @given(kernels())
-def test_an_interval_holds_its_price(drawn: tuple[str, ExecutionContext, Queries, Queries]):
+def test_an_interval_holds_its_price(drawn: tuple[str, ExecutionContext, KernelBatch, KernelBatch]):
     name, context, queries, _ = drawn
     prices = Ladder(load_device(name), context).price(queries)
     assert 0 < prices.low_s[0] <= prices.value_s[0] <= prices.high_s[0] < np.inf

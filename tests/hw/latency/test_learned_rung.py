@@ -9,11 +9,11 @@ import pytest
 
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.base.quantity import Source
-from steelyard.hw.base.spread import Spread
+from steelyard.hw.base.spread import ErrorBand
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.learned_models import LAW, Accuracy, Learned, Regressor, feature_names, size_names
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.kernel_queries import Queries
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.latency.ladder import Ladder
 from steelyard.hw.latency.learned_rung import law_amounts, learned_features, learned_prices
 
@@ -33,7 +33,7 @@ def learned(kind, *, law_s=(CALL_S, FLOP_S, 0.0, BYTE_S, 0.0), trees=(), smalles
         smallest=(smallest,) * count,
         largest=(largest,) * count,
         regressor=Regressor(features=feature_names(kind), law_s=law_s, offset=0.0, trees=trees),
-        spread=Spread(low=(0.8,), high=(1.25,)),
+        spread=ErrorBand(low=(0.8,), high=(1.25,)),
     )
 
 
@@ -43,17 +43,17 @@ def machine(**kinds: Learned) -> Device:
     return replace(bare, learned={name: {"f32": found} for name, found in kinds.items()})
 
 
-def products(*rows: tuple[int, int, int]) -> Queries:
+def products(*rows: tuple[int, int, int]) -> KernelBatch:
     m, n, k = (np.array(column) for column in zip(*rows, strict=True))
-    return Queries("gemm", "f32", {"b": np.ones_like(m), "m": m, "n": n, "k": k})
+    return KernelBatch("gemm", "f32", {"b": np.ones_like(m), "m": m, "n": n, "k": k})
 
 
-def convolutions(*channels: tuple[int, int, int]) -> Queries:
+def convolutions(*channels: tuple[int, int, int]) -> KernelBatch:
     c, o, groups = (np.array(column) for column in zip(*channels, strict=True))
     fixed = {"n": 1, "h": 8, "w": 8, "r": 3, "s": 3, "stride": 1, "pad": 1}
     dims = {name: np.full(len(c), size) for name, size in fixed.items()}
     dims |= {"c": c, "o": o, "groups": groups, "direction": np.full(len(c), "fwd")}
-    return Queries("conv2d", "f32", dims)
+    return KernelBatch("conv2d", "f32", dims)
 
 
 def test_without_trees_it_is_the_law() -> None:
@@ -131,7 +131,7 @@ def test_the_ladder_prices_the_others_below_and_keeps_the_order() -> None:
     ],
     ids=["threads", "context", "type", "too small", "too large", "kind"],
 )
-def test_it_knows_only_what_is_like_what_was_measured(query: Queries, context: ExecutionContext) -> None:
+def test_it_knows_only_what_is_like_what_was_measured(query: KernelBatch, context: ExecutionContext) -> None:
     assert learned_prices(machine(gemm=learned("gemm", smallest=8)), context, query) is None
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.kernel_queries import Queries
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.latency.ladder import Ladder
 from steelyard.hw.latency.profile_store import Measurement, ProfileStore
 
@@ -21,9 +21,9 @@ def store(tmp_path: Path, monkeypatch) -> ProfileStore:
     return ProfileStore(path)
 
 
-def ask(*rows: tuple[int, int, int, int]) -> Queries:
+def ask(*rows: tuple[int, int, int, int]) -> KernelBatch:
     columns = {dim: np.array(column) for dim, column in zip("bmnk", zip(*rows, strict=True), strict=True)}
-    return Queries("gemm", "f32", columns)
+    return KernelBatch("gemm", "f32", columns)
 
 
 def modelled_s(*rows: tuple[int, int, int, int]) -> np.ndarray:

@@ -11,7 +11,7 @@ from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork, Rows
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.devices.registry import device_names, load_device
 from steelyard.hw.latency.roofline import Roofline, roofline_latency
 
@@ -50,7 +50,7 @@ GPU = Device(
     memory_bandwidth_bytes_per_s=spec(1e12),
     l2_bytes=spec(1e6),
     sustained=(
-        Sustained(
+        MeasuredRates(
             flops_per_s={"contraction": {"f16": rate(80e12), "f32": rate(8e12)}},
             memory_bandwidth_bytes_per_s=rate(0.8e12),
             launch_overhead_s=measured(2e-6),
@@ -68,7 +68,7 @@ CPU = replace(
     vector_peak_flops_per_s={"f32": spec(1e12)},
     memory_bandwidth_bytes_per_s=spec(100e9),
     sustained=(
-        Sustained(
+        MeasuredRates(
             flops_per_s={
                 "contraction": {"f32": curve((1e6, 1e11), (1e8, 4e11))},
                 "convolution": {"f32": rate(2e11)},
@@ -268,7 +268,9 @@ def test_fewer_threads_get_their_share_of_an_uncalibrated_cpu():
 
 def test_threads_choose_their_own_calibration():
     entries = tuple(
-        Sustained(threads=n, memory_bandwidth_bytes_per_s=rate(n * 1e9), dispatch_overhead_s=measured(1e-6))
+        MeasuredRates(
+            threads=n, memory_bandwidth_bytes_per_s=rate(n * 1e9), dispatch_overhead_s=measured(1e-6)
+        )
         for n in (1, 2)
     )
     device = replace(CPU, sustained=entries)
@@ -287,14 +289,14 @@ def test_defaults_are_marked_analytic():
 
 
 def test_a_rate_beyond_the_peak_is_cut_at_the_floor():
-    wild = replace(GPU, sustained=(Sustained(memory_bandwidth_bytes_per_s=rate(5e12)),))
+    wild = replace(GPU, sustained=(MeasuredRates(memory_bandwidth_bytes_per_s=rate(5e12)),))
     latency = roofline_latency(wild, copy(10**9), GRAPH)
     assert latency.value_s == pytest.approx((2e9 - 1e6) / 1e12 + 2.5e-6)
     assert (latency.limiter, latency.source) == ("memory", "spec")
 
 
 def test_what_fits_the_cache_may_beat_the_memory():
-    wild = replace(GPU, sustained=(Sustained(memory_bandwidth_bytes_per_s=rate(5e12)),))
+    wild = replace(GPU, sustained=(MeasuredRates(memory_bandwidth_bytes_per_s=rate(5e12)),))
     assert roofline_latency(wild, copy(400_000), GRAPH).value_s == pytest.approx(8e5 / 5e12 + 2.5e-6)
 
 

@@ -8,7 +8,7 @@ import pytest
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork, Rows
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.latency.roofline import Roofline, roofline_latency
 
 SOURCE = Source(title="a test", date=date(2026, 1, 1))
@@ -33,7 +33,7 @@ CPU = Device(
     compute_units=measured(2),
     memory_capacity_bytes=measured(2**30),
     sustained=(
-        Sustained(
+        MeasuredRates(
             flops_per_s={
                 "contraction": {"f32": rate(2e11)},
                 "convolution": {"f32": rate(2e11)},

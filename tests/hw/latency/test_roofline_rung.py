@@ -3,7 +3,7 @@ import pytest
 
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.kernel_queries import Queries
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.latency.roofline import roofline_latency
 from steelyard.hw.latency.roofline_rung import peak_roofline_s, roofline_prices
 
@@ -16,13 +16,13 @@ DIMS = {
 
 
 def test_the_roofline_of_peaks_is_hand_arithmetic():
-    found = peak_roofline_s(load_device("h100-sxm"), Queries("gemm", "bf16", DIMS))
+    found = peak_roofline_s(load_device("h100-sxm"), KernelBatch("gemm", "bf16", DIMS))
     assert found == pytest.approx([2 * 4096**3 / 989.4e12, 2 * (4096**2 + 2 * 4096) / 3.35e12])
 
 
 def test_the_rung_is_the_roofline_of_each_kernel():
     device, context = load_device("cpu"), ExecutionContext()
-    prices = roofline_prices(device, context, Queries("gemm", "f32", DIMS))
+    prices = roofline_prices(device, context, KernelBatch("gemm", "f32", DIMS))
     n = 4096
     work = KernelWork(
         kind="contraction",

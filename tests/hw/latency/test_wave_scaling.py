@@ -9,7 +9,7 @@ import pytest
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.kernel_queries import Queries
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.kernels.common.launch_grid import blocks_per_wave, thread_blocks
 from steelyard.hw.latency.ladder import Ladder
 from steelyard.hw.latency.wave_scaling import MeasuredOp, memory_exponent, transfer
@@ -113,7 +113,7 @@ def test_a_product_goes_by_the_ratio_of_the_models():
     t4, v100 = load_device("t4"), load_device("v100-pcie-32gb")
     found = transfer(MeasuredOp(work, "gemm", dims, 1e-3), t4, v100, overhead_s=0.0)
     context = ExecutionContext(host_overhead=False)
-    queries = Queries("gemm", "f32", {dim: np.array([size]) for dim, size in dims.items()})
+    queries = KernelBatch("gemm", "f32", {dim: np.array([size]) for dim, size in dims.items()})
     of_t4, of_v100 = (Ladder(each, context, measured=False).price(queries).value_s[0] for each in (t4, v100))
     assert found.method == "models"
     assert found.seconds == pytest.approx(1e-3 * of_v100 / of_t4)

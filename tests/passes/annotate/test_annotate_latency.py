@@ -13,7 +13,7 @@ from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.allocators.glibc import PAGE_BYTES
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.devices.write import write_device
 from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate.annotate_latency import AnnotateLatencyPass
@@ -49,7 +49,7 @@ CPU = Device(
     compute_units=measured(2),
     memory_capacity_bytes=measured(2**30),
     sustained=(
-        Sustained(
+        MeasuredRates(
             threads=2,
             memory_bandwidth_bytes_per_s=rate(8e9),
             op_bandwidth_bytes_per_s={"aten.tanh": rate(8.192e6)},

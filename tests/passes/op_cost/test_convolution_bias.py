@@ -1,6 +1,6 @@
 """The bias of a convolution is a kernel of its own: bytes by hand."""
 
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.dialects.cost import LATENCY, LatencyAttr
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.ir.context import make_context
@@ -34,7 +34,7 @@ def convolution(bias: bool, groups: int = 1) -> str:
 
 def kernel(text: str) -> KernelWork | None:
     [op] = [op for op in parse_program(text).walk() if isinstance(op, TorchOp)]
-    work = CallReader().read(op).work
+    work = OpInfoCache().read(op).work
     assert work is not None
     return bias_kernel(work, "f32")
 

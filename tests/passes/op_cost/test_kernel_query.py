@@ -2,7 +2,7 @@
 
 import pytest
 
-from steelyard.compiler.analysis.op_facts import CallReader, to_call
+from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.ir.text import parse_program
 from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
@@ -11,7 +11,7 @@ from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
 def queries(text: str) -> list[tuple[str, dict[str, int | str], bool]]:
     lines = "\n".join(line for line in text.strip().splitlines())
     [op] = [op for op in parse_program(lines).walk() if isinstance(op, TorchOp)]
-    work = CallReader().read(op).work
+    work = OpInfoCache().read(op).work
     assert work is not None
     found: tuple[KernelQuery, ...] = kernel_queries(to_call(op), work)
     return [(each.kind, dict(each.dims), each.backward) for each in found]

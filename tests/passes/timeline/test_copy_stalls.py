@@ -45,9 +45,9 @@ def latency(text: str, device: str = "t4") -> Any:
 
 @pytest.mark.parametrize("text", [AT_ONCE, IN_FUNCTIONS])
 def test_kernels_wait_for_copies_both_ways_if_nothing_lies_between(text: str):
-    waited_us = 2e6 * host_copy_s(load_device("t4"), 4 * 2**20)
+    stall_us = 2e6 * host_copy_s(load_device("t4"), 4 * 2**20)
     totals = latency(text)
-    assert totals["us_by_limiter"]["host link"] == pytest.approx(waited_us)
+    assert totals["us_by_limiter"]["host link"] == pytest.approx(stall_us)
     assert totals["value_us"] == pytest.approx(sum(totals["us_by_limiter"].values()))
 
 

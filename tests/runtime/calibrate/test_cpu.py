@@ -15,7 +15,7 @@ from steelyard.hw.latency.roofline import Roofline
 from steelyard.runtime.calibrate.cpu import busy_machine, calibrate
 from steelyard.runtime.microbenchmarks.convolutions import convolution
 from steelyard.runtime.microbenchmarks.matmul_attention import attention, batched_matmul, matmul
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe, work_of_probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark, work_of_probe
 from steelyard.runtime.microbenchmarks.suite import all_probes
 from steelyard.runtime.timing.dispatch_overhead import HostTime
 from steelyard.runtime.timing.interleaved_rounds import ROUNDS, Timing
@@ -51,7 +51,7 @@ def _seconds(work: KernelWork) -> float:
     return HOST.repeated_s + work.touched_bytes * MOVE_BYTE_S
 
 
-def _timed(probes: list[Probe], tell: object, *_: object) -> list[Timing]:
+def _timed(probes: list[Microbenchmark], tell: object, *_: object) -> list[Timing]:
     assert callable(tell)
     for _ in range(ROUNDS):
         tell()
@@ -81,7 +81,7 @@ class _References:
 
 
 @pytest.fixture(scope="module")
-def probes() -> list[Probe]:
+def probes() -> list[Microbenchmark]:
     """Those that are quick to run, and products and convolutions of enough sizes to tell the terms apart."""
     shapes = ((1, 512, 512), (64, 64, 64), (128, 128, 512), (256, 256, 256), (128, 64, 1021))
     products = [matmul(m, k, n) for m, k, n in shapes]
@@ -111,7 +111,7 @@ def told() -> list[tuple[int, int]]:
 
 
 @pytest.fixture(scope="module")
-def device(probes: list[Probe], told: list[tuple[int, int]]) -> Device:
+def device(probes: list[Microbenchmark], told: list[tuple[int, int]]) -> Device:
     """A device on which everything takes what the law says, with one and with two threads."""
     points = ((1e4, 1e11), (1e8, 1e11))
     with pytest.MonkeyPatch.context() as patch:
@@ -135,7 +135,7 @@ def test_references_are_kept_with_their_bytes_at_their_median(device: Device) ->
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_model_gives_back_what_every_probe_took(
-    device: Device, probes: list[Probe], threads: int
+    device: Device, probes: list[Microbenchmark], threads: int
 ) -> None:
     roofline = Roofline(device, ExecutionContext(threads=threads))
     for probe in probes:
@@ -176,7 +176,7 @@ def test_gradients_of_filters_that_lie_whole_ways_of_a_cache_apart_are_awkward()
     assert work_of_probe(convolution(1, 8, 8, 1024, 1)).awkward_bytes == 0
 
 
-def test_what_stays_in_the_caches_is_faster(device: Device, probes: list[Probe]) -> None:
+def test_what_stays_in_the_caches_is_faster(device: Device, probes: list[Microbenchmark]) -> None:
     far, near = (Roofline(device, ExecutionContext(resident=resident)) for resident in (False, True))
     for work in map(work_of_probe, probes):
         far_s, near_s = (each.latency(work).value_s - HOST.kernel_s for each in (far, near))
@@ -217,7 +217,7 @@ def test_a_batch_norm_that_takes_statistics_is_apart() -> None:
     names = set[str]()
     for training in (False, True):
         operands = (torch.rand(1, 4, 3, 3), *vectors, training, 0.1, 1e-5)
-        names.add(work_of_probe(Probe("", aten.native_batch_norm.default, lambda: operands)).op)  # noqa: B023
+        names.add(work_of_probe(Microbenchmark("", aten.native_batch_norm.default, lambda: operands)).op)  # noqa: B023
     assert names == {"aten.native_batch_norm", "aten.native_batch_norm training"}
 
 
@@ -236,7 +236,7 @@ def test_the_gradient_of_an_image_that_is_stepped_over_is_apart() -> None:
 
 
 def test_a_probe_without_a_rule_is_an_error() -> None:
-    probe = Probe("a norm", aten.renorm.default, lambda: (torch.ones(1, 1), 2, 0, 1.0))
+    probe = Microbenchmark("a norm", aten.renorm.default, lambda: (torch.ones(1, 1), 2, 0, 1.0))
     with pytest.raises(ValueError, match="the work of a norm is not known"):
         work_of_probe(probe)
 

@@ -5,7 +5,7 @@ import pytest
 
 from steelyard.hw.allocators.context import context_overhead
 from steelyard.hw.devices.registry import load_device
-from steelyard.runtime.capacity.fits import Budget, check_fit
+from steelyard.runtime.capacity.fits import MemoryBudget, check_fit
 from steelyard.runtime.capacity.max_batch import largest_batch
 from steelyard.runtime.cli import main
 from steelyard.runtime.program.load import load_costed
@@ -27,7 +27,7 @@ def leave(arguments: str) -> int:
 
 
 def test_terms_add_up():
-    fit = check_fit(capture(4), Budget(device=load_device("t4"), reserve_bytes=GIB))
+    fit = check_fit(capture(4), MemoryBudget(device=load_device("t4"), reserve_bytes=GIB))
     assert fit.fits
     assert fit.first_step_bytes <= fit.peak_allocated_bytes <= fit.peak_reserved_bytes
     value, low, high = fit.margin_bytes
@@ -46,7 +46,7 @@ def test_terms_add_up():
 def test_convolutions_make_the_margin_less_sure():
     spec = "hf:resnet?depths=[1,1,1,1]&hidden_sizes=[64,64,64,64]&embedding_size=64&layer_type=basic"
     module = load_costed(spec, {"batch": 16, "image_size": 224, "train": True}, "t4")
-    fit = check_fit(module, Budget(device=load_device("t4")))
+    fit = check_fit(module, MemoryBudget(device=load_device("t4")))
     value, low, high = fit.margin_bytes
     assert fit.unsure_bytes > 0
     assert value - low == fit.context_bytes[2] - fit.context_bytes[0] + fit.unsure_bytes
@@ -56,7 +56,7 @@ def test_convolutions_make_the_margin_less_sure():
 def test_the_largest_batch_is_the_largest():
     device = load_device("t4")
     reserve = round(device.memory_capacity_bytes.value) - GIB
-    budget = Budget(device=device, reserve_bytes=reserve)
+    budget = MemoryBudget(device=device, reserve_bytes=reserve)
     found = largest_batch(capture, budget)
     assert found.batch > 1
     assert check_fit(capture(found.batch), budget).fits

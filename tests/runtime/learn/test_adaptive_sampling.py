@@ -14,12 +14,12 @@ from steelyard.hw.latency.learned_rung import learned_s
 from steelyard.runtime.learn.accuracy import accuracy
 from steelyard.runtime.learn.adaptive_sampling import LEAST_KERNELS, learn
 from steelyard.runtime.learn.kernel_families import GROUPS, Config
-from steelyard.runtime.microbenchmarks.microbenchmark import Probe
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 
 SOURCE = Source(title="a machine", date=date(2026, 5, 4))
 SHAPES = ((256, 128), (512, 64), (1024, 512), (64, 1024), (128, 4096))
 # Probes that only say what they are.
-SOFTMAX = replace(GROUPS["softmax"], probe=lambda **sizes: Probe(json.dumps(sizes), None, tuple))
+SOFTMAX = replace(GROUPS["softmax"], probe=lambda **sizes: Microbenchmark(json.dumps(sizes), None, tuple))
 Machine = Callable[[int, int], float]
 
 
@@ -30,7 +30,7 @@ class Bench:
         self.machine = machine
         self.measured: list[Config] = []
 
-    def __call__(self, probes: Sequence[Probe]) -> list[float]:
+    def __call__(self, probes: Sequence[Microbenchmark]) -> list[float]:
         configs = [tuple(json.loads(probe.name).values()) for probe in probes]
         self.measured += configs
         return [self.machine(*config) for config in configs]

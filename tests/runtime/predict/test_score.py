@@ -1,21 +1,21 @@
 import numpy as np
 import pytest
 
-from steelyard.hw.kernels.common.kernel_queries import KernelKind, Queries
-from steelyard.hw.latency.estimates import Prices
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch, KernelKind
+from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.tables.parse_requests import Request
 from steelyard.runtime.predict.score import EVERY_DEVICE, score
 
 
 def request(kind: KernelKind, device: str, *rows: int) -> Request:
-    queries = Queries(kind, "f32", {"rows": np.ones(len(rows)), "cols": np.ones(len(rows))})
+    queries = KernelBatch(kind, "f32", {"rows": np.ones(len(rows)), "cols": np.ones(len(rows))})
     return Request(device, "eager", queries, np.array(rows))
 
 
-def prices(values: list[float]) -> Prices:
+def prices(values: list[float]) -> LatencyEstimates:
     value_s = np.array(values)
     words = np.full(len(values), "x")
-    return Prices(value_s, 0.9 * value_s, 1.2 * value_s, words, words)
+    return LatencyEstimates(value_s, 0.9 * value_s, 1.2 * value_s, words, words)
 
 
 def test_the_figures_are_hand_arithmetic():

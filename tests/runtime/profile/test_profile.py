@@ -51,7 +51,7 @@ def costed(text: str = PROGRAM):
     return module
 
 
-class Clock:
+class LatencyModel:
     """Runs an op as a real timer does, and says that calls took so many ms each."""
 
     def __init__(self, times_ms: Iterable[float] = repeat(1.0)) -> None:
@@ -72,7 +72,7 @@ def store(tmp_path: Path) -> ProfileStore:
 
 
 def test_each_distinct_op_is_measured_in_each_round_and_views_never(store):
-    clock = Clock()
+    clock = LatencyModel()
     found = profile(costed(), CPU, store, timer=clock)
     counts = {each.signature: each.count for each in found.ops}
     assert counts == {
@@ -88,26 +88,26 @@ def test_each_distinct_op_is_measured_in_each_round_and_views_never(store):
 
 
 def test_a_second_run_skips_what_is_known(store):
-    first = profile(costed(), CPU, store, timer=Clock())
-    clock = Clock()
+    first = profile(costed(), CPU, store, timer=LatencyModel())
+    clock = LatencyModel()
     again = profile(costed(), CPU, store, timer=clock)
     assert clock.timed == again.new == 0
     assert again.measured == first.measured
 
 
 def test_repeats_of_all_rounds_make_the_interval(store):
-    found = profile(costed(PRODUCT), CPU, store, repeats=39, timer=Clock(range(1, 40)))
+    found = profile(costed(PRODUCT), CPU, store, repeats=39, timer=LatencyModel(range(1, 40)))
     (one,) = found.measured.values()
     # Of 39 calls the second and the last but one enclose nine in ten of others: ranks 2 and 38 of 40.
     assert (one.min_s, one.low_s, one.median_s, one.high_s) == pytest.approx((1e-3, 2e-3, 20e-3, 38e-3))
     assert (one.kind, one.dims, one.repeats) == ("gemm", "b=1 m=4 n=8 k=8", 39)
-    few = profile(costed(), CPU, ProfileStore(store.path.with_name("few")), repeats=1, timer=Clock())
+    few = profile(costed(), CPU, ProfileStore(store.path.with_name("few")), repeats=1, timer=LatencyModel())
     assert all((each.low_s, each.high_s, each.repeats) == (1e-3, 1e-3, 1) for each in few.measured.values())
 
 
 def test_what_spoils_one_round_does_not_spoil_the_median(store):
     times_ms = [1.0, 1.0, 9.0, 9.0, 1.0, 1.0]
-    found = profile(costed(PRODUCT), CPU, store, repeats=6, timer=Clock(times_ms))
+    found = profile(costed(PRODUCT), CPU, store, repeats=6, timer=LatencyModel(times_ms))
     assert [each.median_s for each in found.measured.values()] == pytest.approx([1e-3])
 
 
@@ -124,7 +124,7 @@ def test_an_interrupted_profile_keeps_what_it_has(store):
 
 
 def test_the_total_is_hand_arithmetic(store):
-    found = trace(profile(costed(), CPU, store, repeats=3, timer=Clock()), CPU, "tiny")
+    found = trace(profile(costed(), CPU, store, repeats=3, timer=LatencyModel()), CPU, "tiny")
     assert found["total"]["ops"] == 5
     assert found["total"]["measured_ms"] == pytest.approx(5 * 1.0)
     assert found["total"]["predicted_ms"] == pytest.approx(
@@ -140,7 +140,7 @@ def test_what_is_kept_is_at_the_pace_of_the_calibration(store, monkeypatch):
     product_bytes, scaled_bytes = 4 * (4 * 8 + 8 * 8 + 4 * 8), 4 * 3 * 4 * 8
     pace = Pace(2.0, 2.0, 0.5, bytes_per_s=product_bytes / 0.5e-3)  # half of the product's time
     monkeypatch.setattr(Pacer, "pace_now", lambda self: pace)
-    found = profile(costed(), CPU, store, repeats=3, timer=Clock())
+    found = profile(costed(), CPU, store, repeats=3, timer=LatencyModel())
     kept_s = {signature: each.median_s for (signature, _), each in found.measured.items()}
     assert kept_s["aten.mm(f32[4x8], f32[8x8])"] == pytest.approx(1e-3 / 1.25)
     share = scaled_bytes / product_bytes / 2
@@ -150,13 +150,13 @@ def test_what_is_kept_is_at_the_pace_of_the_calibration(store, monkeypatch):
 
 def test_what_was_measured_does_not_predict_itself(store, monkeypatch):
     monkeypatch.setenv("STEELYARD_PROFILES", str(store.path))
-    first = profile(costed(), CPU, store, timer=Clock())
-    again = profile(costed(), CPU, store, timer=Clock())
+    first = profile(costed(), CPU, store, timer=LatencyModel())
+    again = profile(costed(), CPU, store, timer=LatencyModel())
     assert [each.predicted_s for each in again.ops] == [each.predicted_s for each in first.ops]
 
 
 def test_an_op_that_cannot_run_by_itself_is_reported_and_the_rest_goes_on(store):
-    clock = Clock()
+    clock = LatencyModel()
 
     def timer(op: Runnable, repeats: int) -> list[float]:
         if clock.timed == 1:
@@ -190,13 +190,13 @@ def test_only_an_op_with_operands_can_read_them_from_memory(store):
 def test_an_op_that_torch_lacks_is_an_error(store):
     text = PROGRAM.replace("aten.mm(%1, %2)", 'torch.op "mylib::mystery(Tensor x) -> Tensor"(%1)')
     with pytest.raises(ExecutionError, match=r"mylib\.mystery"):
-        profile(costed(text), CPU, store, timer=Clock())
+        profile(costed(text), CPU, store, timer=LatencyModel())
 
 
 def test_every_op_of_a_training_step_runs_by_itself(store):
     for optimizer in ("adamw", "sgd"):
         module = load_costed(TINY, {"train": True, "optimizer": optimizer, "sequence": 16})
-        found = profile(module, CPU, store, repeats=1, timer=Clock())
+        found = profile(module, CPU, store, repeats=1, timer=LatencyModel())
         assert not found.failed
         assert len(found.measured) >= len(found.ops) > 10
 

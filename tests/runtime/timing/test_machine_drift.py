@@ -13,7 +13,7 @@ from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import parse_program
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.quantity import Rate, Source
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
 from steelyard.runtime.microbenchmarks.suite import all_probes
 from steelyard.runtime.timing.drift_references import REFERENCES, References
@@ -87,9 +87,9 @@ def test_a_slowdown_is_between_those_of_its_parts(
     assert min(paces) * (1 - 1e-9) <= slowdown <= max(paces) * (1 + 1e-9)
 
 
-def calibrated(seconds: dict[str, tuple[float, float]], threads: int = 1) -> Sustained:
+def calibrated(seconds: dict[str, tuple[float, float]], threads: int = 1) -> MeasuredRates:
     """A machine whose reference kernels touch so many bytes and took so many seconds, by name."""
-    return Sustained(
+    return MeasuredRates(
         threads=threads,
         memory_bandwidth_bytes_per_s=Rate(curve=((1, 9e9), (2, 1e9)), kind="measured", source=SOURCE),
         references_per_s={
@@ -99,7 +99,7 @@ def calibrated(seconds: dict[str, tuple[float, float]], threads: int = 1) -> Sus
     )
 
 
-def all_references(threads: int = 1) -> Sustained:
+def all_references(threads: int = 1) -> MeasuredRates:
     """A machine that calls took a picosecond on, beside which every other is slow."""
     return calibrated({probe.name: (1.0, 1e-12) for probe in list(all_probes())[REFERENCES]}, threads)
 
@@ -112,7 +112,7 @@ def test_references_run_beside_the_steps_of_a_calibrated_machine():
 
 
 def test_a_machine_that_was_not_calibrated_has_no_pace():
-    assert time_with_pace(lambda: sleep(0.05), Sustained(threads=1), least_s=0.0)[1] == Pace()
+    assert time_with_pace(lambda: sleep(0.05), MeasuredRates(threads=1), least_s=0.0)[1] == Pace()
 
 
 TIMES = {f"product {n}": (1.0, 1e-3) for n in range(5)}
@@ -148,7 +148,7 @@ def test_a_pace_is_looked_at_again_only_when_it_is_old(monkeypatch: pytest.Monke
     looks, clock = list[int](), [0.0]
     monkeypatch.setattr(Pacer, "look", lambda self: looks.append(1))
     monkeypatch.setattr("steelyard.runtime.timing.machine_drift.perf_counter", lambda: clock[0])
-    with Pacer(Sustained(threads=1)) as pacer:
+    with Pacer(MeasuredRates(threads=1)) as pacer:
         for clock[0], count in ((0.0, 1), (1.9, 1), (2.1, 2)):
             assert pacer.pace_now() == Pace()
             assert len(looks) == count

@@ -1,6 +1,6 @@
 import pytest
 
-from steelyard.compiler.analysis.op_facts import CallReader
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.ir.text import parse_program
 from steelyard.runtime.timing.random_operands import make_runnable
@@ -32,5 +32,5 @@ builtin.module {
 )
 def test_what_the_kernel_before_it_wrote_is_told_apart(index, shapes):
     ops = [op for op in parse_program(PROGRAM).walk() if isinstance(op, TorchOp)]
-    found = make_runnable(ops[index], CallReader(), "cpu").produced
+    found = make_runnable(ops[index], OpInfoCache(), "cpu").produced
     assert [tuple(each.shape) for each in found] == shapes

@@ -11,7 +11,7 @@ from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.base.quantity import Rate, Source
-from steelyard.hw.devices.measured_rates import Sustained
+from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.devices.write import write_device
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
@@ -85,7 +85,7 @@ def test_with_passes_malloc_keeps_memory_and_no_fresh_pages_are_predicted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     slow_pages = Rate(value=1e3, kind="measured", source=Source(title="a test", date=date(2026, 1, 1)))
-    sustained = Sustained(threads=torch.get_num_threads(), fresh_page_bytes_per_s=slow_pages)
+    sustained = MeasuredRates(threads=torch.get_num_threads(), fresh_page_bytes_per_s=slow_pages)
     write_device(tmp_path / "local.toml", replace(load_device("cpu"), sustained=(sustained,)))
     (tmp_path / "large.py").write_text(LARGE)
     kept: list[bool] = []

@@ -7,7 +7,7 @@ from typing import Literal
 
 from steelyard.compiler.semantics.tensor_type import ITEM_BYTES, TensorType
 
-Combine = Literal["sum", "max", "min", "prod", "other"]
+Combiner = Literal["sum", "max", "min", "prod", "other"]
 """How the points along a reduction dim come together; "other" cannot be computed in parts."""
 
 
@@ -36,7 +36,7 @@ class Flops:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class IndexingMap:
     """How a tensor is indexed over an iteration space.
 
     Attributes:
@@ -53,7 +53,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Nest:
+class IterationSpace:
     """An iteration space and what happens in it.
 
     Attributes:
@@ -67,22 +67,22 @@ class Nest:
 
     dims: Mapping[str, int]
     reduction: frozenset[str] = frozenset()
-    reads: tuple[Access, ...] = ()
-    writes: tuple[Access, ...] = ()
-    per_point: Flops = Flops()
-    combine: Combine = "sum"
+    reads: tuple[IndexingMap, ...] = ()
+    writes: tuple[IndexingMap, ...] = ()
+    flops_per_iteration: Flops = Flops()
+    combine: Combiner = "sum"
 
     @property
-    def points(self) -> int:
+    def size(self) -> int:
         """How many points the space has."""
         return prod(self.dims.values())
 
     @property
     def flops(self) -> Flops:
         """The operations of all points."""
-        return self.per_point * self.points
+        return self.flops_per_iteration * self.size
 
-    def touched_bytes(self, access: Access) -> int:
+    def touched_bytes(self, access: IndexingMap) -> int:
         """Return the bytes of a tensor that the nest touches, each element counted once.
 
         A gather touches no more than the tensor has and no more than there are points to ask for.
