@@ -1,4 +1,4 @@
-"""Records the ATen ops that eager PyTorch dispatches below autograd as an FX graph."""
+"""Recorder of the ATen ops that eager PyTorch dispatches below autograd, as an FX graph."""
 
 # pyright: standard
 
@@ -26,7 +26,7 @@ _SILENT_NAMESPACES = ("profiler", "prim")
 
 
 class Recorder(TorchDispatchMode):
-    """Appends every op dispatched inside to `graph`.
+    """Dispatch mode that appends every op to `graph`.
 
     Ops run as they are dispatched, on fake tensors if a fake mode lies below. In-place ops stay in place; an
     op with several results gets one `getitem` for each. The recorder holds no tensor, so that storages die
@@ -52,7 +52,7 @@ class Recorder(TorchDispatchMode):
 
     @property
     def num_ops(self) -> int:
-        """How many ops have been recorded."""
+        """Number of ops recorded so far."""
         return len(self._ops)
 
     def add_argument(self, tensor: torch.Tensor, role: Role, path: str) -> None:
@@ -141,7 +141,7 @@ class Recorder(TorchDispatchMode):
         return self._nodes[tensor]
 
     def _add_constant(self, tensor: torch.Tensor) -> None:
-        """A tensor that the model neither owns nor computes: a literal, or one kept in a plain attribute."""
+        """Add a tensor that the model neither registers nor computes: a literal, or a plain attribute."""
         path = f"constant_{sum(argument.path.startswith('constant_') for argument in self.arguments)}"
         if not isinstance(tensor, FakeTensor):
             self.constants[path] = tensor
