@@ -62,7 +62,8 @@ def _help(command: object, path: tuple[str, ...]) -> Iterator[str]:
 
 def passes() -> str:
     """Return every pass of `steelyard-opt`, with its options."""
-    lines = ["# steelyard-opt", "", "`steelyard-opt program.mlir -p 'PASS{OPTION=VALUE},...' -o program.mlir`"]
+    usage = "`steelyard-opt program.mlir -p 'PASS{OPTION=VALUE},...' -o program.mlir`"
+    lines = ["# steelyard-opt", "", usage]
     for name, load in PASSES.items():
         identifier = f"{load().__module__}.{load().__name__}"
         lines += ["", f"## {name}", "", f"::: {identifier}", f"    options: {PASS_OPTIONS}"]
