@@ -10,6 +10,7 @@ from statistics import median
 import torch
 
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
+from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import MeasuredRates
@@ -37,9 +38,6 @@ from steelyard.runtime.timing.stream_bandwidth import (
     streams,
     transcendental_flops_per_s,
 )
-
-Progress = Callable[[int, int, str], None]
-"""Told before every measurement, and after the last: how many are done, how many there are, which is next."""
 
 _LOOKS = 3
 """Of the reference kernels before each round, so that they are as warm as beside steps."""
