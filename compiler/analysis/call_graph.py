@@ -1,4 +1,4 @@
-"""Which function calls which, and how often one run of the program runs each."""
+"""Call graph of a program, with executions of each function per run."""
 
 from collections import Counter
 from dataclasses import dataclass

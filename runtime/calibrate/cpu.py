@@ -96,7 +96,7 @@ def calibrate(
 
 @dataclass(frozen=True, slots=True)
 class _Rounds:
-    """What probes took in rounds, and before each round the host and the reference kernels."""
+    """Times of microbenchmarks in rounds, with host and reference kernels before each."""
 
     timings: list[Timing]
     hosts: list[HostTime]
