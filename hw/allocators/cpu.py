@@ -1,6 +1,11 @@
 """PyTorch's CPU allocator: one malloc block a request."""
 
 from steelyard.hw.allocators.allocator import OutOfMemory, Usage
+from steelyard.hw.base.units import MIB
+
+MAPPED_FROM_BYTES = 32 * MIB
+"""Size from which glibc's malloc maps each block anew (DEFAULT_MMAP_THRESHOLD_MAX, mallopt(3)): its threshold
+rises up to that as blocks are freed."""
 
 
 class CpuAllocator:

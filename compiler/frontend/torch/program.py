@@ -26,7 +26,7 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class ProgramArgument:
     """A tensor that exists before the program starts.
 
     Attributes:
@@ -63,7 +63,7 @@ class CapturedProgram:
     name: Literal["step", "forward"]
     model: str
     graph: torch.fx.Graph
-    arguments: tuple[Argument, ...]
+    arguments: tuple[ProgramArgument, ...]
     results: tuple[str, ...]
     constants: dict[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
 

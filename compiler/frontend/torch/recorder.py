@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from steelyard.compiler.frontend.torch.call_site import CallSite, ModuleStack, find_source
 from steelyard.compiler.frontend.torch.fake_kernels import FAKE_KERNELS
 from steelyard.compiler.frontend.torch.lifetimes import Lifetimes
-from steelyard.compiler.frontend.torch.program import Argument, Phase, Role, TensorSpec, drop
+from steelyard.compiler.frontend.torch.program import Phase, ProgramArgument, Role, TensorSpec, drop
 from steelyard.compiler.frontend.torch.torch_private import (
     FakeTensor,
     WeakTensorKeyDictionary,
@@ -37,7 +37,7 @@ class Recorder(TorchDispatchMode):
         super().__init__()
         self._is_fake = is_fake
         self.graph = torch.fx.Graph()
-        self.arguments: list[Argument] = []
+        self.arguments: list[ProgramArgument] = []
         self.constants: dict[str, torch.Tensor] = {}
         self.phase: Phase = "forward"
         self._modules = ModuleStack(root)
@@ -64,7 +64,7 @@ class Recorder(TorchDispatchMode):
             node = self.graph.placeholder(path.replace(".", "_"))
         spec = TensorSpec.of(tensor)
         node.meta["val"] = spec
-        self.arguments.append(Argument(node.name, role, path, spec))
+        self.arguments.append(ProgramArgument(node.name, role, path, spec))
         self._last_placeholder = node
         if role == "parameter":
             self._parameter_paths[node] = path.rpartition(".")[0]
