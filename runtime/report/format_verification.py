@@ -35,9 +35,7 @@ def format_verification(found: "Verification") -> str:
     table = [f"{a:<12}{b:>12}{c:>12}{d:>8}  {e}".rstrip() for a, b, c, d, e in rows]
     if found.slowdown != 1.0:
         calibrated = format_us(time.predicted / found.slowdown * 1e3)
-        table.append(
-            f"{'drift':<12}{found.slowdown:.2f}x the time when calibrated, where {calibrated} is predicted"
-        )
+        table.append(f"{'drift':<12}{found.slowdown:.2f}x slower than when calibrated: {calibrated} then")
     ours, theirs = format_flops(found.flops_ours), format_flops(found.flops_torch)
     judged = "within" if found.ok else "NOT within"
     return "\n".join(

@@ -53,7 +53,7 @@ class References:
             self._process.communicate()  # its input ends, and so does it
 
     def times_s(self) -> dict[str, float]:
-        """Return the current seconds of each kernel by name, measured while the threads of both processes idle.
+        """Return the current seconds of each kernel by name, while the threads of both processes idle.
 
         Raises:
             DeviceError: The process ended.

@@ -122,7 +122,7 @@ def _viewed(view: OpResult, source: torch.Tensor) -> torch.Tensor:
 
 
 def _index_limit(op: TorchOp, reader: OpInfoCache) -> int:
-    """Return the exclusive limit of integer operands: the shortest dim that data-dependent indices address."""
+    """Return the exclusive limit of integer operands: the shortest dim with data-dependent indices."""
     work = reader.read(op).work
     accesses = [access for space in work.spaces for access in (*space.reads, *space.writes)] if work else []
     chosen = [
