@@ -15,8 +15,9 @@ from functools import lru_cache
 from math import prod
 
 from steelyard.compiler.semantics.call import Value
-from steelyard.compiler.semantics.iteration_space import Combiner, Flops, IndexingMap, IterationSpace
+from steelyard.compiler.semantics.iteration_space import Combiner, IndexingMap, IterationSpace
 from steelyard.hw.base.errors import IRError
+from steelyard.hw.base.kernel_cost import KernelCost
 
 Term = tuple[str, ...]
 
@@ -25,7 +26,7 @@ def iteration_space(
     equation: str,
     reads: Sequence[Value | None],
     writes: Sequence[Value | None],
-    flops_per_iteration: Flops = Flops(),  # noqa: B008 - frozen
+    flops_per_iteration: KernelCost[int] = KernelCost(),  # noqa: B008 - frozen
     *,
     sizes: Mapping[str, int] | None = None,
     reduction: Sequence[str] = (),

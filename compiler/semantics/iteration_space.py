@@ -6,33 +6,10 @@ from math import prod
 from typing import Literal
 
 from steelyard.compiler.semantics.tensor_type import ITEM_BYTES, TensorType
+from steelyard.hw.base.kernel_cost import KernelCost
 
 Combiner = Literal["sum", "max", "min", "prod", "other"]
 """How the points along a reduction dim come together; "other" cannot be computed in parts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flops:
-    """Operations by kind; a multiply-accumulate is 2 of `contraction`, an exp is 1 `transcendental`."""
-
-    contraction: int = 0
-    pointwise: int = 0
-    transcendental: int = 0
-
-    def __add__(self, other: "Flops") -> "Flops":
-        return Flops(
-            self.contraction + other.contraction,
-            self.pointwise + other.pointwise,
-            self.transcendental + other.transcendental,
-        )
-
-    def __mul__(self, times: int) -> "Flops":
-        return Flops(self.contraction * times, self.pointwise * times, self.transcendental * times)
-
-    @property
-    def total(self) -> int:
-        """Operations of all kinds."""
-        return self.contraction + self.pointwise + self.transcendental
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +38,7 @@ class IterationSpace:
         reduction: Those dims along which points come together; the others are parallel.
         reads: The tensors read.
         writes: The tensors written.
-        per_point: The operations at each point.
+        flops_per_iteration: The FLOPs of one iteration, by unit.
         combine: How points come together along the reduction dims.
     """
 
@@ -69,7 +46,7 @@ class IterationSpace:
     reduction: frozenset[str] = frozenset()
     reads: tuple[IndexingMap, ...] = ()
     writes: tuple[IndexingMap, ...] = ()
-    flops_per_iteration: Flops = Flops()
+    flops_per_iteration: KernelCost[int] = KernelCost()  # noqa: RUF009 - frozen
     combine: Combiner = "sum"
 
     @property
@@ -78,8 +55,8 @@ class IterationSpace:
         return prod(self.dims.values())
 
     @property
-    def flops(self) -> Flops:
-        """The operations of all points."""
+    def arithmetic(self) -> KernelCost[int]:
+        """The FLOPs of all iterations, by unit."""
         return self.flops_per_iteration * self.size
 
     def touched_bytes(self, access: IndexingMap) -> int:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.equation import iteration_space, parse
-from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 from steelyard.hw.base.kernel_work import WorkKind
 
 Rule = Callable[[OpCall], OpWork | None]
@@ -36,7 +36,9 @@ def work(*names: str) -> Callable[[Rule], Rule]:
     return enter
 
 
-def einsum(name: str, equation: str, kind: WorkKind | None = None, flops: Flops | None = None) -> None:
+def einsum(
+    name: str, equation: str, kind: WorkKind | None = None, flops: KernelCost[int] | None = None
+) -> None:
     """Register an op by an equation over its tensors, as in `einsum("aten.mm", "m k, k n -> m n")`.
 
     Args:
@@ -49,9 +51,9 @@ def einsum(name: str, equation: str, kind: WorkKind | None = None, flops: Flops 
     parse(equation)
 
     def rule(call: OpCall) -> OpWork:
-        space = iteration_space(equation, tuple(call.tensors), call.outputs, Flops())
+        space = iteration_space(equation, tuple(call.tensors), call.outputs, KernelCost())
         kind_: WorkKind = kind or ("contraction" if space.reduction else "pointwise")
-        default = Flops(contraction=2) if kind_ == "contraction" else Flops(pointwise=1)
+        default = KernelCost(contraction_flops=2) if kind_ == "contraction" else KernelCost(pointwise_flops=1)
         return OpWork(kind_, (replace(space, flops_per_iteration=default if flops is None else flops),))
 
     register(name, rule)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from steelyard.compiler.semantics.iteration_space import Flops, IndexingMap, IterationSpace
+from steelyard.compiler.semantics.iteration_space import IndexingMap, IterationSpace
+from steelyard.hw.base.kernel_cost import KernelCost
 from steelyard.hw.base.kernel_work import Rows, WorkKind
 
 
@@ -27,9 +28,14 @@ class OpWork:
     filters: Rows | None = None
 
     @property
-    def flops(self) -> Flops:
-        """The operations of all nests."""
-        return sum((space.flops for space in self.spaces), Flops())
+    def cost(self) -> KernelCost[int]:
+        """FLOPs of all spaces, bytes requested and bytes written."""
+        return self.arithmetic + KernelCost(bytes_read=self.bytes_read, bytes_written=self.bytes_written)
+
+    @property
+    def arithmetic(self) -> KernelCost[int]:
+        """FLOPs of all spaces, by unit."""
+        return sum((space.arithmetic for space in self.spaces), KernelCost())
 
     @property
     def bytes_read(self) -> int:
@@ -73,7 +79,7 @@ class OpWork:
         """The element type that arithmetic is done in: of the first floating tensor of the largest nest."""
         if not self.spaces:
             return None
-        space = max(self.spaces, key=lambda each: each.flops.total)
+        space = max(self.spaces, key=lambda each: each.arithmetic.flops)
         dtypes = [access.type.dtype for access in (*space.reads, *space.writes)]
         return next(
             (dtype for dtype in dtypes if "f" in dtype or dtype.startswith("c")), (dtypes or [None])[0]
@@ -84,7 +90,7 @@ class OpWork:
         spaces = [space for space in self.spaces if dim in space.dims]
         return (
             bool(spaces)
-            and all(dim in space.dims or not space.flops_per_iteration.total for space in self.spaces)
+            and all(dim in space.dims or not space.flops_per_iteration.flops for space in self.spaces)
             and all(dim not in space.reduction and self._splits(space, dim) for space in spaces)
         )
 

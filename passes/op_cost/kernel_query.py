@@ -40,10 +40,14 @@ def kernel_queries(call: OpCall, work: OpWork) -> tuple[KernelQuery, ...]:
     """
     match work.kind:
         case "contraction":
-            return tuple(_product(space) for space in work.spaces if space.flops_per_iteration.contraction)
+            return tuple(
+                _product(space) for space in work.spaces if space.flops_per_iteration.contraction_flops
+            )
         case "convolution" | "depthwise_convolution":
             return tuple(
-                _convolution(call, space) for space in work.spaces if space.flops_per_iteration.contraction
+                _convolution(call, space)
+                for space in work.spaces
+                if space.flops_per_iteration.contraction_flops
             )
         case "attention":
             return _attention(call, work)
@@ -125,7 +129,7 @@ def _attention(call: OpCall, work: OpWork) -> tuple[KernelQuery, ...]:
         d=sizes["e"],
         causal=int(bool(call.properties.get("is_causal"))),
     )
-    products = sum(bool(space.flops_per_iteration.contraction) for space in work.spaces)
+    products = sum(bool(space.flops_per_iteration.contraction_flops) for space in work.spaces)
     return (replace(query, backward=products > _FORWARD_PRODUCTS),)
 
 

@@ -44,7 +44,7 @@ def has_addend(work: OpWork, operands: Mapping[str, Placement]) -> bool:
     """Whether a whole tensor is added on chip to what the op computes."""
     return any(
         not space.writes
-        and space.flops_per_iteration.total > 0
+        and space.flops_per_iteration.flops > 0
         and all(operands.get(access.value, WHOLE) == WHOLE for access in space.reads)
         for space in work.spaces
     )

@@ -135,7 +135,7 @@ class _Kernel:
         return Related(
             tuple((values[name], each) for name, each in found.items() if name in values),
             frozenset(spaces),
-            sum(self._work.spaces[index].flops.total for index in spaces),
+            sum(self._work.spaces[index].arithmetic.flops for index in spaces),
             tuple(values[name] for name in sums if name in values),
         )
 

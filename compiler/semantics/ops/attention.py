@@ -6,13 +6,14 @@ kernel skips is a matter of its tiles.
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
+from steelyard.compiler.semantics.iteration_space import IterationSpace
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.ops.softmax import SOFTMAX, SOFTMAX_BACKWARD
 from steelyard.compiler.semantics.registry import work
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 
-MAC = Flops(contraction=2)
+MAC = KernelCost(contraction_flops=2)
 
 # q and s count positions of queries and keys, e and v the features of keys and values. A head of the queries
 # shares head k of the keys with g - 1 others.
@@ -74,7 +75,7 @@ def attention_backward(call: OpCall) -> OpWork:
             else ()
         ),
     ]
-    extras = [elementwise((), (each,), Flops(), prefix="extra") for each in grads[3:]]
+    extras = [elementwise((), (each,), KernelCost(), prefix="extra") for each in grads[3:]]
     return OpWork("attention", (*spaces, *reads, *extras))
 
 
@@ -93,10 +94,10 @@ def _extra(value: Value, query: Value, sizes: dict[str, int]) -> IterationSpace:
     """A result beside the output: one number for each row of scores, or the state of random numbers."""
     if value.type.shape[:-1] == query.type.shape[:-2]:
         return iteration_space(_equation(f"-> {PER_ROW}", query), (), (value,), sizes=sizes)
-    return elementwise((), (value,), Flops(), prefix="extra")
+    return elementwise((), (value,), KernelCost(), prefix="extra")
 
 
-def _softmax(scores: IterationSpace, flops_per_iteration: Flops) -> IterationSpace:
+def _softmax(scores: IterationSpace, flops_per_iteration: KernelCost[int]) -> IterationSpace:
     space = {dim: extent for dim, extent in scores.dims.items() if dim != "e"}
     return IterationSpace(space, frozenset("s"), flops_per_iteration=flops_per_iteration, combine="other")
 
@@ -111,4 +112,6 @@ def _mask(call: OpCall, scores: IterationSpace) -> tuple[IterationSpace, ...]:
     sizes = {dim: extent for dim, extent in scores.dims.items() if dim != "e"}
     term = " ".join(full[len(full) - len(given.type.shape) :])
     whole = " ".join([*batch, "k", "g", "q", "s"])
-    return (iteration_space(f"{term} -> {whole}", (given,), (None,), Flops(pointwise=1), sizes=sizes),)
+    return (
+        iteration_space(f"{term} -> {whole}", (given,), (None,), KernelCost(pointwise_flops=1), sizes=sizes),
+    )

@@ -2,11 +2,12 @@
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
+from steelyard.compiler.semantics.iteration_space import IterationSpace
 from steelyard.compiler.semantics.registry import einsum, work
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 
-MAC = Flops(contraction=2)
+MAC = KernelCost(contraction_flops=2)
 
 einsum("aten.mm", "m k, k n -> m n")
 einsum("aten.bmm", "b m k, b k n -> b m n")
@@ -51,7 +52,7 @@ def linear(call: OpCall) -> OpWork:
     product = iteration_space(
         "... k, n k -> ... n", (call.arg("input"), call.arg("weight")), (call.result(),), MAC
     )
-    return _plus(product, call.get("bias"), Flops(pointwise=1))
+    return _plus(product, call.get("bias"), KernelCost(pointwise_flops=1))
 
 
 @work("aten.matmul")
@@ -94,10 +95,10 @@ def grouped_mm(call: OpCall) -> OpWork:
 def _with_addend(call: OpCall, equation: str, factors: tuple[str, str]) -> OpWork:
     product = iteration_space(equation, tuple(map(call.arg, factors)), (call.result(),), MAC)
     scales = sum(call.properties.get(scale, 1) != 1 for scale in ("alpha", "beta"))
-    return _plus(product, call.get("self"), Flops(pointwise=1 + scales))
+    return _plus(product, call.get("self"), KernelCost(pointwise_flops=1 + scales))
 
 
-def _plus(product: IterationSpace, addend: Value | None, flops_per_iteration: Flops) -> OpWork:
+def _plus(product: IterationSpace, addend: Value | None, flops_per_iteration: KernelCost[int]) -> OpWork:
     """Return a product to which a tensor is added while it is written."""
     if addend is None:
         return OpWork("contraction", (product,))

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.registry import work
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 from steelyard.hw.base.kernel_work import WorkKind
 
-MAC = Flops(contraction=2)
+MAC = KernelCost(contraction_flops=2)
 MATRIX_UNIT_DEPTH = 8
 """Channels that a matrix unit takes at once, at least: k of the PTX instruction mma.m16n8k8."""
 
@@ -71,7 +71,9 @@ def convolution(call: OpCall) -> OpWork:
     if bias is None:
         return OpWork(space.kind, (product,))
     channels, whole, sizes = _channels(out, "g*c" if transposed else "g*a", space.sizes)
-    added = iteration_space(f"{channels} -> {whole}", (bias,), (None,), Flops(pointwise=1), sizes=sizes)
+    added = iteration_space(
+        f"{channels} -> {whole}", (bias,), (None,), KernelCost(pointwise_flops=1), sizes=sizes
+    )
     return OpWork(space.kind, (product, added))
 
 
@@ -97,7 +99,9 @@ def convolution_backward(call: OpCall) -> OpWork:
     if grad_bias:
         channels, whole, sizes = _channels(grad, "g*c" if transposed else "g*a", space.sizes)
         equation = f"{whole} -> {channels}"
-        spaces.append(iteration_space(equation, (grad,), (grad_bias,), Flops(pointwise=1), sizes=sizes))
+        spaces.append(
+            iteration_space(equation, (grad,), (grad_bias,), KernelCost(pointwise_flops=1), sizes=sizes)
+        )
     filters = grad_weight.type.rows(first_dim=1) if grad_weight else None
     return OpWork(space.kind, tuple(spaces), filters=filters)
 

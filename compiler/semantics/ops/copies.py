@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
+from steelyard.compiler.semantics.iteration_space import IterationSpace
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import register, work
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 
 _FILLS = (
     "zeros ones full zeros_like ones_like full_like new_zeros new_ones new_full scalar_tensor arange linspace"
@@ -65,25 +66,25 @@ def _rearranged(call: OpCall) -> OpWork:
 
 
 def _same_place(call: OpCall) -> OpWork:
-    return OpWork("copy", (elementwise((next(call.tensors),), (call.result(),), Flops()),))
+    return OpWork("copy", (elementwise((next(call.tensors),), (call.result(),), KernelCost()),))
 
 
 def fill(call: OpCall) -> OpWork:
     """Every element of the results is written and nothing is read."""
-    return OpWork("copy", tuple(elementwise((), (each,), Flops()) for each in call.outputs))
+    return OpWork("copy", tuple(elementwise((), (each,), KernelCost()) for each in call.outputs))
 
 
 @work("aten.copy", "aten._copy_from")
 def copy(call: OpCall) -> OpWork:
     """The second tensor, converted and broadcast, becomes the first."""
     source = tuple(call.tensors)[-1]
-    return OpWork("copy", (elementwise((source,), (call.result(),), Flops()),))
+    return OpWork("copy", (elementwise((source,), (call.result(),), KernelCost()),))
 
 
 @work("aten.fill")
 def fill_with(call: OpCall) -> OpWork:
     """A value, perhaps in a tensor of one element, goes everywhere."""
-    return OpWork("copy", (elementwise(tuple(call.tensors)[1:], (call.result(),), Flops()),))
+    return OpWork("copy", (elementwise(tuple(call.tensors)[1:], (call.result(),), KernelCost()),))
 
 
 @work("aten.select_backward")
@@ -120,15 +121,15 @@ def cat(call: OpCall) -> OpWork:
 @work("aten._local_scalar_dense", "aten.item")
 def item(call: OpCall) -> OpWork:
     """One number goes to the host."""
-    return OpWork("copy", (elementwise(tuple(call.tensors), (), Flops()),))
+    return OpWork("copy", (elementwise(tuple(call.tensors), (), KernelCost()),))
 
 
 @work("aten.slice_scatter", "aten.select_scatter", "aten.diagonal_scatter")
 def scatter_part(call: OpCall) -> OpWork:
     """A copy in which one part is another tensor."""
     base, part = call.arg("self"), call.arg("src")
-    whole = elementwise((base,), (call.result(),), Flops())
-    return OpWork("copy", (whole, elementwise((part,), (), Flops(), prefix="part")))
+    whole = elementwise((base,), (call.result(),), KernelCost())
+    return OpWork("copy", (whole, elementwise((part,), (), KernelCost(), prefix="part")))
 
 
 for _name in _FILLS.split():

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
+from steelyard.compiler.semantics.iteration_space import IterationSpace
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import work
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 
-_ADD = Flops(pointwise=1)
-_NONE = Flops()
+_ADD = KernelCost(pointwise_flops=1)
+_NONE = KernelCost()
 
 
 @work("aten.embedding")

@@ -2,39 +2,42 @@
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.ops.pointwise import elementwise, pointwise
 from steelyard.compiler.semantics.registry import register, work
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 
 # Operations at each element, without the sum over all of them.
-_LOSSES: dict[str, tuple[Flops, Flops]] = {
-    "mse_loss": (Flops(pointwise=2), Flops(pointwise=3)),
-    "l1_loss": (Flops(pointwise=2), Flops(pointwise=3)),
-    "smooth_l1_loss": (Flops(pointwise=6), Flops(pointwise=6)),
-    "huber_loss": (Flops(pointwise=6), Flops(pointwise=6)),
-    "soft_margin_loss": (Flops(pointwise=3, transcendental=2), Flops(pointwise=5, transcendental=2)),
+_LOSSES: dict[str, tuple[KernelCost[int], KernelCost[int]]] = {
+    "mse_loss": (KernelCost(pointwise_flops=2), KernelCost(pointwise_flops=3)),
+    "l1_loss": (KernelCost(pointwise_flops=2), KernelCost(pointwise_flops=3)),
+    "smooth_l1_loss": (KernelCost(pointwise_flops=6), KernelCost(pointwise_flops=6)),
+    "huber_loss": (KernelCost(pointwise_flops=6), KernelCost(pointwise_flops=6)),
+    "soft_margin_loss": (
+        KernelCost(pointwise_flops=3, transcendental_flops=2),
+        KernelCost(pointwise_flops=5, transcendental_flops=2),
+    ),
     "binary_cross_entropy": (
-        Flops(pointwise=6, transcendental=2),
-        Flops(pointwise=5, transcendental=1),
+        KernelCost(pointwise_flops=6, transcendental_flops=2),
+        KernelCost(pointwise_flops=5, transcendental_flops=1),
     ),
     "binary_cross_entropy_with_logits": (
-        Flops(pointwise=6, transcendental=2),
-        Flops(pointwise=4, transcendental=2),
+        KernelCost(pointwise_flops=6, transcendental_flops=2),
+        KernelCost(pointwise_flops=4, transcendental_flops=2),
     ),
-    "kl_div": (Flops(pointwise=3, transcendental=1), Flops(pointwise=2)),
+    "kl_div": (KernelCost(pointwise_flops=3, transcendental_flops=1), KernelCost(pointwise_flops=2)),
 }
 
 
-def _loss(call: OpCall, flops_per_iteration: Flops) -> OpWork:
+def _loss(call: OpCall, flops_per_iteration: KernelCost[int]) -> OpWork:
     result = call.result()
     if result.type.shape == next(call.tensors).type.shape:
         return pointwise(call, flops_per_iteration)
     return OpWork(
         "reduction",
         (
-            elementwise(tuple(call.tensors), (), flops_per_iteration + Flops(pointwise=1)),
-            elementwise((), (result,), Flops(), prefix="loss"),
+            elementwise(tuple(call.tensors), (), flops_per_iteration + KernelCost(pointwise_flops=1)),
+            elementwise((), (result,), KernelCost(), prefix="loss"),
         ),
     )
 
@@ -52,10 +55,10 @@ def nll_loss(call: OpCall) -> OpWork:
     """The score of each target class is picked; the others are not read."""
     scores, target = call.arg("self"), call.arg("target")
     _, kept, picked = _classes(scores)
-    take = iteration_space(f"{picked}, {kept} ->", (scores, target), (None,), Flops(pointwise=2))
-    put = [elementwise((), (each,), Flops(), prefix=f"{each.name}_") for each in call.outputs]
+    take = iteration_space(f"{picked}, {kept} ->", (scores, target), (None,), KernelCost(pointwise_flops=2))
+    put = [elementwise((), (each,), KernelCost(), prefix=f"{each.name}_") for each in call.outputs]
     weight = call.get("weight")
-    weights = (elementwise((weight,), (), Flops(), prefix="class"),) if weight else ()
+    weights = (elementwise((weight,), (), KernelCost(), prefix="class"),) if weight else ()
     return OpWork("reduction", (take, *weights, *put))
 
 
@@ -65,13 +68,13 @@ def nll_loss_backward(call: OpCall) -> OpWork:
     target, result = call.arg("target"), call.result()
     whole, kept, picked = _classes(result)
     zeros = iteration_space(f"-> {whole}", (), (result,))
-    put = iteration_space(f"{kept} -> {picked}", (target,), (result,), Flops(pointwise=1))
+    put = iteration_space(f"{kept} -> {picked}", (target,), (result,), KernelCost(pointwise_flops=1))
     rest = [call.get(name) for name in ("grad_output", "weight", "total_weight")]
-    reads = [elementwise((each,), (), Flops(), prefix=f"{each.name}_") for each in rest if each]
+    reads = [elementwise((each,), (), KernelCost(), prefix=f"{each.name}_") for each in rest if each]
     return OpWork("scatter", (zeros, put, *reads))
 
 
-def _declare(name: str, forward: Flops, backward: Flops) -> None:
+def _declare(name: str, forward: KernelCost[int], backward: KernelCost[int]) -> None:
     register(f"aten.{name}", lambda call: _loss(call, forward))
     register(f"aten.{name}_backward", lambda call: pointwise(call, backward))
 

@@ -2,27 +2,28 @@
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
+from steelyard.compiler.semantics.iteration_space import IterationSpace
 from steelyard.compiler.semantics.registry import work
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 
 # Of each element: mean and variance take a sum (1) and a sum of squared differences (3), normalizing a
 # difference and a product, weight and bias one operation each. Per row there is a division and a root.
-STATISTICS = Flops(pointwise=4)
-SCALE = Flops(pointwise=2)
-PER_ROW = Flops(transcendental=2)
+STATISTICS = KernelCost(pointwise_flops=4)
+SCALE = KernelCost(pointwise_flops=2)
+PER_ROW = KernelCost(transcendental_flops=2)
 # The gradient: sum(g) and sum(g * xhat) with xhat = (x - mean) * rstd (5), then
 # rstd * (g - (sum(g) + xhat * sum(g * xhat)) / n) (5).
-SUMS = Flops(pointwise=5)
-APPLY = Flops(pointwise=5)
+SUMS = KernelCost(pointwise_flops=5)
+APPLY = KernelCost(pointwise_flops=5)
 
 
 def _given(*values: Value | None) -> list[Value]:
     return [each for each in values if each is not None and each.type.numel]
 
 
-def _affine(values: list[Value]) -> Flops:
-    return Flops(pointwise=len(values))
+def _affine(values: list[Value]) -> KernelCost[int]:
+    return KernelCost(pointwise_flops=len(values))
 
 
 def _terms(rank: int, normalized: int) -> tuple[str, str, str]:
@@ -39,8 +40,8 @@ def layer_norm(call: OpCall) -> OpWork:
     out, *per_row = call.outputs
     row, statistic, column = _terms(len(source.type.shape), len(call.properties["normalized_shape"]))
     affine = _given(call.get("weight"), call.get("bias"))
-    statistics = Flops(pointwise=2) if "rms" in call.name else STATISTICS
-    scale = Flops(pointwise=1) if "rms" in call.name else SCALE
+    statistics = KernelCost(pointwise_flops=2) if "rms" in call.name else STATISTICS
+    scale = KernelCost(pointwise_flops=1) if "rms" in call.name else SCALE
     columns = column.split()
     main = iteration_space(
         ", ".join([row, *[column] * len(affine)]) + f" -> {row}",
@@ -123,7 +124,7 @@ def batch_norm(call: OpCall) -> OpWork:
         f"{terms} -> " + ", ".join(["c"] * max(len(results), 1)),
         running,
         results or (None,),
-        PER_ROW + Flops(pointwise=3 * len(running)),
+        PER_ROW + KernelCost(pointwise_flops=3 * len(running)),
         sizes=channels,
     )
     mutates = () if "functional" in call.name else tuple(each.name for each in running)
@@ -160,7 +161,9 @@ def batch_norm_backward(call: OpCall) -> OpWork:
             if trains
             else ", ".join([whole, *["c"] * len(values[1:])])
         )
-        flops_per_iteration = APPLY + _affine(weight) if trains else Flops(pointwise=1) + _affine(weight)
+        flops_per_iteration = (
+            APPLY + _affine(weight) if trains else KernelCost(pointwise_flops=1) + _affine(weight)
+        )
         spaces.append(iteration_space(f"{term} -> {whole}", values, (grad_input,), flops_per_iteration))
     return OpWork("normalization", tuple(spaces))
 

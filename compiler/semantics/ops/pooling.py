@@ -5,11 +5,11 @@ from math import ceil
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.registry import register
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 
-_ONE = Flops(pointwise=1)
+_ONE = KernelCost(pointwise_flops=1)
 # Taps of an interpolation: a multiplication and an addition each.
 _TAPS = {"nearest": 0, "nearest_exact": 0, "linear": 2, "bilinear": 4, "trilinear": 8, "bicubic": 16}
 
@@ -72,7 +72,7 @@ def _resample(call: OpCall, spatial: int, taps: int, backward: bool) -> OpWork:
     outer = " ".join(f"d{i}" for i in range(rank - spatial))
     placed = " ".join([outer, *(f"o{i}" for i in range(spatial))])
     gathered = " ".join([outer, *["?"] * spatial])
-    flops_per_iteration = Flops(pointwise=2 * taps or int(backward))
+    flops_per_iteration = KernelCost(pointwise_flops=2 * taps or int(backward))
     equation = f"{placed} -> {gathered}" if backward else f"{gathered} -> {placed}"
     return OpWork(
         "scatter" if backward else "gather",

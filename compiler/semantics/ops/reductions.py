@@ -4,34 +4,35 @@ from math import ceil, log2
 
 from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Combiner, Flops
+from steelyard.compiler.semantics.iteration_space import Combiner
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import register, work
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 
-_ONE = Flops(pointwise=1)
+_ONE = KernelCost(pointwise_flops=1)
 
 # What is done with each element, and whether parts can be combined.
-_REDUCTIONS: dict[str, tuple[Flops, Combiner]] = {
+_REDUCTIONS: dict[str, tuple[KernelCost[int], Combiner]] = {
     "sum": (_ONE, "sum"),
-    "nansum": (Flops(pointwise=2), "sum"),
+    "nansum": (KernelCost(pointwise_flops=2), "sum"),
     "mean": (_ONE, "sum"),
-    "count_nonzero": (Flops(pointwise=2), "sum"),
+    "count_nonzero": (KernelCost(pointwise_flops=2), "sum"),
     "prod": (_ONE, "prod"),
     "amax": (_ONE, "max"),
     "amin": (_ONE, "min"),
     "any": (_ONE, "max"),
     "all": (_ONE, "min"),
-    "aminmax": (Flops(pointwise=2), "other"),
+    "aminmax": (KernelCost(pointwise_flops=2), "other"),
     "argmax": (_ONE, "other"),
     "argmin": (_ONE, "other"),
-    "var": (Flops(pointwise=4), "other"),
-    "std": (Flops(pointwise=4), "other"),
-    "var_mean": (Flops(pointwise=4), "other"),
-    "std_mean": (Flops(pointwise=4), "other"),
-    "norm": (Flops(pointwise=2), "other"),
-    "linalg_vector_norm": (Flops(pointwise=2), "other"),
-    "logsumexp": (Flops(pointwise=3, transcendental=1), "other"),
+    "var": (KernelCost(pointwise_flops=4), "other"),
+    "std": (KernelCost(pointwise_flops=4), "other"),
+    "var_mean": (KernelCost(pointwise_flops=4), "other"),
+    "std_mean": (KernelCost(pointwise_flops=4), "other"),
+    "norm": (KernelCost(pointwise_flops=2), "other"),
+    "linalg_vector_norm": (KernelCost(pointwise_flops=2), "other"),
+    "logsumexp": (KernelCost(pointwise_flops=3, transcendental_flops=1), "other"),
     "trace": (_ONE, "other"),
 }
 _SCANS = {
@@ -40,7 +41,7 @@ _SCANS = {
     "cummax": _ONE,
     "cummin": _ONE,
     "_cummax_helper": _ONE,
-    "logcumsumexp": Flops(pointwise=2, transcendental=2),
+    "logcumsumexp": KernelCost(pointwise_flops=2, transcendental_flops=2),
 }
 
 
@@ -51,7 +52,7 @@ def reduced_dims(call: OpCall, rank: int) -> set[int]:
     return {dim % rank for dim in dims} if dims and rank else set(range(rank))
 
 
-def reduction(call: OpCall, flops_per_iteration: Flops, combine: Combiner) -> OpWork:
+def reduction(call: OpCall, flops_per_iteration: KernelCost[int], combine: Combiner) -> OpWork:
     """Return the work of reducing the dims that `call` names."""
     source = next(call.tensors)
     rank = len(source.type.shape)
@@ -79,7 +80,7 @@ def _along(call: OpCall, default: int = -1) -> int:
     return int(call.properties.get("dim", default))
 
 
-def _scan(call: OpCall, flops_per_iteration: Flops) -> OpWork:
+def _scan(call: OpCall, flops_per_iteration: KernelCost[int]) -> OpWork:
     source = next(call.tensors)
     names = [f"d{i}" for i in range(len(source.type.shape))]
     term = " ".join(names)
@@ -112,10 +113,10 @@ def sort(call: OpCall) -> OpWork:
     names = [f"d{i}" for i in range(len(shape))]
     along = _along(call, 0 if "msort" in call.name else -1) if names else 0
     length = shape[along] if names else 1
-    rounds = Flops(pointwise=ceil(log2(length)) if length > 1 else 0)
+    rounds = KernelCost(pointwise_flops=ceil(log2(length)) if length > 1 else 0)
     order = (names[along],) if names else ()
     take = iteration_space(" ".join(names) + " ->", (source,), (), rounds, reduction=order, combine="other")
-    puts = [elementwise((), (result,), Flops(), prefix="sorted") for result in call.outputs]
+    puts = [elementwise((), (result,), KernelCost(), prefix="sorted") for result in call.outputs]
     return OpWork("reduction", (take, *puts))
 
 
@@ -131,7 +132,7 @@ def sort(call: OpCall) -> OpWork:
 def collect(call: OpCall) -> OpWork:
     """Every element is looked at once, and the results are as large as the data make them."""
     takes = [elementwise((each,), (), _ONE, prefix=f"{each.name}_") for each in call.tensors]
-    puts = [elementwise((), (each,), Flops(), prefix=f"{each.name}_") for each in call.outputs]
+    puts = [elementwise((), (each,), KernelCost(), prefix=f"{each.name}_") for each in call.outputs]
     return OpWork("scatter", (*takes, *puts))
 
 
@@ -139,17 +140,17 @@ def collect(call: OpCall) -> OpWork:
 def search(call: OpCall) -> OpWork:
     """A binary search for each element of the result."""
     edges = call.arg("sorted_sequence" if "searchsorted" in call.name else "boundaries")
-    rounds = Flops(pointwise=ceil(log2(edges.type.shape[-1] + 1)))
+    rounds = KernelCost(pointwise_flops=ceil(log2(edges.type.shape[-1] + 1)))
     asked = [each for each in call.tensors if each.name in ("self", "input")]
     look = elementwise(asked, (call.result(),), rounds)
-    return OpWork("gather", (look, elementwise((edges,), (), Flops(), prefix="edge")))
+    return OpWork("gather", (look, elementwise((edges,), (), KernelCost(), prefix="edge")))
 
 
-def _declare(name: str, flops_per_iteration: Flops, combine: Combiner) -> None:
+def _declare(name: str, flops_per_iteration: KernelCost[int], combine: Combiner) -> None:
     register(f"aten.{name}", lambda call: reduction(call, flops_per_iteration, combine))
 
 
-def _declare_scan(name: str, flops_per_iteration: Flops) -> None:
+def _declare_scan(name: str, flops_per_iteration: KernelCost[int]) -> None:
     register(f"aten.{name}", lambda call: _scan(call, flops_per_iteration))
 
 

@@ -1,10 +1,10 @@
 """Views: results that are another look at an argument, so that nothing is computed or moved."""
 
 from steelyard.compiler.semantics.call import OpCall
-from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import register, work
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.kernel_cost import KernelCost
 
 _VIEWS = (
     "_conj _fw_primal _indices _make_dual _ncf_unsqueeze _ncf_view _neg_view _nested_get_values"
@@ -36,9 +36,10 @@ def conversion(call: OpCall) -> OpWork:
     if source.type == target.type:
         return view(call)
     if source.type.numel == target.type.numel:
-        return OpWork("copy", (elementwise((source,), (target,), Flops()),))
+        return OpWork("copy", (elementwise((source,), (target,), KernelCost()),))
     return OpWork(
-        "reduction", (elementwise((source,), (), Flops(pointwise=1)), elementwise((), (target,), Flops()))
+        "reduction",
+        (elementwise((source,), (), KernelCost(pointwise_flops=1)), elementwise((), (target,), KernelCost())),
     )
 
 
