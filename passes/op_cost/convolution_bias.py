@@ -16,7 +16,7 @@ def bias_kernel(work: OpWork, dtype: DType) -> KernelWork | None:
         work: The work of a convolution or of its gradient.
         dtype: The type that its arithmetic is done in.
     """
-    bias = next((space for space in work.spaces if not space.flops_per_iteration.contraction_flops), None)
+    bias = next((space for space in work.spaces if not space.flops_per_iteration.contraction), None)
     if bias is None:
         return None
     output_bytes = bias.size * element_bytes(dtype)

@@ -6,14 +6,13 @@ kernel skips is a matter of its tiles.
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import IterationSpace
+from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.ops.softmax import SOFTMAX, SOFTMAX_BACKWARD
 from steelyard.compiler.semantics.registry import work
 from steelyard.compiler.semantics.work import OpWork
-from steelyard.hw.base.kernel_cost import KernelCost
 
-MAC = KernelCost(contraction_flops=2)
+MAC = Flops(contraction=2)
 
 # q and s count positions of queries and keys, e and v the features of keys and values. A head of the queries
 # shares head k of the keys with g - 1 others.
@@ -42,7 +41,10 @@ def attention(call: OpCall) -> OpWork:
         _equation(f"{SCORES}, {VALUE} -> {OUT}", query), (None, value), (call.result(),), MAC, sizes=sizes
     )
     extras = [_extra(each, query, sizes) for each in call.outputs[1:]]
-    return OpWork("attention", (scores, *_mask(call, scores), _softmax(scores, SOFTMAX), mixed, *extras))
+    softmax = _softmax(call, scores, SOFTMAX)
+    return OpWork(
+        "attention", (scores, *_mask(call, scores), softmax, mixed, *extras), is_random=_drops(call)
+    )
 
 
 @work(*(f"{name}_backward" for name in _SIDES))
@@ -60,7 +62,7 @@ def attention_backward(call: OpCall) -> OpWork:
     spaces = (
         scores,
         *_mask(call, scores),
-        _softmax(scores, SOFTMAX + SOFTMAX_BACKWARD),
+        _softmax(call, scores, SOFTMAX + SOFTMAX_BACKWARD),
         product(f"{OUT}, {VALUE} -> {SCORES}", grad, value, None),
         product(f"{SCORES}, {OUT} -> {VALUE}", None, grad, grads[2]),
         product(f"{SCORES}, {KEY} -> {QUERY}", None, key, grads[0]),
@@ -75,8 +77,12 @@ def attention_backward(call: OpCall) -> OpWork:
             else ()
         ),
     ]
-    extras = [elementwise((), (each,), KernelCost(), prefix="extra") for each in grads[3:]]
+    extras = [elementwise((), (each,), Flops(), prefix="extra") for each in grads[3:]]
     return OpWork("attention", (*spaces, *reads, *extras))
+
+
+def _drops(call: OpCall) -> bool:
+    return bool(call.properties.get("dropout_p"))
 
 
 def _equation(equation: str, query: Value) -> str:
@@ -94,12 +100,18 @@ def _extra(value: Value, query: Value, sizes: dict[str, int]) -> IterationSpace:
     """A result beside the output: one number for each row of scores, or the state of random numbers."""
     if value.type.shape[:-1] == query.type.shape[:-2]:
         return iteration_space(_equation(f"-> {PER_ROW}", query), (), (value,), sizes=sizes)
-    return elementwise((), (value,), KernelCost(), prefix="extra")
+    return elementwise((), (value,), Flops(), prefix="extra")
 
 
-def _softmax(scores: IterationSpace, flops_per_iteration: KernelCost[int]) -> IterationSpace:
+def _softmax(call: OpCall, scores: IterationSpace, flops_per_iteration: Flops) -> IterationSpace:
     space = {dim: extent for dim, extent in scores.dims.items() if dim != "e"}
-    return IterationSpace(space, frozenset("s"), flops_per_iteration=flops_per_iteration, combine="other")
+    return IterationSpace(
+        space,
+        frozenset("s"),
+        flops_per_iteration=flops_per_iteration,
+        combine="online_softmax",
+        positional=frozenset("qs") if call.properties.get("is_causal") else frozenset(),
+    )
 
 
 def _mask(call: OpCall, scores: IterationSpace) -> tuple[IterationSpace, ...]:
@@ -112,6 +124,4 @@ def _mask(call: OpCall, scores: IterationSpace) -> tuple[IterationSpace, ...]:
     sizes = {dim: extent for dim, extent in scores.dims.items() if dim != "e"}
     term = " ".join(full[len(full) - len(given.type.shape) :])
     whole = " ".join([*batch, "k", "g", "q", "s"])
-    return (
-        iteration_space(f"{term} -> {whole}", (given,), (None,), KernelCost(pointwise_flops=1), sizes=sizes),
-    )
+    return (iteration_space(f"{term} -> {whole}", (given,), (None,), Flops(pointwise=1), sizes=sizes),)

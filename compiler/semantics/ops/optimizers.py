@@ -3,37 +3,33 @@
 from collections.abc import Callable
 
 from steelyard.compiler.semantics.call import OpCall
+from steelyard.compiler.semantics.iteration_space import Flops
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import register
 from steelyard.compiler.semantics.work import OpWork
-from steelyard.hw.base.kernel_cost import KernelCost
 
 
-def _adam(call: OpCall) -> KernelCost[int]:
+def _adam(call: OpCall) -> Flops:
     """M += (g - m)(1 - b1); v = v b2 + g g (1 - b2); p -= lr m / (sqrt(v) / c + eps), and weight decay."""
     decays = call.properties.get("weight_decay", 0) != 0
     decoupled = "adamw" in call.name
     decay = (1 if decoupled else 2) * decays
-    return KernelCost(
-        pointwise_flops=3 + 4 + 3 + decay + bool(call.properties.get("amsgrad")), transcendental_flops=3
-    )
+    return Flops(pointwise=3 + 4 + 3 + decay + bool(call.properties.get("amsgrad")), transcendental=3)
 
 
-def _sgd(call: OpCall) -> KernelCost[int]:
+def _sgd(call: OpCall) -> Flops:
     """G += wd p; m = momentum m + (1 - dampening) g; with Nesterov g += momentum m; p -= lr g."""
     has = [call.properties.get(name, 0) != 0 for name in ("weight_decay", "momentum")]
     nesterov = has[1] and bool(call.properties.get("nesterov"))
-    return KernelCost(pointwise_flops=2 + 2 * has[0] + 3 * has[1] + 2 * nesterov)
+    return Flops(pointwise=2 + 2 * has[0] + 3 * has[1] + 2 * nesterov)
 
 
-def _adagrad(call: OpCall) -> KernelCost[int]:
+def _adagrad(call: OpCall) -> Flops:
     """S += g g; p -= lr g / (sqrt(s) + eps), and weight decay."""
-    return KernelCost(
-        pointwise_flops=5 + 2 * (call.properties.get("weight_decay", 0) != 0), transcendental_flops=2
-    )
+    return Flops(pointwise=5 + 2 * (call.properties.get("weight_decay", 0) != 0), transcendental=2)
 
 
-def _declare(name: str, state: tuple[str, ...], per_element: Callable[[OpCall], KernelCost[int]]) -> None:
+def _declare(name: str, state: tuple[str, ...], per_element: Callable[[OpCall], Flops]) -> None:
     def rule(call: OpCall) -> OpWork:
         flops_per_iteration = per_element(call)
         lists = {name: call.list(name) for name in ("self", "grads", *state)}
@@ -53,7 +49,7 @@ def _declare(name: str, state: tuple[str, ...], per_element: Callable[[OpCall], 
             )
             for i in range(len(lists["self"]))
         )
-        return OpWork("optimizer", spaces, mutates=tuple(written))
+        return OpWork("optimizer", spaces, mutates=tuple(written), gradients="grads")
 
     register(f"aten.{name}", rule)
 

@@ -1,13 +1,13 @@
 """Ops that do the same at each element of the result, with their operands broadcast to it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import IterationSpace
+from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.registry import register
-from steelyard.compiler.semantics.work import OpWork
-from steelyard.hw.base.kernel_cost import KernelCost
+from steelyard.compiler.semantics.work import OpWork, Summand
 
 # Operations at each element: pointwise, transcendental. Additions, multiplications, comparisons, choices and
 # bit operations are pointwise; division, roots, exp, log, tanh, erf and the like are transcendental.
@@ -52,20 +52,20 @@ _PER_ELEMENT: dict[tuple[int, int], str] = {
     (9, 2): "gelu_backward",
 }
 _TANH_FORM = {
-    "gelu": KernelCost(pointwise_flops=8, transcendental_flops=1),
-    "gelu_backward": KernelCost(pointwise_flops=17, transcendental_flops=1),
+    "gelu": Flops(pointwise=8, transcendental=1),
+    "gelu_backward": Flops(pointwise=17, transcendental=1),
 }
 FLOPS_PER_ELEMENT = {
-    name: KernelCost(pointwise_flops=each[0], transcendental_flops=each[1])
+    name: Flops(pointwise=each[0], transcendental=each[1])
     for each, names in _PER_ELEMENT.items()
     for name in names.split()
 }
 
 
 def elementwise(
-    reads: Sequence[Value], writes: Sequence[Value], flops_per_iteration: KernelCost[int], prefix: str = "d"
+    reads: Sequence[Value], writes: Sequence[Value], flops_per_iteration: Flops, prefix: str = "d"
 ) -> IterationSpace:
-    """Return the nest that goes once over `writes`, or over `reads` where nothing is written.
+    """Return the iteration space that goes once over `writes`, or over `reads` where nothing is written.
 
     Args:
         reads: The tensors read, of shapes that broadcast to that of what is written.
@@ -80,7 +80,7 @@ def elementwise(
     return iteration_space(equation, reads, writes, flops_per_iteration)
 
 
-def pointwise(call: OpCall, flops_per_iteration: KernelCost[int]) -> OpWork:
+def pointwise(call: OpCall, flops_per_iteration: Flops) -> OpWork:
     """Return the work of a call that treats each element of its results alike."""
     return OpWork("pointwise", (elementwise(tuple(call.tensors), call.outputs, flops_per_iteration),))
 
@@ -88,18 +88,21 @@ def pointwise(call: OpCall, flops_per_iteration: KernelCost[int]) -> OpWork:
 def _sum(call: OpCall) -> OpWork:
     # self + alpha * other: the product costs nothing where alpha is 1.
     scaled = call.properties.get("alpha", 1) != 1
-    return pointwise(call, KernelCost(pointwise_flops=1 + scaled))
+    work = pointwise(call, Flops(pointwise=1 + scaled))
+    if call.get("other") is None:  # a number
+        return work
+    return replace(work, summands=(Summand(("self",)), Summand(("other",), "alpha")))
 
 
 def _power(call: OpCall) -> OpWork:
     # Small whole exponents are multiplied out, a square root is one root.
     exponent = call.properties.get("exponent")
     if exponent in (2, 3):
-        return pointwise(call, KernelCost(pointwise_flops=int(exponent) - 1))
-    return pointwise(call, KernelCost(transcendental_flops=1))
+        return pointwise(call, Flops(pointwise=int(exponent) - 1))
+    return pointwise(call, Flops(transcendental=1))
 
 
-def _declare(name: str, flops_per_iteration: KernelCost[int]) -> None:
+def _declare(name: str, flops_per_iteration: Flops) -> None:
     tanh_form = _TANH_FORM.get(name)
 
     def rule(call: OpCall) -> OpWork:

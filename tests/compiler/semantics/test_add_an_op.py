@@ -18,9 +18,9 @@ def test_the_examples_run():
     code = "\n".join(re.findall(r"```python\n(.*?)```", HOWTO.read_text(), re.DOTALL))
     exec(compile(code, str(HOWTO), "exec"), {})
     x = TensorType((3, 4), "f32")
-    swish = work_of(OpCall("mylib.swish_", (("x", x),), {}, (x,)))
+    swish = work_of(OpCall("mylib.swish_", (("x", x),), {}, (x,), writes=frozenset({"x"})))
     assert swish is not None
-    assert swish.arithmetic.flops == 4 * 12
+    assert swish.flops.total == 4 * 12
     assert swish.mutates == ("x",)
 
 
@@ -37,4 +37,4 @@ def test_a_custom_op_of_torch_is_understood_once_it_has_an_entry(record: Callabl
     einsum("semantics_test.product", "m k, k n -> m n")
     work = work_of(call)
     assert work is not None
-    assert work.arithmetic.contraction_flops == 2 * 5 * 3 * 7
+    assert work.flops.contraction == 2 * 5 * 3 * 7

@@ -61,7 +61,7 @@ def test_contractions_agree_with_the_counter_of_torch(run: Callable[[], Any], re
         counter = flop_registry.get(func.overloadpacket)
         if counter is None:
             continue
-        assert known(call).arithmetic.contraction_flops == counter(*args, **kwargs, out_val=out), call.name
+        assert known(call).flops.contraction == counter(*args, **kwargs, out_val=out), call.name
         compared += 1
     assert compared >= 2
 
@@ -82,7 +82,7 @@ def test_attention_agrees_with_the_counter_of_torch(kernel: str, backward: bool)
     tensors = [torch.empty(shape, device="meta") for shape in shapes.values()]
     outs = [torch.empty(each.shape, device="meta") for each in call.results]
     counter = flop_registry[getattr(torch.ops.aten, name)]
-    assert known(call).arithmetic.contraction_flops == counter(*tensors, out_val=outs)
+    assert known(call).flops.contraction == counter(*tensors, out_val=outs)
 
 
 def test_attention_on_cpu_is_counted_with_shared_heads(record: Callable[[], Any]):
@@ -90,11 +90,7 @@ def test_attention_on_cpu_is_counted_with_shared_heads(record: Callable[[], Any]
     with record() as recorder:
         F.scaled_dot_product_attention(q, k, k, is_causal=True, enable_gqa=True).sum().backward()
     one = 2 * 2 * 8 * 16 * 16 * 32
-    counts = {
-        call.name: known(call).arithmetic.contraction_flops
-        for call in recorder.calls
-        if "attention" in call.name
-    }
+    counts = {call.name: known(call).flops.contraction for call in recorder.calls if "attention" in call.name}
     forward = "aten._scaled_dot_product_flash_attention_for_cpu"
     assert counts == {forward: 2 * one, f"{forward}_backward": 5 * one}
 
@@ -111,7 +107,7 @@ def test_gradients_of_a_grouped_convolution_cost_what_is_asked_for(mask: tuple[b
         results,
     )
     work = known(call)
-    assert work.arithmetic.contraction_flops == (mask[0] + mask[1]) * 2 * 8 * 32 * 14 * 14 * 9
+    assert work.flops.contraction == (mask[0] + mask[1]) * 2 * 8 * 32 * 14 * 14 * 9
     assert work.kind == "depthwise_convolution"
     assert work.bytes_written == sum(each.bytes for each in results)
 
@@ -126,7 +122,7 @@ def test_mobilenet_v2_forward_and_backward_is_14_26_gflop(record: Callable[[], A
         images = torch.empty(8, 3, 224, 224)
     with record() as recorder:
         model.train()(images).logits.sum().backward()
-    total = sum(known(call).arithmetic.contraction_flops for call in recorder.calls)
+    total = sum(known(call).flops.contraction for call in recorder.calls)
     assert round(total / 1e9, 2) == 14.26
 
 
@@ -145,5 +141,5 @@ def test_grouped_products_cost_one_matrix_for_each_row(
     offsets = TensorType((4,), "i32")
     operands = (("self", f32(*left)), ("mat2", f32(*right)), ("offs", offsets))
     work = known(OpCall("aten._grouped_mm", operands, {}, (f32(*result),)))
-    assert work.arithmetic.contraction_flops == 2 * macs
+    assert work.flops.contraction == 2 * macs
     assert work.bytes_unique == sum(each.bytes for each in (f32(*left), f32(*right), offsets, f32(*result)))
