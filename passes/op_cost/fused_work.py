@@ -36,16 +36,9 @@ def fused_work(
     fused = compose_members(members, outputs, reader)
     # Arithmetic is done in the type of the member that does most; what is on chip shows none.
     dtype = max(known, key=lambda work: work.flops.total).compute_dtype
-    written = fused.bytes_written
+    cost = replace(fused.cost, bytes_read=fused.bytes_unique - fused.bytes_written)
     return WorkCounts(
-        kind=fused.kind,
-        dtype=dtype or "none",
-        contraction_flops=fused.flops.contraction,
-        pointwise_flops=fused.flops.pointwise,
-        transcendental_flops=fused.flops.transcendental,
-        bytes_read=fused.bytes_unique - written,
-        bytes_written=written,
-        bytes_unique=fused.bytes_unique,
+        kind=fused.kind, dtype=dtype or "none", bytes_unique=fused.bytes_unique, **cost.counts()
     )
 
 
