@@ -19,14 +19,14 @@ from report import Cell, Report, arguments
 from unseen import neighbours, played_as_unseen
 
 from steelyard.hw.base.kernel_cost import KernelCosts
-from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.fitting.calibrate_kind import calibrate_case
 from steelyard.hw.fitting.fit_coefficients import Case
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, KernelModel
-from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelBatch, KernelKind
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, KernelModel, Launches
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelBatch
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.intervals import analytic_spread
 from steelyard.hw.latency.ladder import Ladder
 from steelyard.hw.latency.roofline_rung import peak_roofline_s
@@ -67,7 +67,7 @@ class Target:
     calibrated: float
 
 
-TARGETS: Mapping[tuple[KernelKind, str], Target] = {
+TARGETS: Mapping[tuple[str, str], Target] = {
     ("gemm", "bf16"): Target(15, 8),
     ("gemm", "f32"): Target(9, 10),
     ("bmm", "f32"): Target(11, 13),
@@ -87,7 +87,7 @@ class _Foreign:
     model: KernelModel
 
     @property
-    def kind(self) -> KernelKind:
+    def kind(self) -> str:
         return self.model.kind
 
     def coefficients(self, device: Device, dtype: DType) -> Coefficients:
@@ -96,20 +96,13 @@ class _Foreign:
     def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         return self.model.counts(dtype, dims)
 
-    def estimate(
-        self,
-        device: Device,
-        dtype: DType,
-        context: ExecutionContext,
-        dims: Mapping[str, Column],
-        coefficients: Coefficients,
-    ) -> Estimate:
-        return self.model.estimate(device, dtype, context, dims, coefficients)
+    def estimate(self, batch: Launches) -> Estimate:
+        return self.model.estimate(batch)
 
 
-def row(source: str, kind: KernelKind, case: Case) -> tuple[Cell, ...]:
+def row(source: str, kind: str, case: Case) -> tuple[Cell, ...]:
     """Return the row of one device."""
-    model = MODELS[kind]
+    model = KINDS[kind].model
     queries = KernelBatch(kind, case.dtype, case.dims)
     _, *unseen = played_as_unseen(model, case)
     sheet = Ladder(replace(case.device, fitted={}), case.context).price(queries)
@@ -148,7 +141,7 @@ def _calibrated(model: KernelModel, case: Case) -> tuple[float, float]:
     return _error(prices.value_s, rest.measured_s), _percent(inside)
 
 
-def _coverage(kind: KernelKind, case: Case, predicted_s: Floats) -> float:
+def _coverage(kind: str, case: Case, predicted_s: Floats) -> float:
     low_s, high_s = analytic_spread(kind, case.dtype).interval(predicted_s, np.zeros_like(predicted_s))
     return _percent((low_s <= case.measured_s) & (case.measured_s <= high_s))
 

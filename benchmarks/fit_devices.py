@@ -20,7 +20,7 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.devices.write import write_device
 from steelyard.hw.fitting.calibrate_kind import FEWEST_ROWS, calibrate_case
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.registry import KINDS
 
 SOURCES = {
     "neusight": Source(
@@ -56,7 +56,7 @@ def fitted(device: Device, tables: dict[str, Table], kinds: list[str]) -> Device
                 continue
             worth = PRODUCTS_WORTH if (kind, case.dtype) in (("gemm", "f32"), ("bmm", "f32")) else 1.0
             source = SOURCES[name.split("_")[0]]
-            fit = calibrate_case(MODELS[kind], case, source, most_points=0, worth=worth)
+            fit = calibrate_case(KINDS[kind].model, case, source, most_points=0, worth=worth)
             fits.setdefault(kind, {}).setdefault(case.dtype, {})[case.context.mode] = fit
             print(
                 f"{device.name:18}{kind:18}{case.dtype:5}{case.context.mode:6}{fit.rows:7,} rows  family "
@@ -70,8 +70,8 @@ def main() -> None:
     tables = load_tables(Path(sys.argv[1]))
     measured = {case.device.name for table in tables.values() for _, case in table.cases()}
     folder = Path(steelyard.hw.devices.__file__).parent
-    kinds = [word for word in sys.argv[2:] if word in MODELS]
-    for name in [word for word in sys.argv[2:] if word not in MODELS] or sorted(measured):
+    kinds = [word for word in sys.argv[2:] if word in KINDS]
+    for name in [word for word in sys.argv[2:] if word not in KINDS] or sorted(measured):
         write_device(folder / f"{name}.toml", fitted(load_device(name), tables, kinds))
 
 

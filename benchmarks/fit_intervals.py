@@ -27,8 +27,8 @@ from steelyard.hw.base.spread import ErrorBand, conformal_spread
 from steelyard.hw.devices.device import Device
 from steelyard.hw.fitting.fit_coefficients import Case
 from steelyard.hw.kernels.common.kernel_model import KernelModel
-from steelyard.hw.kernels.common.kernel_queries import Floats, KernelKind
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.common.kernel_queries import Floats
+from steelyard.hw.kernels.registry import KINDS
 
 ROWS = 1000
 """Of each device, so that all count alike."""
@@ -104,7 +104,7 @@ def _joined(parts: list[Played]) -> tuple[Floats, Floats]:
     )
 
 
-def _lines(kind: KernelKind, dtype: str, parts: list[Played]) -> Iterator[str]:
+def _lines(kind: str, dtype: str, parts: list[Played]) -> Iterator[str]:
     devices = {part.device.name: part.device.compute_capability or "" for part in parts}
     yield f"\n# {', '.join(sorted(devices))}"
     yield f"[analytic.{kind}.{dtype}]"
@@ -117,7 +117,7 @@ def _lines(kind: KernelKind, dtype: str, parts: list[Played]) -> Iterator[str]:
         yield f"high = {list(spread.high)}"
 
 
-def _report(kind: KernelKind, dtype: DType, parts: list[Played]) -> None:
+def _report(kind: str, dtype: DType, parts: list[Played]) -> None:
     for sibling in (True, False):
         alike = [part for part in parts if part.sibling == sibling]
         for device in sorted({part.device.name for part in alike}):
@@ -128,13 +128,13 @@ def _report(kind: KernelKind, dtype: DType, parts: list[Played]) -> None:
 
 def main() -> None:
     root, wanted = Path(sys.argv[1]), set(sys.argv[2:])
-    found: dict[KernelKind, dict[DType, list[Played]]] = {}
+    found: dict[str, dict[DType, list[Played]]] = {}
     for name, table in load_tables(root).items():
         if name.startswith("deepbench"):  # kept to check what came out
             continue
         for kind, case in table.cases():
             if not wanted or kind in wanted:
-                found.setdefault(kind, {}).setdefault(case.dtype, []).extend(played(MODELS[kind], case))
+                found.setdefault(kind, {}).setdefault(case.dtype, []).extend(played(KINDS[kind].model, case))
     path = Path(steelyard.hw.latency.__file__).parent / "intervals.toml"
     sections = _sections(path.read_text(encoding="utf-8"))
     for kind, types in found.items():

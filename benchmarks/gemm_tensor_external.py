@@ -16,6 +16,7 @@ from report import Report, arguments
 
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.common.kernel_model import Launches
 from steelyard.hw.kernels.gemm.tensor_core import TensorGemm
 
 Row = tuple[int, int, int, float]
@@ -83,7 +84,7 @@ def _errors(device_name: str, rows: list[Row]) -> NDArray[np.float64]:
     m, n, k, measured_s = np.array(rows).T
     dims = {"b": np.ones(len(rows)), "m": m, "n": n, "k": k}
     context = ExecutionContext(mode="graph")
-    predicted = model.estimate(device, "f16", context, dims, model.coefficients(device, "f16"))
+    predicted = model.estimate(Launches(device, "f16", context, dims, model.coefficients(device, "f16")))
     return predicted.seconds / measured_s - 1
 
 

@@ -7,7 +7,7 @@ from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.kernel_ops import kernels
 from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.hw.latency.learned_rung import are_of
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
 from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES, Config, KernelFamily
 from steelyard.runtime.program.load import load_program
@@ -38,7 +38,10 @@ def members(family: KernelFamily, queries: set[KernelQuery]) -> list[Config]:
             continue
         sizes = dict(query.dims)
         config = tuple(int(sizes[name]) for name in family.sizes)
-        if family.is_possible(config) and are_of(family.name, query.rows("f32").dims)[0]:
+        if (
+            family.is_possible(config)
+            and KINDS[family.kind].regressors[family.name](query.rows("f32").dims)[0]
+        ):
             found.add(config)
     return sorted(found)
 

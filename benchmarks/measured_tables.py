@@ -9,7 +9,7 @@ from measured import SOURCES, csv_text
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.fitting.fit_coefficients import Case
-from steelyard.hw.kernels.common.kernel_queries import Floats, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import Floats
 from steelyard.hw.tables.csv_rows import Rows, parse_rows
 from steelyard.hw.tables.parse_dims import parse_latencies
 from steelyard.hw.tables.parse_requests import Request, parse_requests
@@ -23,7 +23,7 @@ class Table:
     requests: list[Request]
     measured_s: Floats
 
-    def cases(self) -> Iterator[tuple[KernelKind, Case]]:
+    def cases(self) -> Iterator[tuple[str, Case]]:
         """Yield the rows of each device, kind, type and context."""
         for request in self.requests:
             context = ExecutionContext(mode=request.mode)

@@ -18,23 +18,16 @@ import numpy as np
 from measured import DEVICES
 from report import Report, arguments
 
-from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork, WorkKind
+from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.dispatch import CALL_RATIOS, call_coefficients
-from steelyard.hw.kernels.common.kernel_queries import CATEGORICAL_DIMS, DIMS, KernelBatch, KernelKind
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.common.dispatch import call_coefficients
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.ladder import Ladder
 from steelyard.hw.latency.wave_scaling import MeasuredOp, transfer
 
 EAGER = ExecutionContext(mode="eager")
-KINDS: dict[KernelKind, WorkKind] = {
-    "gemm": "contraction",
-    "bmm": "contraction",
-    "elementwise": "pointwise",
-    "softmax": "softmax",
-    "layer_norm": "normalization",
-}
 LONG_S = 100e-6
 MOST_ROWS = 2000
 FUNCTIONS = {
@@ -48,7 +41,7 @@ FUNCTIONS = {
 LINEAR = re.compile(r"(query|key|value|dense|classifier|lm_head|[qkv]_proj|out_proj|fc[12])$")
 NORM = re.compile(r"(LayerNor?m?|layer_nor?m?|ln_\w+|final_layer_norm)$")
 
-Key = tuple[KernelKind, tuple[tuple[str, int | str], ...]]
+Key = tuple[str, tuple[tuple[str, int | str], ...]]
 Times = dict[str, float]
 
 
@@ -118,32 +111,32 @@ def _read(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(stream)
 
 
-def _columns(kind: KernelKind, keys: list[Key]) -> KernelBatch:
+def _columns(kind: str, keys: list[Key]) -> KernelBatch:
     records = [dict(dims) for _, dims in keys]
     return KernelBatch(
         kind,
         "f32",
         {
             dim: np.array(
-                [record[dim] for record in records], dtype=None if dim in CATEGORICAL_DIMS else np.int64
+                [record[dim] for record in records], dtype=None if KINDS[kind].dims[dim].words else np.int64
             )
-            for dim in DIMS[kind]
+            for dim in KINDS[kind].dims
         },
     )
 
 
 def _works(queries: KernelBatch) -> list[KernelWork]:
-    counts = MODELS[queries.kind].counts("f32", queries.dims)
+    counts = KINDS[queries.kind].model.counts("f32", queries.dims)
     return [
-        KernelWork(kind=KINDS[queries.kind], dtype="f32", **cost.counts())
+        KernelWork(kind=KINDS[queries.kind].work, dtype="f32", **cost.counts())
         for cost in counts.split(len(queries))
     ]
 
 
-def _lead_s(kind: KernelKind, device: Device) -> float:
+def _lead_s(kind: str, device: Device) -> float:
     """The part of a single eager call before its kernel starts, as in `overhead.timed`."""
-    lead = MODELS["elementwise"].coefficients(device, "f32")["lead_fraction"]
-    return call_coefficients(device)["call_s"] * CALL_RATIOS.get(kind, 1.0) * lead
+    lead = KINDS["elementwise"].model.coefficients(device, "f32")["lead_fraction"]
+    return call_coefficients(device)["call_s"] * KINDS[kind].call_ratio * lead
 
 
 def main() -> None:

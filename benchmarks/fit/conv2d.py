@@ -26,6 +26,7 @@ import steelyard.hw.kernels
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.common.kernel_model import Launches
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 from steelyard.hw.kernels.conv2d.model import Conv2dModel
 
@@ -75,7 +76,7 @@ class Rows:
         """Return the model's times without the host."""
         full = {"adding_slowdown": 1.0, **FIXED, **constants, "host_s": 0.0}
         context = ExecutionContext(mode="graph")
-        return Conv2dModel().estimate(self.device, "f32", context, self.dims, full).seconds
+        return Conv2dModel().estimate(Launches(self.device, "f32", context, self.dims, full)).seconds
 
 
 Fit = tuple[dict[str, float], list[Floats]]

@@ -19,6 +19,7 @@ from scipy.optimize import least_squares
 
 import steelyard.hw.kernels
 from steelyard.hw.kernels.common.dispatch import call_coefficients
+from steelyard.hw.kernels.common.kernel_model import Launches
 from steelyard.hw.kernels.common.power import usual_power_fraction
 from steelyard.hw.kernels.gemm.simt import SimtGemm
 
@@ -165,7 +166,7 @@ def _fit(cases: Sequence[Case], start: Constants, held: Mapping[str, Constants])
 
 def _seconds(case: Case, coefficients: Mapping[str, float]) -> NDArray[np.float64]:
     whole = {**call_coefficients(case.device), **coefficients}
-    return SimtGemm(case.kind).estimate(case.device, "f32", case.context, case.dims, whole).seconds
+    return SimtGemm(case.kind).estimate(Launches(case.device, "f32", case.context, case.dims, whole)).seconds
 
 
 def _score(title: str, case: Case, coefficients: Mapping[str, float]) -> str:

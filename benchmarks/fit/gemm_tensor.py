@@ -19,6 +19,7 @@ import steelyard.hw.kernels
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.common.kernel_model import Launches
 from steelyard.hw.kernels.gemm.tensor_core import TensorGemm
 
 Rows = NDArray[np.float64]
@@ -98,7 +99,11 @@ def _split(rows: Rows, count: int) -> tuple[Rows, Rows]:
 def _seconds(device: Device, rows: Rows, coefficients: Mapping[str, float]) -> NDArray[np.float64]:
     dims = {"b": np.ones(len(rows)), "m": rows[:, 0], "n": rows[:, 1], "k": rows[:, 2]}
     context = ExecutionContext(mode="graph")
-    return TensorGemm("gemm").estimate(device, "bf16", context, dims, {**FIXED, **coefficients}).seconds
+    return (
+        TensorGemm("gemm")
+        .estimate(Launches(device, "bf16", context, dims, {**FIXED, **coefficients}))
+        .seconds
+    )
 
 
 def _fit(

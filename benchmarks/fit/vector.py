@@ -19,12 +19,12 @@ import steelyard.hw.kernels
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.fitting.fit_coefficients import Case, modelled_s
-from steelyard.hw.kernels.common.dispatch import CALL_RATIOS
 from steelyard.hw.kernels.common.kernel_model import KernelModel
 from steelyard.hw.kernels.common.kernel_queries import Floats
 from steelyard.hw.kernels.memory_bound.elementwise import Elementwise
 from steelyard.hw.kernels.memory_bound.layer_norm import LayerNorm
 from steelyard.hw.kernels.memory_bound.softmax import Softmax
+from steelyard.hw.kernels.registry import KINDS
 
 Constants = dict[str, float]
 Cases = Mapping[str, Case]
@@ -218,7 +218,7 @@ def _call_s(model: KernelModel, case: Case) -> float:
     small = case.dims["rows"] * case.dims["cols"] < SMALL_ELEMENTS
     if model.kind == "elementwise":
         small &= case.dims["fn"] == "add"
-    return float(np.median(case.measured_s[small])) / CALL_RATIOS.get(model.kind, 1.0)
+    return float(np.median(case.measured_s[small])) / KINDS[model.kind].call_ratio
 
 
 def _figures(label: str, model: KernelModel, case: Case, constants: Constants) -> str:

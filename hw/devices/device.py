@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
 from steelyard.hw.base.errors import DeviceError
-from steelyard.hw.base.kernel_kinds import KernelKind
 from steelyard.hw.base.kernel_work import DType, ExecutionMode
 from steelyard.hw.base.quantity import Quantity, Rate
-from steelyard.hw.devices.fitted_models import Fit, require_fits_of_kinds
-from steelyard.hw.devices.learned_models import Learned, LearnedKind, require_features_of_kinds
+from steelyard.hw.devices.fitted_models import Fit
+from steelyard.hw.devices.learned_models import Learned
 from steelyard.hw.devices.measured_rates import MeasuredRates, PeakDType
 from steelyard.hw.devices.thread_scaling import sustained_between
 
@@ -82,18 +81,14 @@ class Device:
     host_bandwidth_bytes_per_s: Quantity | None = None
     price_usd_per_h: Quantity | None = None
     sustained: tuple[MeasuredRates, ...] = ()
-    fitted: Mapping[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]] = field(
-        default_factory=dict[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]]
+    fitted: Mapping[str, Mapping[DType, Mapping[ExecutionMode, Fit]]] = field(
+        default_factory=dict[str, Mapping[DType, Mapping[ExecutionMode, Fit]]]
     )
-    learned: Mapping[LearnedKind, Mapping[DType, Learned]] = field(
-        default_factory=dict[LearnedKind, Mapping[DType, Learned]]
-    )
+    learned: Mapping[str, Mapping[DType, Learned]] = field(default_factory=dict[str, Mapping[DType, Learned]])
 
     def __post_init__(self) -> None:
         if len({entry.threads for entry in self.sustained}) < len(self.sustained):
             raise ValueError("sustained: every entry must be for another number of threads")
-        require_fits_of_kinds(self.fitted)
-        require_features_of_kinds(self.learned)
 
     def __hash__(self) -> int:
         # Cheap, since latencies are asked for by device tens of thousands of times; equality is exact.

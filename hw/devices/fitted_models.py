@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from steelyard.hw.base.kernel_kinds import CATEGORICAL_DIMS, DIMS, FEATURES, KernelKind
-from steelyard.hw.base.kernel_work import DType, ExecutionMode
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.base.spread import ErrorBand
 
@@ -20,9 +18,9 @@ class Residual:
 
     Attributes:
         offset: Mean of the log ratio; its exp is the model's overall bias.
-        octaves: The length of each feature of `kinds.FEATURES`.
+        octaves: The length of each feature of the kind.
         noise: Variance of a single point over that of the function.
-        points: Dims in the order of `DIMS`, then the log ratio less the offset.
+        points: Dims in the order of the kind, then the log ratio less the offset.
 
     Raises:
         ValueError: A length or the noise is not positive, or the points differ in length.
@@ -73,40 +71,3 @@ class Fit:
                 raise ValueError(f"the coefficient {name} is {value:g}; all are positive")
         if (self.residual is None) != (self.residual_spread is None):
             raise ValueError("residual and residual_spread come together")
-
-
-Fits = Mapping[KernelKind, Mapping[DType, Mapping[ExecutionMode, Fit]]]
-"""The fits of a device by kind, type and context."""
-
-
-def require_fits_of_kinds(fits: Fits) -> None:
-    """Raise where the residual of a fit is not over the dims of its kind.
-
-    Raises:
-        ValueError: Points or octaves do not match the kind.
-    """
-    for kind, types in fits.items():
-        for dtype, modes in types.items():
-            for fit in modes.values():
-                if fit.residual:
-                    _require_dims(f"{kind} in {dtype}", kind, fit.residual)
-
-
-def _require_dims(place: str, kind: KernelKind, residual: Residual) -> None:
-    if len(residual.octaves) != len(FEATURES[kind]):
-        raise ValueError(f"{place}: octaves are for {', '.join(FEATURES[kind])}")
-    if not residual.points or not all(_is_of(kind, point) for point in residual.points):
-        raise ValueError(f"{place}: a point is {', '.join(DIMS[kind])} and a log ratio")
-
-
-def _is_of(kind: KernelKind, point: Point) -> bool:
-    *dims, value = point
-    if len(dims) != len(DIMS[kind]) or isinstance(value, str):
-        return False
-    return all(_is_entry(dim, entry) for dim, entry in zip(DIMS[kind], dims, strict=True))
-
-
-def _is_entry(dim: str, entry: float | str) -> bool:
-    if dim in CATEGORICAL_DIMS or isinstance(entry, str):
-        return dim in CATEGORICAL_DIMS and isinstance(entry, str)
-    return entry >= (0 if dim in ("pad", "causal") else 1)

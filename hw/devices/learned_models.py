@@ -1,59 +1,12 @@
 """Learned kernel regressors of a device: a linear law, corrected by regression trees."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from steelyard.hw.base.kernel_kinds import CATEGORICAL_DIMS, DIMS, FEATURES, KernelKind
-from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.base.spread import ErrorBand
 
-LearnedKind = Literal[
-    "gemm",
-    "bmm",
-    "conv2d",
-    "depthwise_conv2d",
-    "softmax",
-    "layer_norm",
-    "attention_prefill",
-]
-"""Kernels that share a regressor; as in nn-Meter (MobiSys 2021), depthwise convolutions have their own."""
-
-KERNELS: Mapping[LearnedKind, KernelKind] = {
-    "gemm": "gemm",
-    "bmm": "bmm",
-    "conv2d": "conv2d",
-    "depthwise_conv2d": "conv2d",
-    "softmax": "softmax",
-    "layer_norm": "layer_norm",
-    "attention_prefill": "attention_prefill",
-}
-"""The kernel kind of each; depthwise convolutions are those with groups = c = o."""
-
-VECTORIZED: Mapping[KernelKind, tuple[str, ...]] = {
-    "gemm": ("m", "n", "k"),
-    "bmm": ("m", "n", "k"),
-    "conv2d": ("c", "o"),
-    "softmax": ("cols",),
-    "layer_norm": ("cols",),
-    "attention_prefill": ("sq", "skv", "d"),
-}
-"""Dims that kernels vectorize over."""
-
 LAW = ("calls", "flops", "padded flops", "bytes read", "bytes written")
 """The terms of the linear law, a sum of seconds per unit of each."""
-
-
-def feature_names(kind: KernelKind) -> tuple[str, ...]:
-    """Return the features of a kind's trees: log2 of sizes, of work, and of the overhead of padding."""
-    padding = tuple(f"{dim} padded / {dim}" for dim in VECTORIZED[kind])
-    return (*FEATURES[kind], "flops", "bytes read", "bytes written", "flops / byte", *padding)
-
-
-def size_names(kind: KernelKind) -> tuple[str, ...]:
-    """Return the numeric dims of a kind."""
-    return tuple(dim for dim in DIMS[kind] if dim not in CATEGORICAL_DIMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,26 +80,6 @@ class Learned:
     largest: tuple[int, ...]
     regressor: Regressor
     spread: ErrorBand
-
-
-Learning = Mapping[LearnedKind, Mapping[DType, Learned]]
-"""Regressors of a device, by kind and dtype."""
-
-
-def require_features_of_kinds(learning: Learning) -> None:
-    """Check that every regressor has the features and dims of its kind.
-
-    Raises:
-        ValueError: The features are those of another version, or the ranges do not match the dims.
-    """
-    for learned, types in learning.items():
-        kind = KERNELS[learned]
-        for dtype, found in types.items():
-            place = f"{learned} in {dtype}"
-            if found.regressor.features != feature_names(kind):
-                raise ValueError(f"{place}: features are not {', '.join(feature_names(kind))}; learn it anew")
-            if not len(found.smallest) == len(found.largest) == len(size_names(kind)):
-                raise ValueError(f"{place}: smallest and largest are for {', '.join(size_names(kind))}")
 
 
 def _is_tree(nodes: tuple[float, ...], features: int) -> bool:

@@ -12,13 +12,13 @@ from steelyard.hw.devices.fitted_models import Fit
 from steelyard.hw.fitting.calibrate_kind import FEWEST_ROWS, calibrate_case
 from steelyard.hw.fitting.fit_coefficients import Case
 from steelyard.hw.kernels.common.dtype_support import require_type
-from steelyard.hw.kernels.common.kernel_queries import Floats, KernelKind
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.common.kernel_queries import Floats
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.analytic_rung import MODELLED
 from steelyard.hw.tables.csv_rows import Rows
 from steelyard.hw.tables.parse_requests import Request
 
-Key = tuple[KernelKind, DType, ExecutionMode]
+Key = tuple[str, DType, ExecutionMode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def calibrate_table(
         )
     for request in requests:
         with rows.naming(int(request.rows[0]), "dtype"):
-            require_type(device, request.queries.kind, request.queries.dtype)
+            require_type(device, KINDS[request.queries.kind], request.queries.dtype)
     enough = [request for request in requests if len(request.rows) >= FEWEST_ROWS]
     if not enough:
         raise UsageError(
@@ -81,7 +81,7 @@ def _fit(rows: Rows, request: Request, measured_s: Floats, device: Device, sourc
     queries, context = request.queries, ExecutionContext(mode=request.mode)
     case = Case(device, queries.dtype, context, queries.dims, measured_s[request.rows])
     with rows.naming(int(request.rows[0])):
-        return calibrate_case(MODELS[queries.kind], case, source)
+        return calibrate_case(KINDS[queries.kind].model, case, source)
 
 
 def _with_fits(device: Device, fits: dict[Key, Fit]) -> Device:

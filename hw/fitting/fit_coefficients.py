@@ -9,7 +9,7 @@ import numpy as np
 
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
-from steelyard.hw.kernels.common.kernel_model import Coefficients, KernelModel
+from steelyard.hw.kernels.common.kernel_model import Coefficients, KernelModel, Launches
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 
 NOISE = 0.10
@@ -45,7 +45,7 @@ class Case:
 
 def modelled_s(model: KernelModel, case: Case, coefficients: Coefficients) -> Floats:
     """Return what the model says of each kernel, which is never less than its floor."""
-    estimate = model.estimate(case.device, case.dtype, case.context, case.dims, coefficients)
+    estimate = model.estimate(Launches(case.device, case.dtype, case.context, case.dims, coefficients))
     return np.maximum(estimate.seconds, estimate.floor_s)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.hw.devices.fitted_models import Point, Residual
-from steelyard.hw.kernels.common.features import features, words
-from steelyard.hw.kernels.common.kernel_queries import CATEGORICAL_DIMS, DIMS, Column, Floats, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.residual import covariance
 
 MOST_POINTS = 200
@@ -34,7 +34,7 @@ class _Sample:
 
 
 def fit_residual(
-    kind: KernelKind, dims: Mapping[str, Column], ratios: Floats, most_points: int = MOST_POINTS
+    kind: str, dims: Mapping[str, Column], ratios: Floats, most_points: int = MOST_POINTS
 ) -> Residual | None:
     """Return the smooth part of log ratios, or None where they follow no pattern that helps with other rows.
 
@@ -49,7 +49,7 @@ def fit_residual(
         most_points: How many points to keep.
     """
     offset = float(np.median(ratios)) * len(ratios) / (len(ratios) + _OFFSET_ROWS)
-    where, labels = features(kind, dims), words(kind, dims)
+    where, labels = KINDS[kind].coordinates(dims), KINDS[kind].labels(dims)
     sample = _Sample(where, labels, ratios - offset, spread_out(where, labels, most_points))
     octaves, noise, error = _best_lengths(sample)
     if error > _WORTH * np.abs(sample.ratios).mean():
@@ -132,6 +132,7 @@ def _matrix(sample: _Sample, octaves: Floats, rows: NDArray[np.int64] | slice) -
     return covariance(where[rows], sample.labels[rows], where[points], sample.labels[points])
 
 
-def _point(kind: KernelKind, dims: Mapping[str, Column], row: int, value: float) -> Point:
-    sizes = [str(dims[dim][row]) if dim in CATEGORICAL_DIMS else float(dims[dim][row]) for dim in DIMS[kind]]
+def _point(kind: str, dims: Mapping[str, Column], row: int, value: float) -> Point:
+    known = KINDS[kind].dims.items()
+    sizes = [str(dims[name][row]) if dim.words else float(dims[name][row]) for name, dim in known]
     return (*sizes, round(float(value), 4))

@@ -1,23 +1,30 @@
-"""Registry of kernel models by kind."""
+"""Registry of kernel kinds: every recipe of `steelyard.hw.kernels.kinds`, by its name."""
 
-from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 
-from steelyard.hw.kernels.attention.model import FusedAttention
-from steelyard.hw.kernels.common.kernel_model import KernelModel
-from steelyard.hw.kernels.common.kernel_queries import KernelKind
-from steelyard.hw.kernels.conv2d.model import Conv2dModel
-from steelyard.hw.kernels.gemm.model import Gemm
-from steelyard.hw.kernels.memory_bound.elementwise import Elementwise
-from steelyard.hw.kernels.memory_bound.layer_norm import LayerNorm
-from steelyard.hw.kernels.memory_bound.softmax import Softmax
+from steelyard.hw.base.errors import UsageError, did_you_mean
+from steelyard.hw.kernels import kinds
+from steelyard.hw.kernels.common.kernel_kind import KernelKind
 
-MODELS: Mapping[KernelKind, KernelModel] = {
-    "gemm": Gemm("gemm"),
-    "bmm": Gemm("bmm"),
-    "conv2d": Conv2dModel(),
-    "elementwise": Elementwise(),
-    "softmax": Softmax(),
-    "layer_norm": LayerNorm(),
-    "attention_prefill": FusedAttention("attention_prefill"),
-    "attention_decode": FusedAttention("attention_decode"),
-}
+
+def load_kinds() -> dict[str, KernelKind]:
+    """Return the `KIND` of each module of the room `kinds`."""
+    modules = (import_module(f"{kinds.__name__}.{found.name}") for found in iter_modules(kinds.__path__))
+    return {module.KIND.name: module.KIND for module in modules}
+
+
+KINDS = load_kinds()
+
+
+def kind_of_regressor(name: str) -> KernelKind:
+    """Return the kind that a learned regressor is for.
+
+    Raises:
+        UsageError: No kind has a regressor of this name.
+    """
+    for kind in KINDS.values():
+        if name in kind.regressors:
+            return kind
+    known = [each for kind in KINDS.values() for each in kind.regressors]
+    raise UsageError(what=f"no regressor is learned for {name!r}", fix=did_you_mean(name, known))

@@ -5,8 +5,9 @@ import numpy as np
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.devices.device import Device
+from steelyard.hw.kernels.common.kernel_model import Launches
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.intervals import analytic_spread
 
 MODELLED = ("gpu", "soc")
@@ -21,9 +22,9 @@ def analytic_prices(device: Device, context: ExecutionContext, queries: KernelBa
     """
     if device.kind not in MODELLED:
         return None
-    model = MODELS[queries.kind]
+    model = KINDS[queries.kind].model
     coefficients = model.coefficients(device, queries.dtype)
-    estimate = model.estimate(device, queries.dtype, context, queries.dims, coefficients)
+    estimate = model.estimate(Launches(device, queries.dtype, context, queries.dims, coefficients))
     value_s = np.maximum(estimate.seconds, estimate.floor_s)
     spread = analytic_spread(queries.kind, queries.dtype, device.compute_capability)
     low_s, high_s = spread.interval(value_s, estimate.floor_s)

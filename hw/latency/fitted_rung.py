@@ -7,9 +7,10 @@ from steelyard.hw.base.kernel_work import ExecutionContext, ExecutionMode
 from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.fitted_models import Fit
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, Launches
 from steelyard.hw.kernels.common.kernel_queries import Floats, KernelBatch
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.registry import KINDS
+from steelyard.hw.latency.calibration_version import require_calibration_of_kinds
 from steelyard.hw.latency.intervals import analytic_spread
 from steelyard.hw.latency.residual import residual_at, within_points
 
@@ -29,6 +30,7 @@ def fitted_prices(device: Device, context: ExecutionContext, queries: KernelBatc
     Raises:
         DeviceError: The device's file was calibrated for another version of the model.
     """
+    require_calibration_of_kinds(device)
     fits = device.fitted.get(queries.kind, {}).get(queries.dtype, {})
     fit = fits.get(context.mode)
     if fit is not None:
@@ -68,7 +70,7 @@ def _own_prices(device: Device, context: ExecutionContext, queries: KernelBatch,
 def _estimate(
     device: Device, context: ExecutionContext, queries: KernelBatch, coefficients: Coefficients
 ) -> Estimate:
-    model = MODELS[queries.kind]
+    model = KINDS[queries.kind].model
     missing = model.coefficients(device, queries.dtype).keys() ^ coefficients.keys()
     if missing:
         raise DeviceError(
@@ -76,4 +78,4 @@ def _estimate(
             why=f"{', '.join(sorted(missing))}: in the model or in the file, not in both",
             fix="calibrate the device again with `steelyard calibrate --from`",
         )
-    return model.estimate(device, queries.dtype, context, queries.dims, coefficients)
+    return model.estimate(Launches(device, queries.dtype, context, queries.dims, coefficients))

@@ -11,10 +11,10 @@ from steelyard.hw.base.latency import Latencies, Latency, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.attention.model import FusedAttention
 from steelyard.hw.kernels.common.dispatch import dispatch_s
-from steelyard.hw.kernels.common.kernel_model import Estimate
-from steelyard.hw.kernels.common.kernel_queries import KernelBatch, KernelKind
+from steelyard.hw.kernels.common.kernel_model import Estimate, Launches
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.kernels.memory_bound.streaming import streaming_estimate
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.analytic_rung import MODELLED
 from steelyard.hw.latency.intervals import analytic_spread
 from steelyard.hw.latency.ladder import Ladder
@@ -44,10 +44,10 @@ class GpuKernelLatency:
         """Whether kernel models describe a device."""
         return device.kind in MODELLED
 
-    def has_model(self, kind: KernelKind, dtype: DType) -> bool:
+    def has_model(self, kind: str, dtype: DType) -> bool:
         """Whether a kind of kernel was modelled in a type; the roofline knows the others."""
         try:
-            MODELS[kind].coefficients(self._device, dtype)
+            KINDS[kind].model.coefficients(self._device, dtype)
         except DeviceError:
             return False
         return True
@@ -74,7 +74,7 @@ class GpuKernelLatency:
     def _backward(self, query: KernelBatch) -> Latencies:
         model = FusedAttention(query.kind)  # pyright: ignore[reportArgumentType] - only attention has one
         coefficients = model.coefficients(self._device, query.dtype)
-        estimate = model.backward(self._device, query.dtype, self._ahead, query.dims, coefficients)
+        estimate = model.backward(Launches(self._device, query.dtype, self._ahead, query.dims, coefficients))
         return _with_spread(estimate, query.kind, query.dtype)
 
     def _with_host(self, prices: Latencies) -> Latency:
@@ -85,6 +85,6 @@ class GpuKernelLatency:
         return LatencyEstimate(self._dispatch_s, alone.low_s, high_s, "host", alone.source)
 
 
-def _with_spread(estimate: Estimate, kind: KernelKind, dtype: DType) -> Latencies:
+def _with_spread(estimate: Estimate, kind: str, dtype: DType) -> Latencies:
     low_s, high_s = analytic_spread(kind, dtype).interval(estimate.seconds, estimate.floor_s)
     return LatencyEstimate(estimate.seconds, low_s, high_s, estimate.limiter, np.full(len(low_s), "analytic"))

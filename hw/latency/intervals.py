@@ -10,13 +10,12 @@ from typing import Any
 from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.base.spread import ErrorBand
 from steelyard.hw.devices.typical_factors import SPREAD_ANALYTIC
-from steelyard.hw.kernels.common.kernel_queries import KernelKind
 
 _UNKNOWN = ErrorBand(low=(1 / SPREAD_ANALYTIC,), high=(SPREAD_ANALYTIC,))
 
 
 @cache
-def analytic_spread(kind: KernelKind, dtype: DType, compute_capability: str | None = None) -> ErrorBand:
+def analytic_spread(kind: str, dtype: DType, compute_capability: str | None = None) -> ErrorBand:
     """Return how far off a model is on a device that its constants were not fitted on.
 
     `hw/latency/intervals.toml` holds it by kind, and by type where that was measured; other types take that

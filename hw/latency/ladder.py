@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.devices.device import Device
-from steelyard.hw.kernels.common.dtype_support import PRODUCTS, require_type
+from steelyard.hw.kernels.common.dtype_support import require_type
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.analytic_rung import analytic_prices
 from steelyard.hw.latency.fitted_rung import fitted_prices
 from steelyard.hw.latency.learned_rung import learned_prices
@@ -45,9 +46,9 @@ class Ladder:
             DeviceError: The device lacks a unit for the type, or its file what a model needs.
             UsageError: A function of an elementwise kernel is not known.
         """
-        if self.context.tf32 and queries.dtype == "f32" and queries.kind in PRODUCTS:
+        if self.context.tf32 and queries.dtype == "f32" and KINDS[queries.kind].multiplies:
             queries = replace(queries, dtype="tf32" if "tf32" in self._peaks() else "f32")
-        require_type(self.device, queries.kind, queries.dtype)
+        require_type(self.device, KINDS[queries.kind], queries.dtype)
         if not self.measured:
             return self._modelled(queries)
         known = measured_prices(self.device, self.context, queries, self._modelled)

@@ -8,17 +8,10 @@ from numpy.typing import NDArray
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.learned_models import (
-    KERNELS,
-    VECTORIZED,
-    Learned,
-    LearnedKind,
-    Regressor,
-    size_names,
-)
-from steelyard.hw.kernels.common.features import features
-from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelBatch, KernelKind
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.devices.learned_models import Learned, Regressor
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelBatch
+from steelyard.hw.kernels.registry import KINDS
+from steelyard.hw.latency.calibration_version import require_calibration_of_kinds
 from steelyard.hw.latency.regression_trees import sum_of_trees
 
 VECTOR_LANES = 16
@@ -42,11 +35,12 @@ def learned_prices(
     """
     known = np.zeros(len(queries), bool)
     parts: list[tuple[Rows, Latencies]] = []
-    for name, types in device.learned.items():
-        found = types.get(queries.dtype)
-        if KERNELS[name] != queries.kind or found is None or not _is_run_so(context, found):
+    require_calibration_of_kinds(device)
+    for name, is_for in KINDS[queries.kind].regressors.items():
+        found = device.learned.get(name, {}).get(queries.dtype)
+        if found is None or not _is_run_so(context, found):
             continue
-        rows = are_of(name, queries.dims) & _in_reach(found, queries)
+        rows = is_for(queries.dims) & _in_reach(found, queries)
         if rows.any():
             dims = {dim: column[rows] for dim, column in queries.dims.items()}
             parts.append((rows, _prices(device, queries.kind, queries.dtype, dims, found)))
@@ -57,47 +51,35 @@ def learned_prices(
     return known, LatencyEstimate.joined([prices for _, prices in parts], order)
 
 
-def learned_s(regressor: Regressor, kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> Floats:
+def learned_s(regressor: Regressor, kind: str, dtype: DType, dims: Mapping[str, Column]) -> Floats:
     """Return what a regressor says of kernels of a kind, in seconds."""
     law_s = law_amounts(kind, dtype, dims) @ np.array(regressor.law_s)
     correction = sum_of_trees(regressor.trees, learned_features(kind, dtype, dims))
     return law_s * np.exp(regressor.offset + correction)
 
 
-def law_amounts(kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> Floats:
-    """Return the amounts of `hw.learned.LAW`, [rows, amounts]."""
+def law_amounts(kind: str, dtype: DType, dims: Mapping[str, Column]) -> Floats:
+    """Return the amounts of `LAW` of `steelyard.hw.devices.learned_models`, [rows, amounts]."""
     flops, read, written = _work(kind, dtype, dims)
     padded = flops * np.exp2(_padding(kind, dims).sum(axis=1))
     return np.stack([np.ones_like(flops), flops, padded, read, written], axis=1)
 
 
-def learned_features(kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> Floats:
-    """Return the features of `hw.learned.feature_names`, [rows, features]."""
+def learned_features(kind: str, dtype: DType, dims: Mapping[str, Column]) -> Floats:
+    """Return the features of `KernelKind.regressor_features`, [rows, features]."""
     flops, read, written = _work(kind, dtype, dims)
     work = np.log2(np.stack([flops, read, written, flops / (read + written)], axis=1))
-    return np.hstack([features(kind, dims), work, _padding(kind, dims)])
+    return np.hstack([KINDS[kind].coordinates(dims), work, _padding(kind, dims)])
 
 
-def are_of(name: LearnedKind, dims: Mapping[str, Column]) -> Rows:
-    """Return which kernels of a kind a regressor is for."""
-    match name:
-        case "conv2d":
-            return (dims["groups"] == 1) & (dims["direction"] == "fwd")
-        case "depthwise_conv2d":
-            alone = (dims["groups"] == dims["c"]) & (dims["c"] == dims["o"])
-            return alone & (dims["groups"] > 1) & (dims["direction"] == "fwd")
-        case _:
-            return np.ones(len(next(iter(dims.values()))), bool)
-
-
-def _work(kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> tuple[Floats, Floats, Floats]:
-    counts = MODELS[kind].counts(dtype, dims)
+def _work(kind: str, dtype: DType, dims: Mapping[str, Column]) -> tuple[Floats, Floats, Floats]:
+    counts = KINDS[kind].model.counts(dtype, dims)
     return counts.flops, counts.bytes_read, counts.bytes_written
 
 
-def _padding(kind: KernelKind, dims: Mapping[str, Column]) -> Floats:
+def _padding(kind: str, dims: Mapping[str, Column]) -> Floats:
     """Return log2 of how much longer each vectorized dim is in whole vectors, [rows, dims]."""
-    sizes = np.stack([dims[dim].astype(np.float64) for dim in VECTORIZED[kind]], axis=1)
+    sizes = np.stack([dims[dim].astype(np.float64) for dim in KINDS[kind].vectorized], axis=1)
     return np.log2(np.ceil(sizes / VECTOR_LANES) * VECTOR_LANES / sizes)
 
 
@@ -106,14 +88,12 @@ def _is_run_so(context: ExecutionContext, found: Learned) -> bool:
 
 
 def _in_reach(found: Learned, queries: KernelBatch) -> Rows:
-    sizes = np.stack([queries.dims[dim] for dim in size_names(queries.kind)], axis=1)
+    sizes = np.stack([queries.dims[dim] for dim in KINDS[queries.kind].sizes], axis=1)
     small, large = np.array(found.smallest) / REACH, np.array(found.largest) * REACH
     return np.all((sizes >= small) & (sizes <= large), axis=1)
 
 
-def _prices(
-    device: Device, kind: KernelKind, dtype: DType, dims: Mapping[str, Column], found: Learned
-) -> Latencies:
+def _prices(device: Device, kind: str, dtype: DType, dims: Mapping[str, Column], found: Learned) -> Latencies:
     floor_s = _floor_s(device, kind, dtype, dims)
     value_s = np.maximum(learned_s(found.regressor, kind, dtype, dims), floor_s)
     low_s, high_s = found.spread.interval(value_s, floor_s)
@@ -123,10 +103,10 @@ def _prices(
     return LatencyEstimate(value_s, low_s, high_s, limiter, np.full(len(value_s), "fitted"))
 
 
-def _floor_s(device: Device, kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> Floats:
+def _floor_s(device: Device, kind: str, dtype: DType, dims: Mapping[str, Column]) -> Floats:
     """Return what the arithmetic takes at the peak, where the device's file knows one."""
     peaks = {**device.vector_peak_flops_per_s, **device.matrix_peak_flops_per_s}
     rows = len(next(iter(dims.values())))
     if dtype not in peaks:
         return np.zeros(rows)
-    return np.broadcast_to(MODELS[kind].counts(dtype, dims).contraction_flops / peaks[dtype].value, rows)
+    return np.broadcast_to(KINDS[kind].model.counts(dtype, dims).contraction_flops / peaks[dtype].value, rows)

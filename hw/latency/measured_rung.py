@@ -13,15 +13,8 @@ from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.base.spread import ErrorBand, conformal_spread
 from steelyard.hw.devices.device import Device
-from steelyard.hw.kernels.common.features import features, words
-from steelyard.hw.kernels.common.kernel_queries import (
-    CATEGORICAL_DIMS,
-    DIMS,
-    Column,
-    Floats,
-    KernelBatch,
-    KernelKind,
-)
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelBatch
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.local_profile import Profile, local_profile
 
 Modelled = Callable[[KernelBatch], Latencies]
@@ -113,8 +106,8 @@ class _Cloud:
         if self.spread is None:
             return np.zeros(len(queries), bool), np.zeros(len(queries))
         return _between(
-            features(queries.kind, queries.dims),
-            words(queries.kind, queries.dims),
+            KINDS[queries.kind].coordinates(queries.dims),
+            KINDS[queries.kind].labels(queries.dims),
             self.where,
             self.labels,
             self.log_ratio,
@@ -122,20 +115,20 @@ class _Cloud:
 
 
 @lru_cache(maxsize=64)
-def _cloud(profile: Profile, kind: KernelKind, dtype: DType, modelled: Modelled) -> _Cloud:
+def _cloud(profile: Profile, kind: str, dtype: DType, modelled: Modelled) -> _Cloud:
     alike: dict[str, list[tuple[float, float, float]]] = {}
     for each in profile.kernels[kind, dtype]:  # the same kernel may serve several ops
         alike.setdefault(each.dims, []).append((each.median_s, each.low_s, each.high_s))
     records = [dict(word.split("=", 1) for word in text.split()) for text in alike]
     dims = {
-        dim: np.array([record[dim] if dim in CATEGORICAL_DIMS else int(record[dim]) for record in records])
-        for dim in DIMS[kind]
+        name: np.array([record[name] if dim.words else int(record[name]) for record in records])
+        for name, dim in KINDS[kind].dims.items()
     }
     queries = KernelBatch(kind, dtype, dims)
     medians, lows, highs = zip(*(zip(*group, strict=True) for group in alike.values()), strict=True)
     median_s = np.array([median(each) for each in medians])
     base_s = modelled(queries).value_s
-    where, labels = features(kind, dims), words(kind, dims)
+    where, labels = KINDS[kind].coordinates(dims), KINDS[kind].labels(dims)
     log_ratio: Floats = np.log(median_s / base_s)
     near, left_out = _between(where, labels, where, labels, log_ratio, others=True)
     predicted_s = base_s * np.exp(left_out)
@@ -195,5 +188,5 @@ def _nearest(asked: Floats, spots: Floats, skip: int) -> tuple[Floats, NDArray[n
 
 
 def _keys(queries: KernelBatch) -> list[tuple[str, ...]]:
-    columns = [np.asarray(queries.dims[dim]).astype(str).tolist() for dim in DIMS[queries.kind]]
+    columns = [np.asarray(queries.dims[dim]).astype(str).tolist() for dim in KINDS[queries.kind].dims]
     return list(zip(*columns, strict=True))

@@ -30,7 +30,7 @@ class Measurement:
         op: The operator, as in `aten.addmm`.
         signature: The call with the types of its operands and where these are, by `compiler.op_signature`.
         dtype: The type that it calculates in.
-        kind: The `KernelKind` that it is, or "" where no kernel model knows it or several kernels do it.
+        kind: The `str` that it is, or "" where no kernel model knows it or several kernels do it.
         dims: The dims of that kind as text, as in "b=1 m=128 n=768 k=768".
         median_s: The median of all calls.
         min_s: The fastest call.

@@ -3,25 +3,14 @@
 import numpy as np
 
 from steelyard.hw.base.errors import DeviceError
-from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork, WorkKind
+from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
 from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.execution_units import Unit, contraction_unit, pointwise_unit, transcendental_unit
 from steelyard.hw.devices.measured_rates import MeasuredRates
-from steelyard.hw.kernels.common.kernel_queries import Floats, KernelBatch, KernelKind
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.common.kernel_queries import Floats, KernelBatch
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.roofline import Roofline
-
-_WORK: dict[KernelKind, WorkKind] = {
-    "gemm": "contraction",
-    "bmm": "contraction",
-    "conv2d": "convolution",
-    "elementwise": "pointwise",
-    "softmax": "softmax",
-    "layer_norm": "normalization",
-    "attention_prefill": "attention",
-    "attention_decode": "attention",
-}
 
 
 def roofline_prices(device: Device, context: ExecutionContext, queries: KernelBatch) -> Latencies:
@@ -30,9 +19,9 @@ def roofline_prices(device: Device, context: ExecutionContext, queries: KernelBa
     Raises:
         DeviceError: The device lacks what the work needs.
     """
-    counts = MODELS[queries.kind].counts(queries.dtype, queries.dims)
+    counts = KINDS[queries.kind].model.counts(queries.dtype, queries.dims)
     roofline = Roofline(device, context)
-    kind, dtype = _WORK[queries.kind], queries.dtype
+    kind, dtype = KINDS[queries.kind].work, queries.dtype
     works = [KernelWork(kind=kind, dtype=dtype, **cost.counts()) for cost in counts.split(len(queries))]
     found = [roofline.latency(work) for work in works]
     times = np.array([(each.value_s, each.low_s, each.high_s) for each in found])
@@ -48,8 +37,8 @@ def peak_roofline_s(device: Device, queries: KernelBatch) -> Floats:
     Raises:
         DeviceError: The device gives no peak of its memory or of a unit for the type.
     """
-    counts = MODELS[queries.kind].counts(queries.dtype, queries.dims)
-    nothing, kind, dtype = MeasuredRates(), _WORK[queries.kind], queries.dtype
+    counts = KINDS[queries.kind].model.counts(queries.dtype, queries.dims)
+    nothing, kind, dtype = MeasuredRates(), KINDS[queries.kind].work, queries.dtype
     arithmetic_s = np.zeros(len(queries))
     for flops, unit in (
         (counts.contraction_flops, contraction_unit(device, nothing, kind, dtype, tf32=False)),

@@ -13,15 +13,16 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.execution_units import contraction_unit, pointwise_unit
 from steelyard.hw.devices.typical_factors import DISPATCH_OVERHEAD_S, MEMORY_FRACTION
 from steelyard.hw.kernels.common.dispatch import call_coefficients
-from steelyard.hw.kernels.common.kernel_queries import KernelBatch, KernelKind
-from steelyard.hw.kernels.common.launch_grid import Grid, blocks_per_wave, thread_blocks
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
+from steelyard.hw.kernels.common.launch_grid import Grid, blocks_per_wave, work_grid
 from steelyard.hw.kernels.common.memory_system import MemorySystem, memory_coefficients
 from steelyard.hw.kernels.common.power import sustained_fraction
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.analytic_rung import MODELLED
 from steelyard.hw.latency.ladder import Ladder
 
-KERNEL_VARYING: tuple[KernelKind, ...] = ("gemm", "bmm", "conv2d")
-"""Kinds for which a library has other kernels on other devices."""
+KERNEL_VARYING = ("contraction", "convolution")
+"""Work for which a library has other kernels on other devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class MeasuredOp:
     """
 
     work: KernelWork | None
-    kind: KernelKind | None
+    kind: str | None
     dims: Mapping[str, int | str]
     measured_s: float
 
@@ -92,14 +93,19 @@ def transfer(op: MeasuredOp, origin: Device, destination: Device, overhead_s: fl
     if busy_s <= 0:
         return Scaling(op.measured_s, "copied")
     dtype = work.dtype if work else None
-    if op.kind in KERNEL_VARYING and dtype and {origin.kind, destination.kind} <= {*MODELLED}:
+    if (
+        op.kind
+        and KINDS[op.kind].work in KERNEL_VARYING
+        and dtype
+        and {origin.kind, destination.kind} <= {*MODELLED}
+    ):
         ratio = _modelled_s(op, dtype, destination) / _modelled_s(op, dtype, origin)
         return Scaling(fixed_s + busy_s * ratio, "models")
     bandwidth_ratio = _bytes_per_s(origin, work) / _bytes_per_s(destination, work)
     exponent = 1.0 if work is None else memory_exponent(work, destination)
     compute_ratio = 1.0
     if work is not None and exponent < 1:
-        compute_ratio = _compute_ratio(work, thread_blocks(work, op.kind, op.dims), origin, destination)
+        compute_ratio = _compute_ratio(work, _grid(op, work), origin, destination)
     scaled_s = busy_s * bandwidth_ratio**exponent * compute_ratio ** (1 - exponent)
     return Scaling(fixed_s + scaled_s, "waves", exponent)
 
@@ -127,6 +133,11 @@ def _modelled_s(op: MeasuredOp, dtype: DType, device: Device) -> float:
     columns = {dim: np.array([size]) for dim, size in op.dims.items()}
     ladder = Ladder(device, ExecutionContext(host_overhead=False), measured=False)
     return float(ladder.price(KernelBatch(op.kind, dtype, columns)).value_s[0])
+
+
+def _grid(op: MeasuredOp, work: KernelWork) -> Grid:
+    grid = KINDS[op.kind].grid if op.kind else None
+    return grid(op.dims) if grid else work_grid(work)
 
 
 def _compute_ratio(work: KernelWork, grid: Grid, origin: Device, destination: Device) -> float:

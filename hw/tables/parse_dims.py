@@ -6,31 +6,19 @@ from math import inf, nan
 import numpy as np
 
 from steelyard.hw.base.errors import UsageError, did_you_mean
-from steelyard.hw.kernels.common.kernel_queries import (
-    CATEGORICAL_DIMS,
-    DEFAULTS,
-    DIMS,
-    Column,
-    Floats,
-    KernelKind,
-)
-from steelyard.hw.kernels.memory_bound.elementwise_functions import FUNCTIONS
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats
+from steelyard.hw.kernels.registry import KINDS
 
 Where = Callable[[int, str], str]
 """The address of a cell from its position in its column and the name of that."""
 
-KNOWN_WORDS = {"direction": ("fwd", "dgrad", "wgrad"), "fn": tuple(FUNCTIONS)}
-LARGEST_DIM = 2**31 - 1
-"""What a kernel's 32-bit index can count."""
-
 LARGEST_WORK = 2.0**60
 """Multiply-adds or elements of one kernel; beyond, integers of 64 bits would overflow."""
 
-_ZERO_IS_FINE = ("pad", "causal")
 _TRUTH = {"true": "1", "false": "0"}
 
 
-def parse_dims(kind: KernelKind, cells: Mapping[str, Sequence[str]], where: Where) -> dict[str, Column]:
+def parse_dims(kind: str, cells: Mapping[str, Sequence[str]], where: Where) -> dict[str, Column]:
     """Return the dims of kernels of one kind.
 
     Args:
@@ -43,29 +31,26 @@ def parse_dims(kind: KernelKind, cells: Mapping[str, Sequence[str]], where: Wher
     """
     rows = len(next(iter(cells.values()))) if cells else 0
     dims: dict[str, Column] = {}
-    for dim in DIMS[kind]:
-        if dim not in cells and dim not in DEFAULTS:
+    for dim, values in KINDS[kind].dims.items():
+        if dim not in cells and values.default is None:
             raise UsageError(
                 what=f"{kind} needs the dim {dim!r}",
                 where=where(0, dim),
-                why=f"there is no such column; {kind} has the dims {', '.join(DIMS[kind])}",
+                why=f"there is no such column; {kind} has the dims {', '.join(KINDS[kind].dims)}",
             )
         column = cells.get(dim) or [""] * rows
-        dims[dim] = (
-            _words(kind, dim, column, where)
-            if dim in CATEGORICAL_DIMS
-            else _integers(kind, dim, column, where)
-        )
+        dims[dim] = _words(kind, dim, column, where) if values.words else _integers(kind, dim, column, where)
     _require_possible(kind, dims, where)
     return dims
 
 
-def _integers(kind: KernelKind, dim: str, cells: Sequence[str], where: Where) -> Column:
+def _integers(kind: str, dim: str, cells: Sequence[str], where: Where) -> Column:
     try:
         numbers = list(map(int, cells))
     except ValueError:  # an empty cell, or an integer written as 4.0
         numbers = [_integer(kind, dim, cell, where, row) for row, cell in enumerate(cells)]
-    smallest, largest = int(dim not in _ZERO_IS_FINE), 1 if dim == "causal" else LARGEST_DIM
+    values = KINDS[kind].dims[dim]
+    smallest, largest = values.smallest, values.largest
     if min(numbers) < smallest or max(numbers) > largest:
         row = next(row for row, number in enumerate(numbers) if not smallest <= number <= largest)
         raise UsageError(
@@ -76,12 +61,12 @@ def _integers(kind: KernelKind, dim: str, cells: Sequence[str], where: Where) ->
     return np.array(numbers, dtype=np.int64)
 
 
-def _integer(kind: KernelKind, dim: str, cell: str, where: Where, row: int) -> int:
+def _integer(kind: str, dim: str, cell: str, where: Where, row: int) -> int:
     text = cell.strip().lower()
     if not text:
         return int(_default(kind, dim, where, row))
     try:
-        number = float(_TRUTH.get(text, text) if dim == "causal" else text)
+        number = float(_TRUTH.get(text, text) if KINDS[kind].dims[dim].largest == 1 else text)
     except ValueError:
         number = nan
     if number.is_integer():
@@ -89,45 +74,36 @@ def _integer(kind: KernelKind, dim: str, cell: str, where: Where, row: int) -> i
     raise UsageError(what=f"{dim} is {cell.strip()!r}", where=where(row, dim), why="it is no integer")
 
 
-def _words(kind: KernelKind, dim: str, cells: Sequence[str], where: Where) -> Column:
-    words: list[str] = []
+def _words(kind: str, dim: str, cells: Sequence[str], where: Where) -> Column:
+    known, words = KINDS[kind].dims[dim].words, list[str]()
     for row, cell in enumerate(cells):
         word = cell.strip().lower() or str(_default(kind, dim, where, row))
-        if word not in KNOWN_WORDS[dim]:
+        if word not in known:
             raise UsageError(
                 what=f"there is no {dim} {word!r}",
                 where=where(row, dim),
-                fix=did_you_mean(word, KNOWN_WORDS[dim]),
+                fix=did_you_mean(word, known),
             )
         words.append(word)
     return np.array(words)
 
 
-def _default(kind: KernelKind, dim: str, where: Where, row: int) -> int | str:
-    if dim in DEFAULTS:
-        return DEFAULTS[dim]
+def _default(kind: str, dim: str, where: Where, row: int) -> int | str:
+    default = KINDS[kind].dims[dim].default
+    if default is not None:
+        return default
     raise UsageError(
         what=f"{kind} needs the dim {dim!r}",
         where=where(row, dim),
-        why=f"the cell is empty; {kind} has the dims {', '.join(DIMS[kind])}",
+        why=f"the cell is empty; {kind} has the dims {', '.join(KINDS[kind].dims)}",
     )
 
 
-def _require_possible(kind: KernelKind, dims: Mapping[str, Column], where: Where) -> None:
+def _require_possible(kind: str, dims: Mapping[str, Column], where: Where) -> None:
     """Raise for the first row whose dims contradict each other, or are more than integers can count."""
-    if kind == "conv2d":
-        for size, window in (("h", "r"), ("w", "s")):
-            short = dims[size] + 2 * dims["pad"] < dims[window]
-            _refuse(short, dims, window, f"is larger than {size} and twice the pad", where)
-        for channels in ("c", "o"):
-            _refuse(
-                dims[channels] % dims["groups"] != 0, dims, "groups", f"does not divide {channels}", where
-            )
-    if kind in ("attention_prefill", "attention_decode"):
-        _refuse(dims["hq"] % dims["hkv"] != 0, dims, "hkv", "does not divide hq", where)
-    counted = [
-        dim for dim in DIMS[kind] if dim not in (*CATEGORICAL_DIMS, *_ZERO_IS_FINE, "hkv", "stride", "groups")
-    ]
+    for conflict in KINDS[kind].conflicts(dims):
+        _refuse(conflict.rows, dims, conflict.dim, conflict.why, where)
+    counted = [name for name, dim in KINDS[kind].dims.items() if dim.counts]
     steps = np.prod([dims[dim].astype(np.float64) for dim in counted], axis=0)
     largest = max(counted, key=lambda dim: dims[dim][int(np.argmax(steps))])
     _refuse(steps > LARGEST_WORK, dims, largest, f"makes more than 2**60 steps of {' '.join(counted)}", where)

@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 
 from steelyard.hw.base.errors import SteelyardError, UsageError, did_you_mean
 from steelyard.hw.base.kernel_work import DType, ExecutionMode
-from steelyard.hw.kernels.common.kernel_queries import DEFAULTS, DIMS, KernelBatch, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.tables.csv_rows import Rows
 from steelyard.hw.tables.dtype_spelling import parse_dtype
 from steelyard.hw.tables.parse_dims import parse_dims
 
-KINDS = get_args(KernelKind)
 MODES = get_args(ExecutionMode)
-_OPTIONAL = ("device", "context", *DEFAULTS)
+_OPTIONAL = (
+    "device",
+    "context",
+    *{name for kind in KINDS.values() for name, dim in kind.dims.items() if dim.default is not None},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ def parse_requests(rows: Rows, device: str | None) -> list[Request]:
     for row, key in enumerate(zip(*keys, strict=True)):
         members.setdefault(key, []).append(row)
     heads = {key: _head(rows, found[0], key, device) for key, found in members.items()}
-    merged: dict[tuple[str, ExecutionMode, KernelKind, DType], list[int]] = {}
+    merged: dict[tuple[str, ExecutionMode, str, DType], list[int]] = {}
     for key, found in members.items():  # "fp32" and "f32" are one type
         merged.setdefault(heads[key], []).extend(found)
     return [_request(rows, columns, head, sorted(found)) for head, found in merged.items()]
@@ -77,7 +81,7 @@ def _require_header(rows: Rows) -> None:
             )
     # A misspelt column that may be left out would silently mean its default.
     absent = [column for column in _OPTIONAL if column not in rows.header]
-    known = {"kind", "dtype", *_OPTIONAL, *(dim for dims in DIMS.values() for dim in dims)}
+    known = {"kind", "dtype", *_OPTIONAL, *(dim for kind in KINDS.values() for dim in kind.dims)}
     for column in rows.header:
         near = get_close_matches(column.lower(), absent, n=1, cutoff=0.8)
         if column not in known and near:
@@ -88,7 +92,7 @@ def _require_header(rows: Rows) -> None:
 
 def _head(
     rows: Rows, row: int, key: tuple[str, ...], default: str | None
-) -> tuple[str, ExecutionMode, KernelKind, DType]:
+) -> tuple[str, ExecutionMode, str, DType]:
     device, mode, kind, dtype = (cell.strip() for cell in key)
     mode, kind = mode.lower() or "eager", kind.lower()
     if not device and default is None:
@@ -98,12 +102,12 @@ def _head(
     if mode not in MODES:
         raise _unknown(rows, row, "context", mode, MODES)
     if kind not in KINDS:
-        raise _unknown(rows, row, "kind", kind, KINDS)
+        raise _unknown(rows, row, "kind", kind, tuple(KINDS))
     try:
         parsed = parse_dtype(dtype)
     except UsageError as error:
         raise UsageError(what=error.what, where=rows.where(row, "dtype"), fix=error.fix) from error
-    return device or default or "", cast(ExecutionMode, mode), cast(KernelKind, kind), parsed
+    return device or default or "", cast(ExecutionMode, mode), kind, parsed
 
 
 def _unknown(rows: Rows, row: int, column: str, word: str, known: Sequence[str]) -> SteelyardError:
@@ -115,16 +119,16 @@ def _unknown(rows: Rows, row: int, column: str, word: str, known: Sequence[str])
 def _request(
     rows: Rows,
     columns: Mapping[str, Sequence[str]],
-    head: tuple[str, ExecutionMode, KernelKind, DType],
+    head: tuple[str, ExecutionMode, str, DType],
     members: list[int],
 ) -> Request:
     device, mode, kind, dtype = head
-    cells = {dim: _some(columns[dim], members) for dim in DIMS[kind] if dim in columns}
+    cells = {dim: _some(columns[dim], members) for dim in KINDS[kind].dims if dim in columns}
     where = partial(_where, rows, members)
     if not cells:
         raise UsageError(
-            what=f"{kind} needs the dims {', '.join(DIMS[kind])}",
-            where=where(0, DIMS[kind][0]),
+            what=f"{kind} needs the dims {', '.join(KINDS[kind].dims)}",
+            where=where(0, next(iter(KINDS[kind].dims))),
             why="the header names none of them",
         )
     dims = parse_dims(kind, cells, where)

@@ -12,6 +12,7 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.dtype_support import require_type
 from steelyard.hw.kernels.common.kernel_queries import Floats
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.ladder import Ladder
 from steelyard.hw.latency.roofline_rung import peak_roofline_s
 from steelyard.hw.tables.csv_rows import Rows
@@ -58,7 +59,7 @@ def _each(
         with rows.naming(first, "device"):
             device = load(request.device)
         with rows.naming(first, "dtype"):
-            require_type(device, queries.kind, queries.dtype)
+            require_type(device, KINDS[queries.kind], queries.dtype)
         with rows.naming(first):
             answers.append(answer(device, request))
     return answers

@@ -11,7 +11,7 @@ from steelyard.compiler.semantics.iteration_space import Index, IndexingMap, Ite
 from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
 from steelyard.hw.base.kernel_work import DType
-from steelyard.hw.kernels.common.kernel_queries import KernelBatch, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 
 _FORWARD_PRODUCTS = 2
 """Scores and mixed values; the gradient of attention has five."""
@@ -25,7 +25,7 @@ class KernelQuery:
     `backward` is of attention alone: its gradient is one kernel too.
     """
 
-    kind: KernelKind
+    kind: str
     dims: tuple[tuple[str, int | str], ...]
     backward: bool = False
 
@@ -57,7 +57,7 @@ def kernel_queries(call: OpCall, work: OpWork) -> tuple[KernelQuery, ...]:
             return ()
 
 
-def _query(kind: KernelKind, **dims: int | str) -> KernelQuery:
+def _query(kind: str, **dims: int | str) -> KernelQuery:
     return KernelQuery(kind, tuple(dims.items()))
 
 
@@ -93,7 +93,7 @@ def _convolution(space: IterationSpace) -> KernelQuery:
     outer, groups = _extent(space, (small.dims & weight.dims) - shared), _extent(space, shared)
     written = space.writes[0]
     if len(windows) != 2:
-        kind: KernelKind = "bmm" if groups > 1 else "gemm"
+        kind: str = "bmm" if groups > 1 else "gemm"
         points, window = batch * _extent(space, {*places}), inner * _extent(space, {*taps})
         if written is weight:
             return _query(kind, b=groups, m=outer, n=window, k=points)
@@ -142,7 +142,7 @@ def _attention(work: OpWork) -> tuple[KernelQuery, ...]:
     scores = work.spaces[0]
     *batch, heads, queries, features = ((scores, index) for index in scores.reads[0].indices)
     *_, shared, keys, _ = ((scores, index) for index in scores.reads[1].indices)
-    kind: KernelKind = "attention_decode" if _points(*queries) == 1 else "attention_prefill"
+    kind: str = "attention_decode" if _points(*queries) == 1 else "attention_prefill"
     query = _query(
         kind,
         b=prod(_points(*each) for each in batch),
@@ -170,7 +170,7 @@ def _is_layer_norm(space: IterationSpace) -> bool:
     return len(whole) == 1 and bool(last) and last <= space.reduction
 
 
-def _rows(kind: KernelKind, space: IterationSpace) -> KernelQuery:
+def _rows(kind: str, space: IterationSpace) -> KernelQuery:
     cols = _extent(space, space.reduction)
     return _query(kind, rows=space.size // cols, cols=cols)
 

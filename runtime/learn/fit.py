@@ -9,8 +9,9 @@ import numpy as np
 from scipy.optimize import nnls
 
 from steelyard.hw.base.errors import UsageError
-from steelyard.hw.devices.learned_models import Regressor, feature_names
+from steelyard.hw.devices.learned_models import Regressor
 from steelyard.hw.kernels.common.kernel_queries import Floats, KernelBatch
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.learned_rung import law_amounts, learned_features
 
 _TREES = 120
@@ -64,7 +65,7 @@ def fit_regressor(queries: KernelBatch, measured_s: Floats) -> Regressor:
     boosted: Any = GradientBoostingRegressor(**_BOOSTING).fit(features, left)
     rate = boosted.learning_rate
     return Regressor(
-        features=feature_names(queries.kind),
+        features=KINDS[queries.kind].regressor_features,
         law_s=tuple(float(f"{each:.5g}") for each in law_s),
         offset=float(f"{boosted.init_.constant_[0, 0]:.5g}"),
         trees=tuple(_preorder(each.tree_, 0, rate) for each in boosted.estimators_[:, 0]),

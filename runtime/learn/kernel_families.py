@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.hw.base.errors import UsageError, did_you_mean
-from steelyard.hw.devices.learned_models import KERNELS, LearnedKind, size_names
-from steelyard.hw.kernels.common.kernel_queries import Column, KernelBatch, KernelKind
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.common.kernel_queries import Column, KernelBatch
+from steelyard.hw.kernels.registry import KINDS, kind_of_regressor
 from steelyard.runtime.microbenchmarks.by_dims import (
     attention_probe,
     batched_product_probe,
@@ -20,7 +19,7 @@ from steelyard.runtime.microbenchmarks.by_dims import (
 from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 
 Config = tuple[int, ...]
-"""The sizes of one kernel, in the order of `size_names` of its kind."""
+"""The sizes of one kernel, in the order of the sizes of its kind."""
 
 _LARGEST_FLOPS = 4e9
 _LARGEST_BYTES = 2**27
@@ -38,20 +37,20 @@ class KernelFamily:
         probe: Makes the microbenchmark of a kernel from its sizes by name.
     """
 
-    name: LearnedKind
+    name: str
     scaled: tuple[tuple[str, ...], ...]
     batch: str
     probe: Callable[..., Microbenchmark]
 
     @property
-    def kind(self) -> KernelKind:
+    def kind(self) -> str:
         """The kind of kernel in tables and models."""
-        return KERNELS[self.name]
+        return kind_of_regressor(self.name).name
 
     @property
     def sizes(self) -> tuple[str, ...]:
         """The names of a config's sizes."""
-        return size_names(self.kind)
+        return KINDS[self.kind].sizes
 
     def dims(self, configs: Sequence[Config]) -> dict[str, Column]:
         """Return configs as columns of dims."""
@@ -74,7 +73,7 @@ class KernelFamily:
         sizes = dict(zip(self.sizes, config, strict=True))
         if self.kind == "conv2d" and not _windows_fit(**sizes):
             return False
-        cost = MODELS[self.kind].counts("f32", self.dims([config])).split(1)[0]
+        cost = KINDS[self.kind].model.counts("f32", self.dims([config])).split(1)[0]
         return cost.contraction_flops <= _LARGEST_FLOPS and cost.touched_bytes <= _LARGEST_BYTES
 
 

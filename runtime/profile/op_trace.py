@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 
 from steelyard.hw.base.errors import UsageError, did_you_mean
 from steelyard.hw.base.kernel_work import DType, KernelWork, WorkKind
-from steelyard.hw.kernels.common.kernel_queries import CATEGORICAL_DIMS, KernelKind
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.wave_scaling import MeasuredOp
 from steelyard.hw.tables.parse_dims import parse_dims
 
@@ -99,19 +99,20 @@ def _entry(entry: object, where: str) -> TracedOp | None:
     return TracedOp(name, cast(DType, dtype), count, MeasuredOp(work, kind, dims, measured_ms * 1e-3))
 
 
-def _kind(fields: dict[str, Any], where: str, name: str) -> KernelKind | None:
+def _kind(fields: dict[str, Any], where: str, name: str) -> str | None:
     kind = fields.get("kind") or None
-    if kind is not None and kind not in get_args(KernelKind):
-        raise _bad(where, name, f"there is no kind {kind!r}", did_you_mean(str(kind), get_args(KernelKind)))
-    return cast("KernelKind | None", kind)
+    if kind is not None and kind not in KINDS:
+        raise _bad(where, name, f"there is no kind {kind!r}", did_you_mean(str(kind), KINDS))
+    return kind
 
 
-def _dims(kind: KernelKind, text: str, where: str) -> dict[str, int | str]:
+def _dims(kind: str, text: str, where: str) -> dict[str, int | str]:
     pairs = dict(pair.split("=", 1) for pair in text.split() if "=" in pair)
     cells = {dim: [value] for dim, value in pairs.items()}
     columns = parse_dims(kind, cells, lambda _, dim: f"{where}, {dim}")
     return {
-        dim: str(column[0]) if dim in CATEGORICAL_DIMS else int(column[0]) for dim, column in columns.items()
+        dim: str(column[0]) if KINDS[kind].dims[dim].words else int(column[0])
+        for dim, column in columns.items()
     }
 
 

@@ -14,7 +14,7 @@ from steelyard.hw.kernels.attention.peaks import attention_peaks
 from steelyard.hw.kernels.attention.shape import attentions
 from steelyard.hw.kernels.attention.time import Parts, parts
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, Launches
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 
 NVIDIA_MATRIX_FRACTION = 0.80
@@ -58,16 +58,16 @@ class FusedAttention:
     kind: Literal["attention_prefill", "attention_decode"]
 
     def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
-        """Return the work; a causal mask leaves only the pairs that are seen.
+        """Return the work of the definition, masked pairs included; the time leaves out what is skipped.
 
         Raises:
             DeviceError: Attention is not computed in this type.
         """
         shape = attentions(dtype, dims)
         return KernelCost(
-            contraction_flops=shape.contraction_flops,
-            pointwise_flops=_SCORE_POINTWISE * shape.scores,
-            transcendental_flops=_SCORE_TRANSCENDENTAL * shape.scores,
+            contraction_flops=4 * shape.d * shape.pairs,
+            pointwise_flops=_SCORE_POINTWISE * shape.pairs,
+            transcendental_flops=_SCORE_TRANSCENDENTAL * shape.pairs,
             bytes_read=shape.query_bytes + shape.kv_bytes,
             bytes_written=shape.query_bytes,
         )
@@ -86,33 +86,21 @@ class FusedAttention:
         shortfall = matrix_fraction(device, "bf16") / NVIDIA_MATRIX_FRACTION
         return {**constants, "matrix_fraction": constants["matrix_fraction"] * shortfall}
 
-    def estimate(
-        self,
-        device: Device,
-        dtype: DType,
-        context: ExecutionContext,
-        dims: Mapping[str, Column],
-        coefficients: Coefficients,
-    ) -> Estimate:
+    def estimate(self, batch: Launches) -> Estimate:
         """Return the time of each row.
 
         Raises:
             DeviceError: The device has no unit for the type, or its memory is not described.
         """
-        time = parts(attentions(dtype, dims), device, dtype, context, coefficients)
-        serving = context.mode == "graph"
-        launch_s = coefficients["launch_s"] + (LAUNCH_OVERHEAD_S[device.kind] if serving else 0.0)
+        time = parts(
+            attentions(batch.dtype, batch.dims), batch.device, batch.dtype, batch.context, batch.coefficients
+        )
+        serving = batch.context.mode == "graph"
+        launch_s = batch.coefficients["launch_s"] + (LAUNCH_OVERHEAD_S[batch.device.kind] if serving else 0.0)
         written_s = time.cache_write_s if serving else 0.0
-        return _timed(device, context, time, launch_s, time.body_s + time.combine_s + written_s)
+        return _timed(batch.device, batch.context, time, launch_s, time.body_s + time.combine_s + written_s)
 
-    def backward(
-        self,
-        device: Device,
-        dtype: DType,
-        context: ExecutionContext,
-        dims: Mapping[str, Column],
-        coefficients: Coefficients,
-    ) -> Estimate:
+    def backward(self, batch: Launches) -> Estimate:
         """Return the time of the backward pass of each row, from that of the forward kernel.
 
         It has 2.5 times the FLOPs at 63/73 of the rate, and reads and writes twice the bytes.
@@ -120,10 +108,14 @@ class FusedAttention:
         Raises:
             DeviceError: The device has no unit for the type, or its memory is not described.
         """
-        time = parts(attentions(dtype, dims), device, dtype, context, coefficients)
-        launch_s = coefficients["launch_s"] + (_BACKWARD_KERNELS - 1) * LAUNCH_OVERHEAD_S[device.kind]
+        time = parts(
+            attentions(batch.dtype, batch.dims), batch.device, batch.dtype, batch.context, batch.coefficients
+        )
+        launch_s = (
+            batch.coefficients["launch_s"] + (_BACKWARD_KERNELS - 1) * LAUNCH_OVERHEAD_S[batch.device.kind]
+        )
         backward_s = time.body_s * BACKWARD_FLOPS / BACKWARD_FRACTION
-        return _timed(device, context, time, launch_s, backward_s, BACKWARD_FLOPS)
+        return _timed(batch.device, batch.context, time, launch_s, backward_s, BACKWARD_FLOPS)
 
 
 def _family(device: Device) -> str:

@@ -57,8 +57,16 @@ class Attentions:
         return self.b * self.hq * (ramp + (self.sq - rising) * self.skv)
 
     @property
+    def pairs(self) -> Floats:
+        """Pairs of a query and a key, masked ones included, over all heads."""
+        return self.b * self.hq * self.sq * self.skv
+
+    @property
     def contraction_flops(self) -> Floats:
-        """FLOPs of both products: query by key, and probability by value."""
+        """FLOPs of both products over the pairs that are seen: kernels skip masked tiles.
+
+        FlashAttention-2 (arXiv 2307.08691), section 3.1.
+        """
         return 4 * self.d * self.scores
 
     @property

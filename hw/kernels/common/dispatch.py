@@ -15,10 +15,6 @@ with P4, T4 and A100 (NeuSight 6945927, PyTorch 2.1). The device waits for its h
 host's time, and what a device of an unknown host is given; 32.5 us with V100 and 45 us with P100 show how far
 hosts differ. Calls that follow each other without a wait take about a third."""
 
-CALL_RATIOS = {"gemm": 2.0, "bmm": 1.18, "softmax": 1.26, "layer_norm": 1.80}
-"""Host time of other calls over that of `torch.add`, by kind of kernel: the medians of the devices above.
-`gemm` is a linear layer with its bias. Those of elementwise functions are in elementwise_functions.py."""
-
 _DISPATCH_SHARE = 1 / 3
 """Of `CALL_S`: an operation that launches nothing takes 6 to 10 us between the same events (`view` and
 `permute` in the same rows), about what an empty kernel takes in a stream of them."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from steelyard.hw.base.kernel_cost import KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
-from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 
 Coefficients = Mapping[str, float]
 """The constants of a model by name; what each means is said in the model's docstring."""
@@ -25,6 +25,25 @@ class Counts:
     transcendental_flops: Floats
     bytes_read: Floats
     bytes_written: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Launches:
+    """Kernels of one kind as a model sees them: where they run, and the constants of the model there.
+
+    Attributes:
+        device: The device.
+        dtype: The type of their operands.
+        context: How they are run.
+        dims: A column for each dim of the kind.
+        coefficients: The constants of the model.
+    """
+
+    device: Device
+    dtype: DType
+    context: ExecutionContext
+    dims: Mapping[str, Column]
+    coefficients: Coefficients
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +70,7 @@ class KernelModel(Protocol):
     """
 
     @property
-    def kind(self) -> KernelKind:
+    def kind(self) -> str:
         """The kind that it prices."""
         ...
 
@@ -67,13 +86,6 @@ class KernelModel(Protocol):
         """
         ...
 
-    def estimate(
-        self,
-        device: Device,
-        dtype: DType,
-        context: ExecutionContext,
-        dims: Mapping[str, Column],
-        coefficients: Coefficients,
-    ) -> Estimate:
+    def estimate(self, batch: Launches) -> Estimate:
         """Return the time of each row; pure numpy over the rows, at least 100,000 rows a second."""
         ...

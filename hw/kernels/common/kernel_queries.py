@@ -7,10 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from steelyard.hw.base.kernel_kinds import CATEGORICAL_DIMS as CATEGORICAL_DIMS
-from steelyard.hw.base.kernel_kinds import DEFAULTS as DEFAULTS
-from steelyard.hw.base.kernel_kinds import DIMS as DIMS
-from steelyard.hw.base.kernel_kinds import KernelKind as KernelKind
 from steelyard.hw.base.kernel_work import DType
 
 Floats = NDArray[np.float64]
@@ -23,14 +19,14 @@ class KernelBatch:
     """Kernels of one kind and type.
 
     Attributes:
-        kind: What kind of kernel they are.
+        kind: The name of their kind.
         dtype: The type of their operands; products accumulate in f32.
-        dims: A column for each of `DIMS[kind]`, all of one length.
+        dims: A column for each dim of the kind, all of one length.
     """
 
-    kind: KernelKind
+    kind: str
     dtype: DType
     dims: Mapping[str, Column]
 
     def __len__(self) -> int:
-        return len(self.dims[DIMS[self.kind][0]])
+        return len(next(iter(self.dims.values())))

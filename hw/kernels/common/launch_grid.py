@@ -1,6 +1,5 @@
 """Launch grid of a kernel: its thread blocks, and how many a GPU runs at once."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -8,13 +7,12 @@ from steelyard.hw.base.dtypes import element_bytes
 from steelyard.hw.base.kernel_work import KernelWork
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.nvidia_sm import sm_limits
-from steelyard.hw.kernels.common.kernel_queries import KernelKind
 
-_TILE = 128
+TILE = 128
 """Rows and columns of a tile of cuBLAS's largest kernels for products (`sgemm_128x128`)."""
 
-_ELEMENTS_PER_THREAD = 4
-_WARP = 32
+ELEMENTS_PER_THREAD = 4
+WARP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +32,15 @@ class Grid:
     shared_bytes: int
 
 
-def thread_blocks(work: KernelWork, kind: KernelKind | None, dims: Mapping[str, int | str]) -> Grid:
-    """Return the grid of a kernel: tiles of a product, rows of softmax and layer norm, else elements.
+def work_grid(work: KernelWork) -> Grid:
+    """Return the grid of a kernel that is known by its work alone: tiles of its result, or its elements.
 
-    Products have tiles of 128 by 128, with 256 threads that hold 8 x 8 sums each and two stages of 8 steps of
-    both operands in shared memory (as CUTLASS's SIMT kernels, and cuBLAS's by their names). ATen's row
-    kernels have a block a row, its elementwise kernels 128 threads of four elements
-    (aten/src/ATen/native/cuda/{SoftMax,layer_norm_kernel,CUDALoops}.cu*).
-
-    Args:
-        work: The work, for kernels of other kinds.
-        kind: The kind, None where no model knows it.
-        dims: The dims of that kind.
+    ATen's elementwise kernels have 128 threads of four elements (aten/src/ATen/native/cuda/CUDALoops.cuh).
     """
-    if kind in ("gemm", "bmm"):
-        b, m, n = (int(dims[dim]) for dim in "bmn")
-        tiles = ceil(b * m / _TILE) if kind == "gemm" else b * ceil(m / _TILE)
-        return _product_grid(tiles * ceil(n / _TILE))
-    if kind in ("softmax", "layer_norm"):
-        warps = ceil(int(dims["cols"]) / (_WARP * _ELEMENTS_PER_THREAD))
-        return Grid(int(dims["rows"]), _WARP * min(32, warps), 32, 0)
     elements = work.bytes_written // element_bytes(work.dtype)
     if work.contraction_flops:
-        return _product_grid(ceil(elements / _TILE**2))
-    return Grid(max(1, ceil(elements / (128 * _ELEMENTS_PER_THREAD))), 128, 32, 0)
+        return product_grid(ceil(elements / TILE**2))
+    return Grid(max(1, ceil(elements / (128 * ELEMENTS_PER_THREAD))), 128, 32, 0)
 
 
 def blocks_per_wave(device: Device, grid: Grid) -> int:
@@ -66,5 +49,6 @@ def blocks_per_wave(device: Device, grid: Grid) -> int:
     return round(device.compute_units.value) * max(1, resident)
 
 
-def _product_grid(tiles: int) -> Grid:
-    return Grid(max(1, tiles), threads=256, registers=128, shared_bytes=2 * 2 * 8 * _TILE * 4)
+def product_grid(tiles: int) -> Grid:
+    """Return the grid of so many tiles of products, with 256 threads a block."""
+    return Grid(max(1, tiles), threads=256, registers=128, shared_bytes=2 * 2 * 8 * TILE * 4)

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
-from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
-from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, Launches
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 from steelyard.hw.kernels.conv2d.algorithm import Plan
 from steelyard.hw.kernels.conv2d.execution_unit import ELEMENT_BYTES, ConvUnit, conv_unit, is_on_matrix_units
 from steelyard.hw.kernels.conv2d.fft import tiled_fft
@@ -43,7 +43,7 @@ class Conv2dModel:
     """
 
     @property
-    def kind(self) -> KernelKind:
+    def kind(self) -> str:
         """The kind that it prices."""
         return "conv2d"
 
@@ -69,30 +69,25 @@ class Conv2dModel:
         tensor = family_coefficients("gemm/gemm_tensor", "bf16", device.architecture)
         return {**tensor, "launch_s": lanes["launch_s"], "host_s": lanes["host_s"]}
 
-    def estimate(
-        self,
-        device: Device,
-        dtype: DType,
-        context: ExecutionContext,
-        dims: Mapping[str, Column],
-        coefficients: Coefficients,
-    ) -> Estimate:
+    def estimate(self, batch: Launches) -> Estimate:
         """Return the time of each row.
 
         Raises:
             DeviceError: The device has no unit for the type, or its memory is not described.
         """
-        shape = ConvShape.of(dims)
-        unit = conv_unit(device, dtype, coefficients, settled=not context.host_overhead)
+        shape = ConvShape.of(batch.dims)
+        unit = conv_unit(
+            batch.device, batch.dtype, batch.coefficients, settled=not batch.context.host_overhead
+        )
         busy_s, memory_s, launches_s = (np.full_like(shape.macs, np.inf) for _ in range(3))
-        for plan in _plans(shape, unit, coefficients):
-            launch_s = plan.launches * coefficients["launch_s"]
+        for plan in _plans(shape, unit, batch.coefficients):
+            launch_s = plan.launches * batch.coefficients["launch_s"]
             better = plan.busy_s + launch_s < busy_s + launches_s
             busy_s = np.where(better, plan.busy_s, busy_s)
             memory_s = np.where(better, plan.memory_s, memory_s)
             launches_s = np.where(better, launch_s, launches_s)
-        eager = context.host_overhead and context.mode == "eager"
-        host_s = coefficients["host_s"] if eager else 0.0
+        eager = batch.context.host_overhead and batch.context.mode == "eager"
+        host_s = batch.coefficients["host_s"] if eager else 0.0
         floor_s = _floor_s(shape, unit)
         limiter = np.where(memory_s > busy_s / 2, "memory", "compute")
         limiter = np.where(launches_s > busy_s, "launch", limiter)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from steelyard.hw.base.kernel_cost import KernelCosts
-from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.devices.device import Device
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, KernelModel
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, KernelModel, Launches
 from steelyard.hw.kernels.common.kernel_queries import Column
 from steelyard.hw.kernels.gemm.simt import SimtGemm
 from steelyard.hw.kernels.gemm.tensor_core import TensorGemm
@@ -38,20 +38,13 @@ class Gemm:
         """
         return self._on(device, dtype).coefficients(device, dtype)
 
-    def estimate(
-        self,
-        device: Device,
-        dtype: DType,
-        context: ExecutionContext,
-        dims: Mapping[str, Column],
-        coefficients: Coefficients,
-    ) -> Estimate:
+    def estimate(self, batch: Launches) -> Estimate:
         """Return the time of each row.
 
         Raises:
             DeviceError: The device lacks a unit for the type, or its memory is not described.
         """
-        return self._on(device, dtype).estimate(device, dtype, context, dims, coefficients)
+        return self._on(batch.device, batch.dtype).estimate(batch)
 
     def _on(self, device: Device, dtype: DType) -> KernelModel:
         if dtype in _TENSOR_TYPES and dtype in device.matrix_peak_flops_per_s:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Products:
         return self.batch * self.m * self.n
 
 
-def products(kind: KernelKind, dims: Mapping[str, Column]) -> Products:
+def products(kind: str, dims: Mapping[str, Column]) -> Products:
     """Return the dims of a `gemm` or a `bmm`; all rows of a gemm share one weight and are one product."""
     b, m, n, k = (np.asarray(dims[name], np.float64) for name in ("b", "m", "n", "k"))
     return Products(np.ones_like(b), b * m, n, k) if kind == "gemm" else Products(b, m, n, k)

@@ -13,7 +13,7 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import PeakDType
 from steelyard.hw.devices.typical_factors import DISPATCH_OVERHEAD_S
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, Launches
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 from steelyard.hw.kernels.common.power import sustained_fraction
 from steelyard.hw.kernels.gemm.tensor_core_shape import Products, products
@@ -70,27 +70,20 @@ class TensorGemm:
         _peak_flops_per_s(device, dtype)
         return family_coefficients("gemm/gemm_tensor", "bf16", device.architecture)
 
-    def estimate(
-        self,
-        device: Device,
-        dtype: DType,
-        context: ExecutionContext,
-        dims: Mapping[str, Column],
-        coefficients: Coefficients,
-    ) -> Estimate:
+    def estimate(self, batch: Launches) -> Estimate:
         """Return the time of each row.
 
         Raises:
             DeviceError: The device has no tensor cores for the type, or its memory is not described.
         """
-        shape = products(self.kind, dtype, dims)
-        c = coefficients
-        peak_flops_per_s = _peak_flops_per_s(device, dtype)
-        bandwidth_bytes_per_s, cache_bytes = _memory(device)
-        cores = TensorCores.of(device, peak_flops_per_s, shape.operand_bytes)
+        shape = products(self.kind, batch.dtype, batch.dims)
+        c = batch.coefficients
+        peak_flops_per_s = _peak_flops_per_s(batch.device, batch.dtype)
+        bandwidth_bytes_per_s, cache_bytes = _memory(batch.device)
+        cores = TensorCores.of(batch.device, peak_flops_per_s, shape.operand_bytes)
 
         multiply_s = 2 * shape.macs / (peak_flops_per_s * c["multiply_fraction"])
-        on_chip = on_chip_s(shape, cores, c) + _throttled_s(device, multiply_s, c)
+        on_chip = on_chip_s(shape, cores, c) + _throttled_s(batch.device, multiply_s, c)
         moved_bytes, misses = memory_traffic(shape, cache_bytes * c["cache_fraction"])
         memory = moved_bytes / (bandwidth_bytes_per_s * c["memory_fraction"])
         memory += misses * c["memory_latency_cycles"] / cores.clock_hz
@@ -104,8 +97,8 @@ class TensorGemm:
         seconds = np.maximum(launch_s + overlapped, floor_s)
         limiter = np.where(memory > on_chip, "memory", "compute")
         limiter = np.where(launch_s > overlapped, "launch", limiter)
-        if context.host_overhead and context.mode != "graph":
-            host_s = _dispatch_s(device, context)
+        if batch.context.host_overhead and batch.context.mode != "graph":
+            host_s = _dispatch_s(batch.device, batch.context)
             limiter = np.where(seconds < host_s, "host", limiter)
             seconds = np.maximum(seconds, host_s)
         return Estimate(seconds=seconds, floor_s=floor_s, limiter=limiter)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType
-from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 
 OPERAND_BYTES: dict[DType, int] = {"f16": 2, "bf16": 2, "tf32": 4, "f8": 1}
 """Bytes of an operand's element; TF32 is read from f32."""
@@ -70,7 +70,7 @@ class Products:
         return (self.n % elements == 0) & (self.k % elements == 0)
 
 
-def products(kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> Products:
+def products(kind: str, dtype: DType, dims: Mapping[str, Column]) -> Products:
     """Return the dims of a `gemm` or a `bmm` as products.
 
     The rows of a gemm share one weight, so that its `b` times `m` rows are one product.

@@ -7,11 +7,11 @@ import numpy as np
 
 from steelyard.hw.base.dtypes import element_bytes
 from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
-from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.dispatch import timed
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
-from steelyard.hw.kernels.common.kernel_queries import Column, KernelKind
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, Launches
+from steelyard.hw.kernels.common.kernel_queries import Column
 from steelyard.hw.kernels.common.memory_system import (
     MemorySystem,
     lanes_s,
@@ -31,7 +31,7 @@ class Elementwise:
     """
 
     @property
-    def kind(self) -> KernelKind:
+    def kind(self) -> str:
         """`elementwise`."""
         return "elementwise"
 
@@ -59,29 +59,22 @@ class Elementwise:
         """
         return memory_coefficients(device)
 
-    def estimate(
-        self,
-        device: Device,
-        dtype: DType,
-        context: ExecutionContext,
-        dims: Mapping[str, Column],
-        coefficients: Coefficients,
-    ) -> Estimate:
+    def estimate(self, batch: Launches) -> Estimate:
         """Return the time of each row.
 
         Raises:
             DeviceError: The bandwidth of the device is not known.
             UsageError: A function is not known.
         """
-        function = function_columns(dims["fn"])
-        counts = self.counts(dtype, dims)
-        memory = MemorySystem.of(device, coefficients)
+        function = function_columns(batch.dims["fn"])
+        counts = self.counts(batch.dtype, batch.dims)
+        memory = MemorySystem.of(batch.device, batch.coefficients)
         moved_bytes = counts.touched_bytes
         memory_s = memory.seconds(moved_bytes * memory.missed(moved_bytes), moved_bytes)
-        elements = dims["rows"].astype(np.float64) * dims["cols"]
-        arithmetic_s = lanes_s(device, function.lane_cycles * elements)
-        busy_s = overlapped_s(memory_s, arithmetic_s, coefficients["overlap_exponent"])
+        elements = batch.dims["rows"].astype(np.float64) * batch.dims["cols"]
+        arithmetic_s = lanes_s(batch.device, function.lane_cycles * elements)
+        busy_s = overlapped_s(memory_s, arithmetic_s, batch.coefficients["overlap_exponent"])
         limiter = np.where(arithmetic_s > memory_s, "compute", "memory")
-        seconds, limiter = timed(context, busy_s, limiter, function.call_ratio, coefficients)
-        floor_s = np.maximum(memory.floor_s(counts), vector_floor_s(device, counts))
+        seconds, limiter = timed(batch.context, busy_s, limiter, function.call_ratio, batch.coefficients)
+        floor_s = np.maximum(memory.floor_s(counts), vector_floor_s(batch.device, counts))
         return Estimate(np.maximum(seconds, floor_s), floor_s, limiter)

@@ -27,8 +27,10 @@ class Function:
     Attributes:
         reads: Elements of its type that it reads.
         writes: Elements that it writes.
-        pointwise: Additions, multiplications and the like.
-        special: Transcendental operations and divisions.
+        pointwise: Additions, multiplications and the like, as in the description of the op.
+        special: Transcendental operations and divisions likewise.
+        polynomial: Plain instructions besides these, of the function in the CUDA math library.
+        special_instructions: Special instructions that stand for one transcendental operation.
         call_ratio: The host's time for the call over that of `torch.add`.
     """
 
@@ -36,13 +38,16 @@ class Function:
     writes: float = 1
     pointwise: float = 1
     special: float = 0
+    polynomial: float = 0
+    special_instructions: float = 1
     call_ratio: float = 1.0
 
     @property
     def lane_cycles(self) -> float:
         """Cycles of an f32 lane for an element, its loads and stores included."""
+        plain = self.pointwise + self.polynomial
         moved = STREAM_LANE_CYCLES * (self.reads + self.writes)
-        return moved + LANE_CYCLES * self.pointwise + SPECIAL_LANE_CYCLES * self.special
+        return moved + LANE_CYCLES * plain + SPECIAL_LANE_CYCLES * self.special * self.special_instructions
 
 
 # Host times: medians over P4, V100, T4 and A100 in NeuSight's rows (6945927). A Python scalar becomes a
@@ -51,7 +56,7 @@ _SCALAR = 1.17
 _FUNCTIONAL = 1.15
 
 # powf is some 80 instructions (CUDA math library); erf and tanh are short polynomials beside one special one.
-_POW = {"pointwise": 16.0, "special": 4.0}
+_POW = {"pointwise": 0.0, "special": 1.0, "polynomial": 16.0, "special_instructions": 4.0}
 
 FUNCTIONS: dict[str, Function] = {
     "add": Function(2),
@@ -65,9 +70,9 @@ FUNCTIONS: dict[str, Function] = {
     "divu": Function(1, call_ratio=_SCALAR),
     "powu": Function(1, **_POW, call_ratio=1.11),
     "relu": Function(1, call_ratio=1.22),
-    "gelu": Function(1, pointwise=12, special=1, call_ratio=_FUNCTIONAL),
+    "gelu": Function(1, pointwise=4, special=1, polynomial=8, call_ratio=_FUNCTIONAL),
     "silu": Function(1, pointwise=2, special=2, call_ratio=_FUNCTIONAL),
-    "tanh": Function(1, pointwise=8, special=1, call_ratio=0.98),
+    "tanh": Function(1, pointwise=0, special=1, polynomial=8, call_ratio=0.98),
     "sigmoid": Function(1, pointwise=2, special=2, call_ratio=0.98),
     "exp": Function(1, pointwise=0, special=1, call_ratio=0.98),
     "log": Function(1, pointwise=0, special=1, call_ratio=0.98),
@@ -77,10 +82,10 @@ FUNCTIONS: dict[str, Function] = {
     "abs": Function(1, call_ratio=0.98),
     "copy": Function(1, pointwise=0),
     # To a type of half or of twice the size: between the two.
-    "cast": Function(1, pointwise=1),
+    "cast": Function(1, pointwise=0, polynomial=1),
     # One byte of condition or mask beside elements of four.
     "where": Function(2.25),
-    "dropout": Function(1, writes=1.25, pointwise=12, call_ratio=_FUNCTIONAL),
+    "dropout": Function(1, writes=1.25, pointwise=3, polynomial=9, call_ratio=_FUNCTIONAL),
 }
 
 

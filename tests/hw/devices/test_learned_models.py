@@ -8,10 +8,11 @@ import pytest
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.base.spread import ErrorBand
-from steelyard.hw.devices.learned_models import Accuracy, Learned, Regressor, feature_names
+from steelyard.hw.devices.learned_models import Accuracy, Learned, Regressor
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.devices.schema import parse_device
 from steelyard.hw.devices.write import dump_device
+from steelyard.hw.kernels.registry import KINDS
 
 TREE = (0, 9.5, -1, -0.25, 1, 3.0, -1, 0.125, -1, 0.5)
 LEARNED = Learned(
@@ -23,7 +24,7 @@ LEARNED = Learned(
     smallest=(32, 16),
     largest=(4096, 1024),
     regressor=Regressor(
-        features=feature_names("softmax"),
+        features=KINDS["softmax"].regressor_features,
         law_s=(2.5e-06, 0.0, 1.25e-11, 3e-11, 0.0),
         offset=0.0625,
         trees=(TREE, (-1, -0.03125)),

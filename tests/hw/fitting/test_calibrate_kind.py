@@ -15,8 +15,8 @@ from steelyard.hw.devices.registry import load_device
 from steelyard.hw.fitting.calibrate_kind import calibrate_case
 from steelyard.hw.fitting.fit_coefficients import Case, fit_coefficients, modelled_s
 from steelyard.hw.fitting.fit_residual import fit_residual
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
-from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, Launches
+from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 from steelyard.hw.latency.residual import residual_at
 
 SOURCE = Source(title="A bench", date=date(2026, 5, 4))
@@ -26,7 +26,7 @@ TRUTH = {"launch_s": 8e-6, "memory_fraction": 0.6}
 
 @dataclass(frozen=True)
 class ToySoftmax:
-    kind: KernelKind = "softmax"
+    kind: str = "softmax"
 
     def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         size = 4.0 * dims["rows"] * dims["cols"]
@@ -35,17 +35,12 @@ class ToySoftmax:
     def coefficients(self, device: Device, dtype: DType) -> Coefficients:
         return FAMILY
 
-    def estimate(
-        self,
-        device: Device,
-        dtype: DType,
-        context: ExecutionContext,
-        dims: Mapping[str, Column],
-        coefficients: Coefficients,
-    ) -> Estimate:
-        assert device.memory_bandwidth_bytes_per_s
-        floor_s = 8.0 * dims["rows"] * dims["cols"] / device.memory_bandwidth_bytes_per_s.value
-        seconds = coefficients["launch_s"] + floor_s / coefficients["memory_fraction"]
+    def estimate(self, batch: Launches) -> Estimate:
+        assert batch.device.memory_bandwidth_bytes_per_s
+        floor_s = (
+            8.0 * batch.dims["rows"] * batch.dims["cols"] / batch.device.memory_bandwidth_bytes_per_s.value
+        )
+        seconds = batch.coefficients["launch_s"] + floor_s / batch.coefficients["memory_fraction"]
         return Estimate(seconds, floor_s, np.full(len(floor_s), "memory"))
 
 
@@ -54,7 +49,7 @@ def toy_case(rows: int, seed: int = 0, noise: float = 0.0, bump: float = 0.0) ->
     random = np.random.default_rng(seed)
     dims = {name: np.exp2(random.uniform(4, 13, rows)).astype(np.int64) for name in ("rows", "cols")}
     device, context = load_device("t4"), ExecutionContext()
-    truth_s: Floats = ToySoftmax().estimate(device, "f32", context, dims, TRUTH).seconds
+    truth_s: Floats = ToySoftmax().estimate(Launches(device, "f32", context, dims, TRUTH)).seconds
     octaves = np.log2(dims["cols"]) - 9
     ratio = bump * np.exp(-(octaves**2) / 4) + noise * random.normal(size=rows)
     return Case(device, "f32", context, dims, truth_s * np.exp(ratio))
@@ -150,7 +145,9 @@ def test_the_interval_holds_nine_rows_in_ten_that_were_not_seen():
     fit = calibrate_case(ToySoftmax(), toy_case(200, noise=0.2), SOURCE)
     asked = toy_case(2000, seed=1, noise=0.2)
     predicted = (
-        ToySoftmax().estimate(asked.device, "f32", asked.context, asked.dims, fit.coefficients).seconds
+        ToySoftmax()
+        .estimate(Launches(asked.device, "f32", asked.context, asked.dims, fit.coefficients))
+        .seconds
     )
     low, high = fit.spread.interval(predicted, np.zeros(2000))
     assert 0.85 < ((low <= asked.measured_s) & (asked.measured_s <= high)).mean() < 0.96
@@ -158,6 +155,6 @@ def test_the_interval_holds_nine_rows_in_ten_that_were_not_seen():
 
 def test_coefficients_of_the_family_stay_where_fitted_ones_do_no_better():
     case = toy_case(8)
-    exact = ToySoftmax().estimate(case.device, "f32", case.context, case.dims, FAMILY).seconds
+    exact = ToySoftmax().estimate(Launches(case.device, "f32", case.context, case.dims, FAMILY)).seconds
     case.measured_s[:] = exact
     assert calibrate_case(ToySoftmax(), case, SOURCE).coefficients == FAMILY

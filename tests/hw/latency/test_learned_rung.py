@@ -11,9 +11,10 @@ from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.base.spread import ErrorBand
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.learned_models import LAW, Accuracy, Learned, Regressor, feature_names, size_names
+from steelyard.hw.devices.learned_models import LAW, Accuracy, Learned, Regressor
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.ladder import Ladder
 from steelyard.hw.latency.learned_rung import law_amounts, learned_features, learned_prices
 
@@ -23,7 +24,7 @@ CALL_S, FLOP_S, BYTE_S = 2e-6, 1e-11, 1e-10
 
 
 def learned(kind, *, law_s=(CALL_S, FLOP_S, 0.0, BYTE_S, 0.0), trees=(), smallest=1, largest=4096) -> Learned:
-    count = len(size_names(kind))
+    count = len(KINDS[kind].sizes)
     return Learned(
         source=Source(title="bench", date=date(2026, 5, 4)),
         threads=2,
@@ -32,7 +33,7 @@ def learned(kind, *, law_s=(CALL_S, FLOP_S, 0.0, BYTE_S, 0.0), trees=(), smalles
         repeats=GOOD,
         smallest=(smallest,) * count,
         largest=(largest,) * count,
-        regressor=Regressor(features=feature_names(kind), law_s=law_s, offset=0.0, trees=trees),
+        regressor=Regressor(features=KINDS[kind].regressor_features, law_s=law_s, offset=0.0, trees=trees),
         spread=ErrorBand(low=(0.8,), high=(1.25,)),
     )
 
@@ -91,7 +92,9 @@ def test_the_work_is_counted_whole_and_padded_to_vectors() -> None:
     assert amounts["padded flops"] == pytest.approx(2 * 32 * 32 * 16)
     assert amounts["bytes read"] == 4 * (17 * 16 + 16 * 32)
     assert amounts["bytes written"] == 4 * 17 * 32
-    named = dict(zip(feature_names("gemm"), learned_features("gemm", "f32", query.dims)[0], strict=True))
+    named = dict(
+        zip(KINDS["gemm"].regressor_features, learned_features("gemm", "f32", query.dims)[0], strict=True)
+    )
     assert named["n"] == 5
     assert named["flops"] == pytest.approx(log2(2 * 17 * 32 * 16))
     assert named["m padded / m"] == pytest.approx(log2(32 / 17))

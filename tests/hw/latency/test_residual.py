@@ -3,13 +3,15 @@ import pytest
 
 from steelyard.hw.devices.fitted_models import Residual
 from steelyard.hw.fitting.fit_residual import spread_out
-from steelyard.hw.kernels.common.kernel_queries import DIMS, Column
+from steelyard.hw.kernels.common.kernel_queries import Column
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.residual import residual_at, within_points
 
 
 def columns(*rows: tuple[int, int]) -> dict[str, Column]:
     return {
-        dim: np.array(column) for dim, column in zip(DIMS["softmax"], zip(*rows, strict=True), strict=True)
+        dim: np.array(column)
+        for dim, column in zip(KINDS["softmax"].dims, zip(*rows, strict=True), strict=True)
     }
 
 

@@ -10,7 +10,8 @@ from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
-from steelyard.hw.kernels.common.launch_grid import blocks_per_wave, thread_blocks
+from steelyard.hw.kernels.common.launch_grid import Grid, blocks_per_wave, work_grid
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.ladder import Ladder
 from steelyard.hw.latency.wave_scaling import MeasuredOp, memory_exponent, transfer
 
@@ -128,9 +129,15 @@ def test_a_cpu_has_no_waves():
 def test_grids_by_hand():
     work = op(0, 4096, 4 * 5000, 1.0).work
     assert work is not None
-    assert thread_blocks(work, None, {}).blocks == 10  # ceil(5000 / 512)
-    assert thread_blocks(work, "gemm", {"b": 2, "m": 65, "n": 300, "k": 9}).blocks == 2 * 3
-    assert thread_blocks(work, "bmm", {"b": 2, "m": 65, "n": 300, "k": 9}).blocks == 2 * 1 * 3
-    assert thread_blocks(work, "softmax", {"rows": 77, "cols": 512}).blocks == 77
+    assert work_grid(work).blocks == 10  # ceil(5000 / 512)
+
+    def grid(kind: str, dims: dict[str, int | str]) -> Grid:
+        made = KINDS[kind].grid
+        assert made
+        return made(dims)
+
+    assert grid("gemm", {"b": 2, "m": 65, "n": 300, "k": 9}).blocks == 2 * 3
+    assert grid("bmm", {"b": 2, "m": 65, "n": 300, "k": 9}).blocks == 2 * 1 * 3
+    assert grid("softmax", {"rows": 77, "cols": 512}).blocks == 77
     # 128 threads of 32 registers: 2,048 threads an SM are 16 blocks of them.
-    assert blocks_per_wave(SLOW, thread_blocks(work, None, {})) == 10 * 16
+    assert blocks_per_wave(SLOW, work_grid(work)) == 10 * 16

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.registry import MODELS
+from steelyard.hw.kernels.registry import KINDS
 from steelyard.runtime.cli import main
 from steelyard.runtime.detect_fusion.pair_timing import PARTS
 from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES
@@ -154,4 +154,4 @@ def test_a_sweep_is_predicted_and_plotted(steelyard, tmp_path):
 
 
 def test_every_kind_that_is_learned_has_a_model_that_counts_its_work():
-    assert {family.kind for family in KERNEL_FAMILIES.values()} <= set(MODELS)
+    assert {family.kind for family in KERNEL_FAMILIES.values()} <= set(KINDS)

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from steelyard.hw.base.latency import Latencies, LatencyEstimate
-from steelyard.hw.kernels.common.kernel_queries import KernelBatch, KernelKind
+from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.tables.parse_requests import Request
 from steelyard.runtime.predict.score import EVERY_DEVICE, score
 
 
-def request(kind: KernelKind, device: str, *rows: int) -> Request:
+def request(kind: str, device: str, *rows: int) -> Request:
     queries = KernelBatch(kind, "f32", {"rows": np.ones(len(rows)), "cols": np.ones(len(rows))})
     return Request(device, "eager", queries, np.array(rows))
 

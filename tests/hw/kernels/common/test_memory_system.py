@@ -7,6 +7,7 @@ from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.dispatch import CALL_S, call_coefficients
+from steelyard.hw.kernels.common.kernel_model import Launches
 from steelyard.hw.kernels.common.memory_system import MemorySystem, memory_coefficients, overlapped_s
 from steelyard.hw.kernels.memory_bound.elementwise import Elementwise
 from steelyard.hw.kernels.memory_bound.streaming import streaming_estimate
@@ -57,7 +58,7 @@ def test_the_call_is_that_of_the_device_or_the_usual_one():
 def test_an_addition_by_its_work_alone_takes_as_long_as_by_its_name():
     dims = {"fn": np.array(["add"]), "rows": np.array([10_000]), "cols": np.array([1_000])}
     model = Elementwise()
-    by_name = model.estimate(A100, "f32", GRAPH, dims, model.coefficients(A100, "f32"))
+    by_name = model.estimate(Launches(A100, "f32", GRAPH, dims, model.coefficients(A100, "f32")))
     by_work = streaming_estimate(A100, GRAPH, model.counts("f32", dims))
     assert by_work.seconds == pytest.approx(by_name.seconds)
     assert by_work.floor_s == pytest.approx(by_name.floor_s)

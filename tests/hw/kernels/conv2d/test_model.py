@@ -17,13 +17,14 @@ from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.base.quantity import Quantity, Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.kernel_model import Estimate
-from steelyard.hw.kernels.common.kernel_queries import DIMS, Column
+from steelyard.hw.kernels.common.kernel_model import Estimate, Launches
+from steelyard.hw.kernels.common.kernel_queries import Column
 from steelyard.hw.kernels.conv2d.execution_unit import conv_unit
 from steelyard.hw.kernels.conv2d.implicit_gemm import ADDS_PER_CYCLE, atomic_gemm, implicit_gemm
 from steelyard.hw.kernels.conv2d.model import Conv2dModel, chosen_algorithms
 from steelyard.hw.kernels.conv2d.shape import ConvShape
 from steelyard.hw.kernels.conv2d.winograd import fused_winograd
+from steelyard.hw.kernels.registry import KINDS
 
 MODEL = Conv2dModel()
 GRAPH = ExecutionContext(mode="graph")
@@ -75,7 +76,7 @@ def rows(draw: st.DrawFn, tiles: bool = False) -> dict[str, int | str]:
 
 
 def columns(*table: Mapping[str, int | str]) -> dict[str, Column]:
-    return {dim: np.array([row[dim] for row in table]) for dim in DIMS["conv2d"]}
+    return {dim: np.array([row[dim] for row in table]) for dim in KINDS["conv2d"].dims}
 
 
 def estimate(
@@ -84,7 +85,9 @@ def estimate(
     dtype: DType = "f32",
     context: ExecutionContext = GRAPH,
 ) -> Estimate:
-    return MODEL.estimate(device, dtype, context, columns(*table), MODEL.coefficients(device, dtype))
+    return MODEL.estimate(
+        Launches(device, dtype, context, columns(*table), MODEL.coefficients(device, dtype))
+    )
 
 
 def algorithm(device: Device, dtype: DType = "f32", **dims: int | str) -> tuple[str, float]:

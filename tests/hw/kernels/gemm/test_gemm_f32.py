@@ -16,7 +16,7 @@ from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.kernel_model import Estimate
+from steelyard.hw.kernels.common.kernel_model import Estimate, Launches
 from steelyard.hw.kernels.gemm.model import Gemm
 from steelyard.hw.kernels.gemm.simt import SimtGemm
 
@@ -42,7 +42,7 @@ sizes = st.integers(1, 5000)
 def estimate(kind: Kind, device: Device, context: ExecutionContext = GRAPH, /, **dims: int) -> Estimate:
     columns = {name: np.array([dims.get(name, 1)]) for name in "bmnk"}
     model = SimtGemm(kind)
-    return model.estimate(device, "f32", context, columns, model.coefficients(device, "f32"))
+    return model.estimate(Launches(device, "f32", context, columns, model.coefficients(device, "f32")))
 
 
 def seconds(kind: Kind, device: Device, context: ExecutionContext = GRAPH, /, **dims: int) -> float:
@@ -145,7 +145,7 @@ def test_lanes_do_one_multiply_add_a_cycle_at_most() -> None:
     dims = {"b": np.array([864]), "m": np.array([128]), "n": np.array([128]), "k": np.array([1024])}
     c = {**model.coefficients(a100, "f32"), "operand_load_cycles": 1e-12}
     one, less = (
-        model.estimate(a100, "f32", GRAPH, dims, {**c, "cycles_per_step": cycles}).seconds[0]
+        model.estimate(Launches(a100, "f32", GRAPH, dims, {**c, "cycles_per_step": cycles})).seconds[0]
         for cycles in (1.0, 0.5)
     )
     assert less == pytest.approx(one, rel=1e-9)
@@ -156,7 +156,8 @@ def test_a_tile_alone_on_its_sm_waits_in_each_step() -> None:
     c = model.coefficients(a100, "f32")
     dims = {"b": np.array([60]), "m": np.array([128]), "n": np.array([128]), "k": np.array([1024])}
     waiting, patient = (
-        model.estimate(a100, "f32", GRAPH, dims, each).seconds[0] for each in (c, {**c, "wait_cycles": 1e-9})
+        model.estimate(Launches(a100, "f32", GRAPH, dims, each)).seconds[0]
+        for each in (c, {**c, "wait_cycles": 1e-9})
     )
     steps = (1024 + c["prologue_steps"]) / 8
     assert waiting - patient == pytest.approx(steps * c["wait_cycles"] / 1.41e9, rel=0.05)
@@ -283,5 +284,5 @@ def test_the_open_measurements(kind: Kind, limits: Mapping[str, float]) -> None:
         }
         measured_s = np.array([float(row["latency_ms"]) for row in rows]) * 1e-3
         device, model = load_device(NEUSIGHT[short]), Gemm(kind)
-        found = model.estimate(device, "f32", EAGER, dims, model.coefficients(device, "f32"))
+        found = model.estimate(Launches(device, "f32", EAGER, dims, model.coefficients(device, "f32")))
         assert 100 * np.mean(np.abs(found.seconds / measured_s - 1)) < limit, short

@@ -17,7 +17,7 @@ from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.base.quantity import Quantity, Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.kernel_model import Estimate
+from steelyard.hw.kernels.common.kernel_model import Estimate, Launches
 from steelyard.hw.kernels.common.kernel_queries import Column
 from steelyard.hw.kernels.gemm.tensor_core import TensorGemm
 from steelyard.hw.kernels.gemm.tensor_core_shape import Products
@@ -48,7 +48,7 @@ def estimate(
     model: TensorGemm = GEMM,
 ) -> Estimate:
     """Price rows of b, m, n, k with the constants of the device's family."""
-    return model.estimate(device, dtype, context, columns(*rows), model.coefficients(device, dtype))
+    return model.estimate(Launches(device, dtype, context, columns(*rows), model.coefficients(device, dtype)))
 
 
 def spec(value: float) -> Quantity:

@@ -4,6 +4,7 @@ import pytest
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.common.kernel_model import Launches
 from steelyard.hw.kernels.memory_bound.elementwise import Elementwise
 
 MODEL = Elementwise()
@@ -15,16 +16,6 @@ def dims(*functions: str, rows: int = 1000, cols: int = 200):
     return {"fn": np.array(functions), "rows": np.full(count, rows), "cols": np.full(count, cols)}
 
 
-def test_counts_by_hand():
-    counts = MODEL.counts("f32", dims("add", "addu", "tanh"))
-    # 200,000 elements of 4 bytes
-    assert counts.bytes_read.tolist() == [1.6e6, 0.8e6, 0.8e6]
-    assert counts.bytes_written.tolist() == [0.8e6, 0.8e6, 0.8e6]
-    assert counts.pointwise_flops.tolist() == [2e5, 2e5, 16e5]
-    assert counts.transcendental_flops.tolist() == [0, 0, 2e5]
-    assert counts.contraction_flops.tolist() == [0, 0, 0]
-
-
 def test_half_precision_moves_half_the_bytes():
     assert MODEL.counts("bf16", dims("mul")).bytes_read.tolist() == [0.8e6]
 
@@ -32,7 +23,9 @@ def test_half_precision_moves_half_the_bytes():
 def test_a_large_addition_runs_at_the_sustained_bandwidth():
     device = load_device("a100-40gb-pcie")
     coefficients = MODEL.coefficients(device, "f32")
-    found = MODEL.estimate(device, "f32", GRAPH, dims("add", rows=100_000, cols=10_000), coefficients)
+    found = MODEL.estimate(
+        Launches(device, "f32", GRAPH, dims("add", rows=100_000, cols=10_000), coefficients)
+    )
     bytes_per_s = 1.555e12 * coefficients["memory_fraction"]
     assert found.seconds[0] == pytest.approx(12e9 / bytes_per_s, rel=1e-3)
     assert found.limiter[0] == "memory"
@@ -42,7 +35,7 @@ def test_what_fits_the_cache_runs_at_its_rate():
     small_cache, large_cache = load_device("t4"), load_device("l4")  # 4 and 48 MiB, 320 and 300 GB/s
     shape = dims("add", rows=1000, cols=1000)
     slow, fast = (
-        MODEL.estimate(device, "f32", GRAPH, shape, MODEL.coefficients(device, "f32")).seconds[0]
+        MODEL.estimate(Launches(device, "f32", GRAPH, shape, MODEL.coefficients(device, "f32"))).seconds[0]
         for device in (small_cache, large_cache)
     )
     assert fast < slow / 3

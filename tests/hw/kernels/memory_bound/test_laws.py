@@ -11,7 +11,7 @@ from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.kernel_model import Estimate, KernelModel
+from steelyard.hw.kernels.common.kernel_model import Estimate, KernelModel, Launches
 from steelyard.hw.kernels.memory_bound.elementwise import Elementwise
 from steelyard.hw.kernels.memory_bound.elementwise_functions import FUNCTIONS
 from steelyard.hw.kernels.memory_bound.layer_norm import LayerNorm
@@ -42,7 +42,7 @@ def estimate(
     fn: str = "add",
 ) -> Estimate:
     dims = {"fn": np.array([fn]), "rows": np.array([rows]), "cols": np.array([cols])}
-    return model.estimate(device, dtype, context, dims, model.coefficients(device, dtype))
+    return model.estimate(Launches(device, dtype, context, dims, model.coefficients(device, dtype)))
 
 
 @given(models, devices, rows, cols, dtypes, contexts, functions)

@@ -10,6 +10,7 @@ import pytest
 
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.common.kernel_model import Launches
 from steelyard.hw.kernels.memory_bound.elementwise import Elementwise
 from steelyard.hw.kernels.memory_bound.layer_norm import LayerNorm
 from steelyard.hw.kernels.memory_bound.softmax import Softmax
@@ -63,6 +64,6 @@ def test_mean_error_on_measured_rows(device, kind):
     dims = {"fn": np.array(functions), "rows": np.array(rows), "cols": np.array(cols)}
     model, found = MODELS[kind], load_device(NAMES[device])
     coefficients = model.coefficients(found, "f32")
-    estimate = model.estimate(found, "f32", ExecutionContext(), dims, coefficients)
+    estimate = model.estimate(Launches(found, "f32", ExecutionContext(), dims, coefficients))
     error = np.abs(estimate.seconds / np.array(measured_s) - 1).mean() * 100
     assert error < LIMITS[device, kind]

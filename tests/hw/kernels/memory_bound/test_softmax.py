@@ -3,6 +3,7 @@ import pytest
 
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.registry import load_device
+from steelyard.hw.kernels.common.kernel_model import Launches
 from steelyard.hw.kernels.memory_bound.softmax import Softmax
 
 MODEL = Softmax()
@@ -12,14 +13,7 @@ GRAPH = ExecutionContext(mode="graph")
 def seconds(device: str, rows: int, cols: list[int]):
     found = load_device(device)
     dims = {"rows": np.full(len(cols), rows), "cols": np.array(cols)}
-    return MODEL.estimate(found, "f32", GRAPH, dims, MODEL.coefficients(found, "f32")).seconds
-
-
-def test_counts_by_hand():
-    counts = MODEL.counts("f32", {"rows": np.array([10]), "cols": np.array([300])})
-    assert counts.bytes_read.tolist() == counts.bytes_written.tolist() == [12_000]
-    assert counts.pointwise_flops.tolist() == [12_000]
-    assert counts.transcendental_flops.tolist() == [3_000]
+    return MODEL.estimate(Launches(found, "f32", GRAPH, dims, MODEL.coefficients(found, "f32"))).seconds
 
 
 def test_a_warp_does_a_row_in_cycles_of_the_padded_row():
@@ -27,7 +21,7 @@ def test_a_warp_does_a_row_in_cycles_of_the_padded_row():
     device = load_device("a100-40gb-pcie")
     coefficients = {**MODEL.coefficients(device, "f32"), "overlap_exponent": 100.0, "launch_s": 1e-6}
     dims = {"rows": np.array([2560]), "cols": np.array([513])}
-    found = MODEL.estimate(device, "f32", GRAPH, dims, coefficients)
+    found = MODEL.estimate(Launches(device, "f32", GRAPH, dims, coefficients))
     busy_s = 2560 * coefficients["warp_cycles_per_element"] * 1024 / (108 * 1.41e9)
     assert found.seconds[0] == pytest.approx(1e-6 + busy_s, rel=0.05)
 

@@ -1,0 +1,1 @@
+"""Recipes of kernel kinds, one file a kind: dims, features, dispatch, grid and model."""
