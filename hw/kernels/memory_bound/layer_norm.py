@@ -34,7 +34,7 @@ class LayerNorm(RowKernel):
     - unrolled_cycles: what rows of a multiple of four turns take more.
     """
 
-    kind: ClassVar[str] = "layer_norm"
+    kind: str = "layer_norm"
     call_ratio: ClassVar[float] = 1.80
 
     def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:

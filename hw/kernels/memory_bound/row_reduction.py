@@ -50,7 +50,7 @@ class RowKernel(ABC):
     `memory_coefficients`, and the cycles of the subclass.
     """
 
-    kind: ClassVar[str]
+    kind: str
     call_ratio: ClassVar[float]
 
     @abstractmethod

@@ -33,7 +33,7 @@ class Softmax(RowKernel):
     - block_cycles_per_element: the same in the block kernel, over its three passes.
     """
 
-    kind: ClassVar[str] = "softmax"
+    kind: str = "softmax"
     call_ratio: ClassVar[float] = 1.26
 
     def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
