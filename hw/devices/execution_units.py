@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
+from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType, WorkKind
 from steelyard.hw.base.latency import LatencySource
 from steelyard.hw.base.quantity import Quantity, Rate
@@ -32,6 +33,76 @@ _RATE_KINDS: dict[WorkKind, tuple[RateKind, ...]] = {
     "convolution": ("convolution", "contraction"),
     "attention": ("attention", "contraction"),
 }
+
+
+_CLOCK_HZ = 1e9
+"""Clock where none is known: any will do, since cycles are counted from the peak."""
+
+
+def clock_hz(device: Device, *, matrix: bool = False) -> float:
+    """Return the boost clock of a device, or the clock that its matrix units have their peak at."""
+    clock = (device.matrix_clock_hz if matrix else None) or device.boost_clock_hz or device.base_clock_hz
+    return clock.value if clock else _CLOCK_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionUnit:
+    """Data-sheet peaks of the unit that does a device's multiply-accumulate chains in one type.
+
+    Attributes:
+        dtype: The type that they are done in.
+        is_matrix: Whether it is a matrix unit, which also multiplies the empty rows of a tile.
+        peak_flops_per_s: Peak of the whole device.
+        clock_hz: The clock of that peak.
+        count: SMs.
+        memory_bytes_per_s: Peak (pin) bandwidth of memory.
+        cache_bytes: Size of the last cache.
+    """
+
+    dtype: PeakDType
+    is_matrix: bool
+    peak_flops_per_s: float
+    clock_hz: float
+    count: float
+    memory_bytes_per_s: float
+    cache_bytes: float
+
+    @staticmethod
+    def of(device: Device, dtype: DType, *, tf32: bool = False, lanes: bool = False) -> "ExecutionUnit":
+        """Return the unit for a type: matrix units before vector lanes, along the chain `FALLBACK`.
+
+        Args:
+            device: The device.
+            dtype: The type of the operands; one without a unit of its own is converted to f32.
+            tf32: Whether f32 operands may be rounded to TF32.
+            lanes: Whether vector lanes alone will do.
+
+        Raises:
+            DeviceError: The device's file lacks a peak for the type, or the bandwidth of memory.
+        """
+        peaks = ({} if lanes else device.matrix_peak_flops_per_s, device.vector_peak_flops_per_s)
+        chain = FALLBACK["tf32" if dtype == "f32" and tf32 else dtype]
+        found = [(each, peak[each]) for each in chain for peak in peaks if each in peak]
+        bandwidth = device.memory_bandwidth_bytes_per_s
+        if not found or bandwidth is None:
+            known = sorted({name for peak in peaks for name in peak})
+            raise DeviceError(
+                what=f"kernels in {dtype} on {device.name!r} cannot be priced",
+                why=f"it needs a peak for {' or '.join(chain)} and memory_bandwidth_bytes_per_s; its "
+                f"file has {', '.join(known) or 'no peak'} and {'the' if bandwidth else 'no'} bandwidth",
+                fix="choose another type or device, or add both from the data sheet",
+            )
+        (unit_dtype, peak), *_ = found
+        is_matrix = not lanes and unit_dtype in device.matrix_peak_flops_per_s
+        return ExecutionUnit(
+            dtype=unit_dtype,
+            is_matrix=is_matrix,
+            peak_flops_per_s=peak.value,
+            clock_hz=clock_hz(device, matrix=is_matrix),
+            count=device.compute_units.value,
+            memory_bytes_per_s=bandwidth.value,
+            cache_bytes=device.l2_bytes.value if device.l2_bytes else 0.0,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,12 @@ DISPATCH_OVERHEAD_S: dict[DeviceKind, float] = {
 core of a 2.6 GHz Xeon (2026-11-23)."""
 
 
+def dispatch_overhead_s(device: Device, threads: int | None = None) -> float:
+    """Return the host's time for one eager operation among many: what was measured, else what is typical."""
+    known = device.sustained_with(threads).dispatch_overhead_s
+    return known.value if known else DISPATCH_OVERHEAD_S[device.kind]
+
+
 def matrix_fraction(device: Device, dtype: PeakDType) -> float:
     """Return sustained over peak arithmetic of a matrix unit for large, well-shaped GEMMs.
 

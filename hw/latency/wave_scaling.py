@@ -11,7 +11,7 @@ from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext, KernelWork
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.execution_units import contraction_unit, pointwise_unit
-from steelyard.hw.devices.typical_factors import DISPATCH_OVERHEAD_S, MEMORY_FRACTION
+from steelyard.hw.devices.typical_factors import MEMORY_FRACTION, dispatch_overhead_s
 from steelyard.hw.kernels.common.dispatch import call_coefficients
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.kernels.common.launch_grid import Grid, blocks_per_wave, work_grid
@@ -192,5 +192,4 @@ def _overhead_s(device: Device) -> float:
     """Return the part of an op in a stream of ops that does not depend on its size."""
     if device.kind in MODELLED:
         return call_coefficients(device)["launch_s"]
-    known = device.sustained_with(None).dispatch_overhead_s
-    return known.value if known else DISPATCH_OVERHEAD_S[device.kind]
+    return dispatch_overhead_s(device)

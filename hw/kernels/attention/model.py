@@ -9,11 +9,12 @@ import numpy as np
 from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.typical_factors import DISPATCH_OVERHEAD_S, LAUNCH_OVERHEAD_S, matrix_fraction
-from steelyard.hw.kernels.attention.peaks import attention_peaks
+from steelyard.hw.devices.execution_units import ExecutionUnit
+from steelyard.hw.devices.typical_factors import LAUNCH_OVERHEAD_S, matrix_fraction
 from steelyard.hw.kernels.attention.shape import attentions
 from steelyard.hw.kernels.attention.time import Parts, parts
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
+from steelyard.hw.kernels.common.dispatch import after_dispatch
 from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, Launches
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 
@@ -78,7 +79,7 @@ class FusedAttention:
         Raises:
             DeviceError: The device has no unit for the type.
         """
-        attention_peaks(device, dtype, tf32=False)
+        ExecutionUnit.of(device, dtype)
         constants = family_coefficients(f"attention/{self.kind}", "bf16", _family(device))
         if device.vendor == "nvidia":
             return constants
@@ -135,9 +136,5 @@ def _timed(
     seconds = np.maximum(launch_s + busy_s, floor_s)
     limiter = np.where(time.memory_s > time.on_chip_s, "memory", "compute")
     limiter = np.where(launch_s > busy_s, "launch", limiter)
-    if context.host_overhead and context.mode != "graph":
-        known = device.sustained_with(context.threads).dispatch_overhead_s
-        host_s = known.value if known else DISPATCH_OVERHEAD_S[device.kind]
-        limiter = np.where(seconds < host_s, "host", limiter)
-        seconds = np.maximum(seconds, host_s)
+    seconds, limiter = after_dispatch(device, context, seconds, limiter)
     return Estimate(seconds=seconds, floor_s=floor_s, limiter=limiter)

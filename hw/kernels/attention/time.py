@@ -6,14 +6,14 @@ import numpy as np
 
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.execution_units import contraction_unit
+from steelyard.hw.devices.execution_units import ExecutionUnit, contraction_unit
 from steelyard.hw.devices.typical_factors import MEMORY_FRACTION
-from steelyard.hw.kernels.attention.peaks import AttentionPeaks, attention_peaks
 from steelyard.hw.kernels.attention.schedule import SCHEDULED_SEQUENCES, Schedule, schedule
 from steelyard.hw.kernels.attention.shape import Attentions
 from steelyard.hw.kernels.attention.tiles import WIDEST_HEAD, TileMenu, tile_menu
 from steelyard.hw.kernels.common.kernel_model import Coefficients
 from steelyard.hw.kernels.common.kernel_queries import Floats
+from steelyard.hw.kernels.common.memory_system import overlapped_s
 
 _OVERLAP = 4
 """Exponent of the soft maximum of on-chip and memory time; 2 and 8 fit A100 and H100 no better."""
@@ -53,33 +53,34 @@ def parts(
     Raises:
         DeviceError: The device has no unit for the type, or its memory is not described.
     """
-    peaks = attention_peaks(device, dtype, context.tf32)
-    bytes_per_s = peaks.memory_bytes_per_s * c["memory_fraction"]
+    unit = ExecutionUnit.of(device, dtype, tf32=context.tf32)
+    bytes_per_s = unit.memory_bytes_per_s * c["memory_fraction"]
     touched_bytes = 2 * shape.query_bytes + shape.kv_bytes
-    memory_s = np.where(touched_bytes < peaks.cache_bytes, 0, touched_bytes) / bytes_per_s
-    compute_floor_s = shape.contraction_flops / peaks.contraction_flops_per_s
-    memory_floor_s = np.maximum(touched_bytes - peaks.cache_bytes, 0) / peaks.memory_bytes_per_s
+    memory_s = np.where(touched_bytes < unit.cache_bytes, 0, touched_bytes) / bytes_per_s
+    compute_floor_s = shape.contraction_flops / unit.peak_flops_per_s
+    memory_floor_s = np.maximum(touched_bytes - unit.cache_bytes, 0) / unit.memory_bytes_per_s
     none = np.zeros_like(touched_bytes)
     if device.kind not in ("gpu", "soc"):
         on_chip_s = _sustained_s(shape, device, dtype, context)
-        memory_s = touched_bytes / (peaks.memory_bytes_per_s * MEMORY_FRACTION[device.memory_kind])
+        memory_s = touched_bytes / (unit.memory_bytes_per_s * MEMORY_FRACTION[device.memory_kind])
         body_s = np.maximum(on_chip_s, memory_s)
         return Parts(on_chip_s, memory_s, body_s, none, none, compute_floor_s, memory_floor_s)
 
     menu = tile_menu(device)
-    tasks = schedule(shape, menu, peaks.units)
-    on_chip_s = _on_chip_s(shape, tasks, peaks, c)
+    lanes = ExecutionUnit.of(device, "f32", lanes=True)
+    tasks = schedule(shape, menu, unit.count)
+    on_chip_s = _on_chip_s(shape, tasks, unit, lanes, c)
     combine_s = np.where(tasks.splits > 1, c["combine_s"], 0.0)
-    combine_s += np.maximum(_partial_bytes(shape, tasks, menu) - peaks.cache_bytes, 0) / bytes_per_s
+    combine_s += np.maximum(_partial_bytes(shape, tasks, menu) - unit.cache_bytes, 0) / bytes_per_s
     if not menu.by_rule:
-        unsplit_s = _on_chip_s(shape, schedule(shape, menu, peaks.units, may_split=False), peaks, c)
+        unsplit_s = _on_chip_s(shape, schedule(shape, menu, unit.count, may_split=False), unit, lanes, c)
         faster = unsplit_s < on_chip_s + combine_s
         on_chip_s, combine_s = np.where(faster, unsplit_s, on_chip_s), np.where(faster, 0.0, combine_s)
     planning_s = c.get("sequence_s", 0.0) * np.minimum(shape.b, SCHEDULED_SEQUENCES)
     return Parts(
         on_chip_s=on_chip_s,
         memory_s=memory_s,
-        body_s=(on_chip_s**_OVERLAP + memory_s**_OVERLAP) ** (1 / _OVERLAP) + planning_s,
+        body_s=overlapped_s(on_chip_s, memory_s, _OVERLAP) + planning_s,
         combine_s=combine_s,
         cache_write_s=2 * shape.new_kv_bytes / bytes_per_s + c.get("token_s", 0.0) * shape.b * shape.sq,
         compute_floor_s=compute_floor_s,
@@ -87,20 +88,22 @@ def parts(
     )
 
 
-def _on_chip_s(shape: Attentions, tasks: Schedule, peaks: AttentionPeaks, c: Coefficients) -> Floats:
-    contraction_flops_per_s = peaks.contraction_flops_per_s / peaks.units * c["matrix_fraction"]
-    vector_flops_per_s = peaks.vector_flops_per_s / peaks.units
+def _on_chip_s(
+    shape: Attentions, tasks: Schedule, unit: ExecutionUnit, lanes: ExecutionUnit, c: Coefficients
+) -> Floats:
+    contraction_flops_per_s = unit.peak_flops_per_s / unit.count * c["matrix_fraction"]
+    vector_flops_per_s = lanes.peak_flops_per_s / unit.count
     # The scores of a wide head are computed anew for each part of its features that registers hold.
     passes = np.ceil(shape.d / WIDEST_HEAD)
     score_s = (passes + 1) * 2 * shape.d / contraction_flops_per_s
     score_s += passes * c["softmax_flops"] / vector_flops_per_s
-    rows = tasks.tile_rows if peaks.whole_tiles else np.minimum(tasks.tile_rows, shape.rows_per_kv_head)
+    rows = tasks.tile_rows if unit.is_matrix else np.minimum(tasks.tile_rows, shape.rows_per_kv_head)
     key_tile_s = rows * tasks.tile_keys * score_s
     key_tile_s *= np.where(tasks.splittable, c["split_slowdown"], 1.0)
     # Queries in, results out, and the first keys and values.
     filled_bytes = 2 * (tasks.tile_rows + tasks.tile_keys) * shape.d * shape.item_bytes
-    task_s = c["task_s"] + filled_bytes / (c["fill_bytes_per_clock"] * peaks.clock_hz)
-    return tasks.makespan_s(peaks.units, key_tile_s, task_s)
+    task_s = c["task_s"] + filled_bytes / (c["fill_bytes_per_clock"] * lanes.clock_hz)
+    return tasks.makespan_s(unit.count, key_tile_s, task_s)
 
 
 def _partial_bytes(shape: Attentions, tasks: Schedule, menu: TileMenu) -> Floats:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.typical_factors import LAUNCH_OVERHEAD_S
+from steelyard.hw.devices.typical_factors import LAUNCH_OVERHEAD_S, dispatch_overhead_s
 from steelyard.hw.kernels.common.kernel_model import Coefficients
 from steelyard.hw.kernels.common.kernel_queries import Floats
 
@@ -59,6 +59,16 @@ def timed(
     call_s = coefficients["call_s"] * call_ratio
     device_s = coefficients["lead_fraction"] * call_s + busy_s
     return np.maximum(call_s, device_s), np.where(device_s < call_s, "host", limiter)
+
+
+def after_dispatch(
+    device: Device, context: ExecutionContext, seconds: Floats, limiter: NDArray[np.str_]
+) -> tuple[Floats, NDArray[np.str_]]:
+    """Return the times of kernels in a stream of them, none shorter than the host takes to dispatch it."""
+    if not context.host_overhead or context.mode == "graph":
+        return seconds, limiter
+    host_s = dispatch_overhead_s(device, context.threads)
+    return np.maximum(seconds, host_s), np.where(seconds < host_s, "host", limiter)
 
 
 def dispatch_s(device: Device) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_cost import KernelCosts
 from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.execution_units import clock_hz
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
 from steelyard.hw.kernels.common.dispatch import call_coefficients
 from steelyard.hw.kernels.common.kernel_model import Coefficients
@@ -114,8 +115,7 @@ def memory_coefficients(device: Device) -> dict[str, float]:
 
 def unit_cycles_per_s(device: Device) -> float:
     """Return the cycles of all SMs together in a second, at the boost clock."""
-    clock = device.boost_clock_hz or device.base_clock_hz
-    return device.compute_units.value * (clock.value if clock else 1e9)
+    return device.compute_units.value * clock_hz(device)
 
 
 def overlapped_s(first_s: Floats, second_s: Floats, exponent: float) -> Floats:

@@ -2,31 +2,25 @@
 
 from dataclasses import dataclass
 
+from steelyard.hw.base.dtypes import element_bytes
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.execution_units import FALLBACK
-from steelyard.hw.devices.measured_rates import PeakDType
+from steelyard.hw.devices.execution_units import ExecutionUnit
 from steelyard.hw.devices.nvidia_sm import fma_fraction
 from steelyard.hw.kernels.common.kernel_model import Coefficients
 from steelyard.hw.kernels.common.kernel_queries import Floats
-from steelyard.hw.kernels.common.power import sustained_fraction
-from steelyard.hw.kernels.gemm.tensor_core_shape import OPERAND_BYTES
-from steelyard.hw.kernels.gemm.tensor_core_tiles import TensorCores, matrix_clock_hz
+from steelyard.hw.kernels.common.power import sustained_fraction, throttled_s
+from steelyard.hw.kernels.gemm.shape import MATRIX_DTYPES
+from steelyard.hw.kernels.gemm.tensor_core_tiles import TensorCores
 
-ELEMENT_BYTES: dict[DType, int] = {"f64": 8, "f32": 4, **OPERAND_BYTES}
+DTYPES: tuple[DType, ...] = ("f64", "f32", *MATRIX_DTYPES)
 
 OLDER_THAN_FUSED = ("kepler",)
 """Where cuDNN has no fused Winograd kernels; their names begin with `maxwell`."""
 
 PAIRED_ARCHITECTURES = ("maxwell", "pascal")
 """Where cuDNN has fused Winograd kernels that put two images in a block: seen on P100, not on V100 and T4."""
-
-THROTTLE_S = 1e-3
-"""Kernels far longer than this run at the clock of the power limit, far shorter ones at the boost clock,
-since the limit holds for an average; as for products."""
-
-_CLOCK_HZ = 1e9  # any will do where none is known: cycles are counted from the peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +67,14 @@ class ConvUnit:
 
     def throttled_s(self, boost_s: Floats) -> Floats:
         """Return how much longer than at the boost clock arithmetic takes; a lone call slows with time."""
-        throttled = 1.0 if self.settled else boost_s / (boost_s + THROTTLE_S)
-        return (1 / self.sustained_fraction - 1) * boost_s * throttled
+        if self.settled:
+            return (1 / self.sustained_fraction - 1) * boost_s
+        return throttled_s(boost_s, self.sustained_fraction)
 
 
 def is_on_matrix_units(device: Device, dtype: DType) -> bool:
     """Return whether the device has matrix units that take the type."""
-    return dtype in OPERAND_BYTES and dtype in device.matrix_peak_flops_per_s
+    return dtype in MATRIX_DTYPES and dtype in device.matrix_peak_flops_per_s
 
 
 def conv_unit(device: Device, dtype: DType, constants: Coefficients, *, settled: bool = False) -> ConvUnit:
@@ -89,22 +84,17 @@ def conv_unit(device: Device, dtype: DType, constants: Coefficients, *, settled:
         DeviceError: The device has none, or its memory is not described.
     """
     matrix = is_on_matrix_units(device, dtype)
-    peaks = device.matrix_peak_flops_per_s if matrix else device.vector_peak_flops_per_s
-    chain = FALLBACK[dtype] if dtype in ELEMENT_BYTES else ()
-    wanted: PeakDType | None = next((each for each in chain if each in peaks), None)
-    bandwidth = device.memory_bandwidth_bytes_per_s
-    if wanted is None or bandwidth is None:
+    if dtype not in DTYPES:
         raise DeviceError(
-            what=f"convolutions in {dtype} on {device.name!r} cannot be priced",
-            why="that needs a peak for the type and memory_bandwidth_bytes_per_s",
-            fix="choose another type, or add both from the data sheet",
+            what=f"there are no convolutions in {dtype}",
+            why=f"kernels take {', '.join(DTYPES)}",
+            fix="choose one of these types",
         )
-    boost = device.boost_clock_hz
-    boost_hz = matrix_clock_hz(device) if matrix else boost.value if boost else _CLOCK_HZ
-    peak_flops_per_s, count = peaks[wanted].value, device.compute_units.value
+    found = ExecutionUnit.of(device, dtype, lanes=not matrix)
+    boost_hz, peak_flops_per_s, count = found.clock_hz, found.peak_flops_per_s, found.count
     lanes = device.vector_peak_flops_per_s.get("f32")
     reached = 1.0 if matrix else fma_fraction(device)
-    unit, of = ("matrix", "f16") if matrix else ("vector", wanted)
+    unit, of = ("matrix", "f16") if matrix else ("vector", found.dtype)
     return ConvUnit(
         matrix=matrix,
         count=count,
@@ -113,11 +103,11 @@ def conv_unit(device: Device, dtype: DType, constants: Coefficients, *, settled:
         boost_hz=boost_hz,
         sustained_fraction=sustained_fraction(device, of, unit, constants.get("power_fraction")),
         peak_flops_per_s=peak_flops_per_s,
-        bytes_per_s=bandwidth.value,
-        l2_bytes=device.l2_bytes.value if device.l2_bytes else 0.0,
-        element_bytes=ELEMENT_BYTES[dtype],
+        bytes_per_s=found.memory_bytes_per_s,
+        l2_bytes=found.cache_bytes,
+        element_bytes=element_bytes(dtype),
         fuses_winograd=device.architecture not in OLDER_THAN_FUSED,
         pairs_images=device.architecture in PAIRED_ARCHITECTURES,
         settled=settled,
-        cores=TensorCores.of(device, peak_flops_per_s, ELEMENT_BYTES[dtype]),
+        cores=TensorCores.of(device, peak_flops_per_s, element_bytes(dtype)),
     )

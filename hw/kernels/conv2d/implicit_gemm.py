@@ -8,7 +8,7 @@ from steelyard.hw.kernels.conv2d.algorithm import Plan, transfer_s
 from steelyard.hw.kernels.conv2d.execution_unit import ConvUnit
 from steelyard.hw.kernels.conv2d.shape import ConvShape
 from steelyard.hw.kernels.conv2d.simt_gemm import product_s
-from steelyard.hw.kernels.gemm.tensor_core_shape import Products
+from steelyard.hw.kernels.gemm.shape import Products
 from steelyard.hw.kernels.gemm.tensor_core_tiles import on_chip_s
 
 TILES = ((128, 128), (128, 64), (128, 32), (64, 64))

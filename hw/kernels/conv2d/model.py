@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.hw.base.dtypes import element_bytes
 from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
 from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.devices.device import Device
@@ -13,7 +14,7 @@ from steelyard.hw.kernels.common.architecture_constants import family_coefficien
 from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, Launches
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 from steelyard.hw.kernels.conv2d.algorithm import Plan
-from steelyard.hw.kernels.conv2d.execution_unit import ELEMENT_BYTES, ConvUnit, conv_unit, is_on_matrix_units
+from steelyard.hw.kernels.conv2d.execution_unit import ConvUnit, conv_unit, is_on_matrix_units
 from steelyard.hw.kernels.conv2d.fft import tiled_fft
 from steelyard.hw.kernels.conv2d.implicit_gemm import atomic_gemm, direct, implicit_gemm, tensor_gemm
 from steelyard.hw.kernels.conv2d.shape import ConvShape
@@ -50,7 +51,7 @@ class Conv2dModel:
     def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work of the definition; each tensor moves once."""
         shape = ConvShape.of(dims)
-        written, size = shape.written_elements, ELEMENT_BYTES.get(dtype, 4)
+        written, size = shape.written_elements, element_bytes(dtype)
         return KernelCost(
             contraction_flops=2 * shape.macs,
             bytes_read=size * (shape.elements - written),

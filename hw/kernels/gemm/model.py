@@ -9,10 +9,9 @@ from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, KernelModel, Launches
 from steelyard.hw.kernels.common.kernel_queries import Column
+from steelyard.hw.kernels.gemm.shape import MATRIX_DTYPES, products
 from steelyard.hw.kernels.gemm.simt import SimtGemm
 from steelyard.hw.kernels.gemm.tensor_core import TensorGemm
-
-_TENSOR_TYPES: tuple[DType, ...] = ("tf32", "f16", "bf16", "f8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,7 @@ class Gemm:
 
     def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work; that of one type is the same on every unit."""
-        model = TensorGemm(self.kind) if dtype in _TENSOR_TYPES else SimtGemm(self.kind)
-        return model.counts(dtype, dims)
+        return products(self.kind, dtype, dims).cost
 
     def coefficients(self, device: Device, dtype: DType) -> Coefficients:
         """Return the constants of the device's architecture family for this type.
@@ -47,6 +45,6 @@ class Gemm:
         return self._on(batch.device, batch.dtype).estimate(batch)
 
     def _on(self, device: Device, dtype: DType) -> KernelModel:
-        if dtype in _TENSOR_TYPES and dtype in device.matrix_peak_flops_per_s:
+        if dtype in MATRIX_DTYPES and dtype in device.matrix_peak_flops_per_s:
             return TensorGemm(self.kind)
         return SimtGemm(self.kind)

@@ -6,8 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from steelyard.hw.base.dtypes import element_bytes
-from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
+from steelyard.hw.base.kernel_cost import KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
@@ -59,12 +58,7 @@ class SimtGemm:
 
     def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work; each operand is read once."""
-        shape, size = products(self.kind, dims), element_bytes(dtype)
-        return KernelCost(
-            contraction_flops=2 * shape.macs,
-            bytes_read=size * shape.read_elements,
-            bytes_written=size * shape.written_elements,
-        )
+        return products(self.kind, dtype, dims).cost
 
     def coefficients(self, device: Device, dtype: DType) -> Coefficients:
         """Return the constants of the device's compute capability, fitted in f32; cycles hold for all types.
@@ -82,7 +76,7 @@ class SimtGemm:
         Raises:
             DeviceError: The device has no lanes for the type, or its memory is not described.
         """
-        shape, c = products(self.kind, batch.dims), batch.coefficients
+        shape, c = products(self.kind, batch.dtype, batch.dims), batch.coefficients
         lanes = SimtDevice.of(batch.device, batch.dtype, _power_fraction(batch.context, c))
         extra = layout(shape, lanes.element_bytes, c)
         fastest_s = np.full_like(shape.m, np.inf)
@@ -116,6 +110,6 @@ def _power_fraction(context: ExecutionContext, coefficients: Coefficients) -> fl
 
 
 def _floor_s(shape: Products, lanes: SimtDevice) -> Column:
-    streamed = (shape.read_elements + shape.written_elements) * lanes.element_bytes - lanes.cache_bytes
+    streamed = shape.cost.touched_bytes - lanes.cache_bytes
     compute_s = 2 * shape.macs / lanes.peak_flops_per_s
     return np.maximum(compute_s, np.maximum(streamed, 0) / lanes.bytes_per_s)

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 
 from steelyard.hw.base.dtypes import element_bytes
-from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.execution_units import FALLBACK
+from steelyard.hw.devices.execution_units import ExecutionUnit, clock_hz
 from steelyard.hw.devices.nvidia_sm import fma_fraction
-from steelyard.hw.kernels.common.memory_system import unit_cycles_per_s
 from steelyard.hw.kernels.common.power import sustained_fraction
 
 FED_LANES = 64
@@ -49,24 +47,16 @@ class SimtDevice:
         Raises:
             DeviceError: The device has none, or its bandwidth is not known.
         """
-        bandwidth = device.memory_bandwidth_bytes_per_s
-        for each in FALLBACK[dtype]:
-            peak = device.matrix_peak_flops_per_s.get(each) or device.vector_peak_flops_per_s.get(each)
-            if peak is None or bandwidth is None or each == "tf32":
-                continue
-            return SimtDevice(
-                count=device.compute_units.value,
-                crowding=max(1.0, (device.lanes_per_unit.value if device.lanes_per_unit else 0) / FED_LANES),
-                peak_flops_per_s=peak.value,
-                fma_fraction=fma_fraction(device),
-                cycle_s=device.compute_units.value / unit_cycles_per_s(device),
-                sustained_fraction=sustained_fraction(device, each, "vector", power_fraction),
-                bytes_per_s=bandwidth.value,
-                cache_bytes=device.l2_bytes.value if device.l2_bytes else 0.0,
-                element_bytes=element_bytes(dtype),
-            )
-        raise DeviceError(
-            what=f"a matrix product in {dtype} on {device.name!r} cannot be priced",
-            why="that needs a peak for the type and memory_bandwidth_bytes_per_s",
-            fix="choose another type or device, or add both from the data sheet",
+        unit = ExecutionUnit.of(device, dtype)
+        lanes = device.lanes_per_unit.value if device.lanes_per_unit else 0
+        return SimtDevice(
+            count=unit.count,
+            crowding=max(1.0, lanes / FED_LANES),
+            peak_flops_per_s=unit.peak_flops_per_s,
+            fma_fraction=fma_fraction(device),
+            cycle_s=1 / clock_hz(device),
+            sustained_fraction=sustained_fraction(device, unit.dtype, "vector", power_fraction),
+            bytes_per_s=unit.memory_bytes_per_s,
+            cache_bytes=unit.cache_bytes,
+            element_bytes=element_bytes(dtype),
         )

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from steelyard.hw.kernels.common.kernel_model import Coefficients
 from steelyard.hw.kernels.common.kernel_queries import Floats
+from steelyard.hw.kernels.common.power import throttled_s
 from steelyard.hw.kernels.gemm.shape import Products
 from steelyard.hw.kernels.gemm.simt_device import SimtDevice
 from steelyard.hw.kernels.gemm.simt_operand_layout import Layout
@@ -13,10 +14,6 @@ from steelyard.hw.kernels.gemm.simt_traffic import memory_s
 
 STEP = 8
 """Depth that the main loop of cuBLAS's SIMT kernels takes at once."""
-
-THROTTLE_S = 1e-3
-"""Kernels far longer than this run at the clock of the power limit, far shorter ones at the boost clock,
-since the limit holds for an average; as for tensor cores."""
 
 OVERLAP_EXPONENT = 4
 """How well memory and SMs overlap; 3 to 8 fit all devices alike."""
@@ -44,7 +41,7 @@ def busy_s(
     shorter = np.minimum(compute_s, traffic_s) / longer_s
     time_s = longer_s * (1 + shorter**OVERLAP_EXPONENT) ** (1 / OVERLAP_EXPONENT)
     if parts > 1:  # the partial sums are written and read once more, mostly in the cache
-        partial_bytes = parts * shape.written_elements * lanes.element_bytes
+        partial_bytes = parts * shape.written_bytes
         time_s = time_s + c["split_s"] + partial_bytes / (lanes.bytes_per_s * c["memory_fraction"])
     return time_s, traffic_s > compute_s
 
@@ -67,8 +64,7 @@ def _compute_s(
     steps = np.ceil(np.ceil(shape.k / parts) / STEP) + c["prologue_steps"] / STEP
     blocks_in_turn, wait_s = np.ceil(blocks / lanes.count), c["wait_cycles"] * lanes.cycle_s
     boost_s = np.maximum(blocks_in_turn * step_s, step_s + wait_s) * steps
-    throttled = boost_s / (boost_s + THROTTLE_S)
-    step_s = step_s * (1 + (1 / lanes.sustained_fraction - 1) * throttled)
+    step_s = step_s * (1 + throttled_s(boost_s, lanes.sustained_fraction) / boost_s)
     return np.maximum(blocks_in_turn * step_s, step_s + wait_s) * steps
 
 

@@ -31,8 +31,8 @@ def memory_s(
     tiles = shape.batch * columns * rows * shape.k
     first = _moved(shape.batch * shape.m * shape.k, tiles * tile[1] / across, missed)
     second = _moved(shape.batch * shape.n * shape.k, tiles * tile[0] / down, missed)
-    pins = first * extra.first + second * extra.second + shape.written_elements / c["memory_fraction"]
-    return pins * lanes.element_bytes / lanes.bytes_per_s
+    read_bytes = (first * extra.first + second * extra.second) * lanes.element_bytes
+    return (read_bytes + shape.written_bytes / c["memory_fraction"]) / lanes.bytes_per_s
 
 
 def _moved(elements: Floats, reads: Floats, missed: Floats) -> Floats:

@@ -7,24 +7,18 @@ from typing import Literal
 import numpy as np
 
 from steelyard.hw.base.errors import DeviceError
-from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
-from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.kernel_cost import KernelCosts
+from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import PeakDType
-from steelyard.hw.devices.typical_factors import DISPATCH_OVERHEAD_S
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
+from steelyard.hw.kernels.common.dispatch import after_dispatch
 from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, Launches
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
-from steelyard.hw.kernels.common.power import sustained_fraction
-from steelyard.hw.kernels.gemm.tensor_core_shape import Products, products
+from steelyard.hw.kernels.common.memory_system import overlapped_s
+from steelyard.hw.kernels.common.power import sustained_fraction, throttled_s
+from steelyard.hw.kernels.gemm.shape import MATRIX_DTYPES, Products, products
 from steelyard.hw.kernels.gemm.tensor_core_tiles import TensorCores, on_chip_s
 from steelyard.hw.kernels.gemm.tensor_core_traffic import memory_traffic
-
-THROTTLE_S = 1e-3
-"""Products far longer than this run at the clock that the power limit allows, far shorter ones at the boost
-clock, since the limit holds for an average; 0.3 or 3 ms fit A100 and H100 no better."""
-
-_PEAKS: dict[DType, PeakDType] = {"f16": "f16", "bf16": "bf16", "tf32": "tf32", "f8": "f8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +43,8 @@ class TensorGemm:
     kind: Literal["gemm", "bmm"]
 
     def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
-        """Return the work.
-
-        Raises:
-            DeviceError: Tensor cores do not multiply this type.
-        """
-        shape = products(self.kind, dtype, dims)
-        return KernelCost(
-            contraction_flops=2 * shape.macs,
-            bytes_read=shape.left_bytes + shape.right_bytes,
-            bytes_written=shape.written_bytes,
-        )
+        """Return the work; each operand is read once."""
+        return products(self.kind, dtype, dims).cost
 
     def coefficients(self, device: Device, dtype: DType) -> Coefficients:
         """Return the constants of the architecture; one table, fitted in bf16, serves all types.
@@ -87,20 +72,14 @@ class TensorGemm:
         moved_bytes, misses = memory_traffic(shape, cache_bytes * c["cache_fraction"])
         memory = moved_bytes / (bandwidth_bytes_per_s * c["memory_fraction"])
         memory += misses * c["memory_latency_cycles"] / cores.clock_hz
-        p = c["overlap_exponent"]
-        # Scaled by the larger, so that no power overflows.
-        larger = np.maximum(on_chip, memory)
-        overlapped = larger * ((on_chip / larger) ** p + (memory / larger) ** p) ** (1 / p)
+        overlapped = overlapped_s(on_chip, memory, c["overlap_exponent"])
 
         floor_s = _floor_s(shape, peak_flops_per_s, bandwidth_bytes_per_s, cache_bytes)
         launch_s = c["launch_cycles"] / cores.clock_hz
         seconds = np.maximum(launch_s + overlapped, floor_s)
         limiter = np.where(memory > on_chip, "memory", "compute")
         limiter = np.where(launch_s > overlapped, "launch", limiter)
-        if batch.context.host_overhead and batch.context.mode != "graph":
-            host_s = _dispatch_s(batch.device, batch.context)
-            limiter = np.where(seconds < host_s, "host", limiter)
-            seconds = np.maximum(seconds, host_s)
+        seconds, limiter = after_dispatch(batch.device, batch.context, seconds, limiter)
         return Estimate(seconds=seconds, floor_s=floor_s, limiter=limiter)
 
 
@@ -111,19 +90,18 @@ def _throttled_s(device: Device, multiply_s: Floats, c: Coefficients) -> Floats:
     type.
     """
     sustained = sustained_fraction(device, "f16", "matrix", c["power_fraction"])
-    return (1 / sustained - 1) * multiply_s * multiply_s / (multiply_s + THROTTLE_S)
+    return throttled_s(multiply_s, sustained)
 
 
 def _floor_s(
     shape: Products, peak_flops_per_s: float, bandwidth_bytes_per_s: float, cache_bytes: float
 ) -> Floats:
-    unique_bytes = shape.left_bytes + shape.right_bytes + shape.written_bytes
-    streamed_bytes = np.maximum(unique_bytes - cache_bytes, 0)
+    streamed_bytes = np.maximum(shape.cost.touched_bytes - cache_bytes, 0)
     return np.maximum(2 * shape.macs / peak_flops_per_s, streamed_bytes / bandwidth_bytes_per_s)
 
 
 def _peak_flops_per_s(device: Device, dtype: DType) -> float:
-    peak = device.matrix_peak_flops_per_s.get(_PEAKS[dtype]) if dtype in _PEAKS else None
+    peak = device.matrix_peak_flops_per_s.get(dtype) if dtype in MATRIX_DTYPES else None
     if peak is None:
         raise DeviceError(
             what=f"{device.name} has no tensor cores for {dtype}",
@@ -142,8 +120,3 @@ def _memory(device: Device) -> tuple[float, float]:
             fix="add both from the data sheet",
         )
     return bandwidth.value, cache.value
-
-
-def _dispatch_s(device: Device, context: ExecutionContext) -> float:
-    known = device.sustained_with(context.threads).dispatch_overhead_s
-    return known.value if known else DISPATCH_OVERHEAD_S[device.kind]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.execution_units import clock_hz
 from steelyard.hw.devices.nvidia_sm import half_macs_per_cycle
 from steelyard.hw.kernels.common.kernel_model import Coefficients
 from steelyard.hw.kernels.common.kernel_queries import Floats
-from steelyard.hw.kernels.gemm.tensor_core_shape import Products
+from steelyard.hw.kernels.gemm.shape import Products
 
 STEP_BYTES = 64
 """Bytes of k that a tile takes in one step: 32 elements of 16 bits, as in cuBLAS' kernels for compute
@@ -45,8 +46,6 @@ class Tile:
 SHARERS = {"9.0": 2, "10.0": 2}
 """SMs of a cluster of two tiles share what they load, by compute capability: the multicast of TMA, which the
 kernels of cuBLAS for these use (`2x1x1` in `sm90_xmma_gemm_bf16bf16_bf16f32_f32_tn_n_tilesize128x256x64`)."""
-
-_CLOCK_HZ = 1e9  # any will do where none is known
 
 TILES = (
     Tile(16, 64, 6),
@@ -86,20 +85,14 @@ class TensorCores:
         """Return the tensor cores of a device for a type of this peak and size."""
         sms = device.compute_units.value
         macs_per_s = peak_flops_per_s / 2 / sms
-        clock_hz = matrix_clock_hz(device)
+        clock = clock_hz(device, matrix=True)
         return TensorCores(
             sms,
             macs_per_s,
-            max(macs_per_s * operand_bytes / 2, half_macs_per_cycle(device) * clock_hz),
-            clock_hz=clock_hz,
+            max(macs_per_s * operand_bytes / 2, half_macs_per_cycle(device) * clock),
+            clock_hz=clock,
             sharers=SHARERS.get(device.compute_capability or "", 1),
         )
-
-
-def matrix_clock_hz(device: Device) -> float:
-    """Return the clock at the peak of the tensor cores: latencies inside a chip are cycles of it."""
-    clock = device.matrix_clock_hz or device.boost_clock_hz
-    return clock.value if clock else _CLOCK_HZ
 
 
 def on_chip_s(shape: Products, cores: TensorCores, c: Coefficients) -> Floats:

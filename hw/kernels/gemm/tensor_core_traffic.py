@@ -3,7 +3,7 @@
 import numpy as np
 
 from steelyard.hw.kernels.common.kernel_queries import Floats
-from steelyard.hw.kernels.gemm.tensor_core_shape import Products
+from steelyard.hw.kernels.gemm.shape import Products
 
 WEIGHTS_BETWEEN = 6
 """How many weights of this size are read before the same one is read again: as many copies take turns in the

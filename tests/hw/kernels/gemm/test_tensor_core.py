@@ -19,8 +19,8 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.kernel_model import Estimate, Launches
 from steelyard.hw.kernels.common.kernel_queries import Column
+from steelyard.hw.kernels.gemm.shape import Products
 from steelyard.hw.kernels.gemm.tensor_core import TensorGemm
-from steelyard.hw.kernels.gemm.tensor_core_shape import Products
 from steelyard.hw.kernels.gemm.tensor_core_tiles import TensorCores, on_chip_s
 from steelyard.hw.kernels.gemm.tensor_core_traffic import memory_traffic
 
@@ -210,8 +210,8 @@ def test_narrower_types_are_faster() -> None:
 def test_a_device_without_the_unit_says_so() -> None:
     with pytest.raises(DeviceError, match="a100-80gb-sxm has no tensor cores for f8"):
         GEMM.coefficients(DEVICES["a100-80gb-sxm"], "f8")
-    with pytest.raises(DeviceError, match="no tensor core multiplies i64"):
-        GEMM.counts("i64", columns((1, 1, 1, 1)))
+    with pytest.raises(DeviceError, match="a100-80gb-sxm has no tensor cores for i64"):
+        GEMM.coefficients(DEVICES["a100-80gb-sxm"], "i64")
 
 
 @pytest.mark.parametrize(
