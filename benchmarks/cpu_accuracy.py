@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.torch.capture import capture
@@ -29,9 +30,10 @@ from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.devices.registry import load_device
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.memory.page_faults import fresh_bytes
 from steelyard.passes.op_cost.workspace import workspace_of
-from steelyard.runtime.program.load import Target, annotate_program
 from steelyard.runtime.timing.cpu_contention import OtherLoad
 from steelyard.runtime.timing.machine_drift import program_slowdown, time_with_pace
 
@@ -84,7 +86,7 @@ def measure(device: str, spec: str, train: bool) -> Case:
     options = CaptureOptions(train=train)
     loaded = load_spec(spec, options)
     module = import_program(capture(loaded, options))
-    annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
+    annotate(module, Target(device=device, threads=torch.get_num_threads()))
     latency: Any = read_totals(module)["latency"]
     built, optimizer = build_real(loaded, options)
     target = load_device(device)
@@ -96,7 +98,7 @@ def measure(device: str, spec: str, train: bool) -> Case:
     sleep(1.0)
     others_cpus = load.cpus() or 0.0
     name = f"{spec}{' --train' * train}"
-    predicted_pages = sum(fresh_bytes(module, workspace_of(target)).values())
+    predicted_pages = sum(fresh_bytes(Analyses(module), workspace_of(target)).values())
     pages = median(fault_bytes(lambda: run_step(built, optimizer, options)) for _ in range(5))
     return Case(name, value, low, high, time_s * 1e3, slower, others_cpus, predicted_pages / MIB, pages / MIB)
 

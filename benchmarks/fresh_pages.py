@@ -15,15 +15,17 @@ from statistics import fmean
 import torch
 from cpu_accuracy import fault_bytes
 
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.torch.capture import capture
 from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.hw.devices.registry import load_device
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.memory.page_faults import fresh_bytes
 from steelyard.passes.op_cost.workspace import workspace_of
-from steelyard.runtime.program.load import Target, annotate_program
 
 SPECS = ("gpt2", "bert", "resnet-50", "mobilenet_v2", "vit", "convnext", "swin")
 PROCESSES, FIRST_STEPS, STEPS = 3, 2, 8
@@ -39,8 +41,10 @@ def counted(spec: str, options: CaptureOptions) -> list[int]:
 
 def predicted(spec: str, options: CaptureOptions) -> float:
     module = import_program(capture(load_spec(spec, options), options))
-    annotate_program(module, Target(device="cpu"))
-    return sum(fresh_bytes(module, workspace_of(load_device("cpu"), torch.get_num_threads())).values())
+    annotate(module, Target(device="cpu"))
+    return sum(
+        fresh_bytes(Analyses(module), workspace_of(load_device("cpu"), torch.get_num_threads())).values()
+    )
 
 
 def lines(specs: list[str], batch: int) -> Iterator[str]:

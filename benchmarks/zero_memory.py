@@ -11,6 +11,7 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.hw.devices.registry import load_device
 from steelyard.passes.memory.step_memory import StepMemory, step_memory
 from steelyard.passes.memory.zero import Zero
@@ -45,7 +46,7 @@ def main() -> None:
         if row["techniques"] == "eager bf16" and row["ac"] == "selective"
     }
     device = load_device("h100-sxm")
-    memory = step_memory(load_costed(LLAMA, {"train": True, "sequence": 16}, "h100-sxm"), device)
+    memory = step_memory(Analyses(load_costed(LLAMA, {"train": True, "sequence": 16}, "h100-sxm")), device)
     sizes = {ranks: state_bytes(Zero(3, ranks).memory(memory)) for ranks in (8, 128)}
     print("| ranks | parameters | gradients | optimizer state |\n|---|---|---|---|")
     for ranks, each in sizes.items():

@@ -83,11 +83,11 @@ class FusionScope:
         for value in outputs:
             for reader in _readers(value, members):
                 if self._index.get(reader, last) < last:
-                    return f"{_name(reader)} between them reads a result"
+                    return f"{operator_name(reader)} between them reads a result"
         for index in range(first + 1, last):
             before = [op for op in members if self._index[op] < index]
             if self._writes.get(index, set()) & self._storages_of(v for op in before for v in op.operands):
-                return f"{_name(self.ops[index])} between them changes an operand in place"
+                return f"{operator_name(self.ops[index])} between them changes an operand in place"
         return None if self.fits_memory(group) else "operands kept alive longer would raise the peak"
 
     def fits_memory(self, group: Group) -> bool:
@@ -176,7 +176,3 @@ def _fits(shape: tuple[int, ...], space: tuple[int, ...]) -> bool:
     """Whether a shape broadcasts to a space."""
     pairs = zip(reversed(shape), reversed(space), strict=False)
     return len(shape) <= len(space) and all(size in (1, extent) for size, extent in pairs)
-
-
-def _name(op: Operation) -> str:
-    return operator_name(op) if isinstance(op, TorchOp) else op.name

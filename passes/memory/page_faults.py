@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, groupby, pairwise
 
-from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from steelyard.compiler.analysis.allocation_trace import Allocation, allocations
-from steelyard.compiler.analysis.call_graph import call_graph
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.analysis.op_facts import OpInfoCache, size_bytes
 from steelyard.compiler.analysis.op_signature import op_signature
 from steelyard.compiler.dialects.program import PHASE, ROLE, argument_texts, text_attribute
@@ -19,23 +18,23 @@ from steelyard.passes.memory.eager_malloc import EagerHeap
 _FIRST_STEPS, _STEPS = 2, 4
 
 
-def fresh_bytes(module: ModuleOp, workspace: Callable[[Operation], int]) -> Mapping[Operation, float]:
+def fresh_bytes(program: Analyses, workspace: Callable[[Operation], int]) -> Mapping[Operation, float]:
     """Return the bytes of fresh pages that each op gets in a step, on average over four after two others.
 
     The allocations of the steps are played through a heap that starts empty, since what models are made of
     was mapped before; what a step returns is dropped after it. An op that runs many times gets the sum.
 
     Args:
-        module: A program.
+        program: Its analyses.
         workspace: Bytes that the kernel of an op takes while it runs.
 
     Raises:
         IRError: The module is no program, or its types cannot be read.
     """
-    events = [*allocations(module)]
+    events = [*allocations(program)]
     turns = [*_turns(events, workspace)]
     heap = EagerHeap(trains=any(turn.phase == "backward" for turn in turns))
-    roles = argument_texts(call_graph(module).entry, ROLE)
+    roles = argument_texts(program.call_graph.entry, ROLE)
     for event in events:
         if not event.at and roles[event.storage] == "optimizer_state":  # made with a gradient as large
             heap.free(heap.tensor(event.bytes, "optimizer"))

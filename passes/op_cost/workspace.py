@@ -1,6 +1,5 @@
-"""What a kernel allocates for itself while it runs, by the library that provides it."""
+"""Workspace of kernels: bytes that one allocates for itself while it runs, by the library it is from."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -9,6 +8,7 @@ from typing import cast
 from xdsl.dialects.builtin import FixedBitwidthType, TensorType
 from xdsl.ir import Operation, SSAValue
 
+from steelyard.compiler.analysis.liveness import Workspace, no_workspace
 from steelyard.compiler.dialects.cost import WORK, WorkAttr
 from steelyard.compiler.dialects.program import CHANNELS_LAST
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
@@ -21,8 +21,8 @@ _PRODUCTS = {"aten.mm": ("self", "mat2"), "aten.addmm": ("mat1", "mat2")}
 _CONVOLUTIONS = ("convolution", "depthwise_convolution")
 
 
-def workspace_of(device: Device, threads: int | None = None) -> Callable[[Operation], int]:
-    """What the kernels of a device take while they run; where that is not known, nothing.
+def workspace_of(device: Device, threads: int | None = None) -> Workspace:
+    """The workspace of the kernels of a device; where nothing is known of it, none.
 
     Args:
         device: The device.
@@ -32,11 +32,6 @@ def workspace_of(device: Device, threads: int | None = None) -> Callable[[Operat
         return CudnnWorkspace(device) if device.compute_capability else no_workspace
     most = max((entry.threads or 0 for entry in device.sustained), default=0)
     return partial(onednn_workspace_bytes, threads=threads or most or round(device.compute_units.value))
-
-
-def no_workspace(op: Operation) -> int:
-    """Zero bytes for any op."""
-    return 0
 
 
 def onednn_workspace_bytes(op: Operation, threads: int = 1) -> int:

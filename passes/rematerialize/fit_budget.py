@@ -1,21 +1,16 @@
-"""A program made to fit a budget of memory: what the passes recompute and offload share."""
+"""Fitting a program into a budget of memory, as the passes recompute and offload do it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-
-from steelyard.compiler.analysis.call_graph import call_graph
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.analysis.op_facts import OpInfoCache
-from steelyard.compiler.analysis.storages import find_storages
 from steelyard.compiler.pass_infra.remarks import Remark, RemarkKind, emit
 from steelyard.hw.base.errors import UsageError
-from steelyard.hw.devices.registry import load_device
-from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate.reannotate import Annotations
-from steelyard.passes.op_cost.workspace import no_workspace, workspace_of
+from steelyard.passes.annotate.annotate import renew
+from steelyard.passes.annotate.memory import workspace_for
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.rematerialize.activation_graph import ActivationGraph, read_graph
 from steelyard.passes.rematerialize.apply_plan import rewrite
 from steelyard.passes.rematerialize.candidate_plans import BASELINES, Plan, candidates, cheapest, play_plans
@@ -42,23 +37,28 @@ class Budget:
     share: float
     peak_bytes: int | None
 
-    def fit(self, ctx: Context, module: ModuleOp, annotations: Annotations, link: Link | None = None) -> None:
-        """Rewrite a program by the fastest plan within the budget, and annotate it anew.
+    def fit(self, program: Analyses, target: Target, link: Link | None = None) -> None:
+        """Rewrite a program by the fastest plan within the budget.
+
+        Args:
+            program: Annotated with work and latency.
+            target: What it is annotated for.
+            link: The way to the host; without it nothing moves there.
 
         Raises:
             UsageError: No plan is within the budget; the error says the least that would do.
             IRError: Types cannot be read.
         """
-        InlinePass().apply(ctx, module)
-        stays = Player(_read(module, annotations), link)
+        InlinePass().run_on(program)
+        stays = Player(_read(program, target), link)
         # What moves state comes after the forward, so that a choice means the same in each program.
         choices = [*candidates(stays)]
-        programs = [_Program(module, stays, play_plans(stays, choices))]
-        for made, size in _with_state_on_host(ctx, module, annotations, link):
-            player = Player(_read(made, annotations), link, stays.step_us)
-            programs.append(_Program(made, player, play_plans(player, choices), size))
-        program, plan = self._choose(programs)
-        plans, player = programs[0].plans, program.player
+        considered = [_Candidate(program, stays, play_plans(stays, choices))]
+        for made, size in _with_state_on_host(program, link):
+            player = Player(_read(made, target), link, stays.step_us)
+            considered.append(_Candidate(made, player, play_plans(player, choices), size))
+        chosen, plan = self._choose(considered)
+        plans, player = considered[0].plans, chosen.player
         for each in plans:
             if each.name in BASELINES:
                 self._remark("analysis", each, f"{each.name} recomputation: {_price(each)}")
@@ -71,15 +71,14 @@ class Budget:
         if schedule.moves:
             moved = graph.bytes_of(move.storage for move in schedule.moves)
             parts.insert(0, f"{len(schedule.moves)} activations of {moved} bytes go to the host")
-        if program.state_bytes:
-            parts.insert(0, f"optimizer state of {program.state_bytes} bytes lives on the host")
+        if chosen.state_bytes:
+            parts.insert(0, f"optimizer state of {chosen.state_bytes} bytes lives on the host")
         self._remark("passed", plan, f"{', '.join(parts)}: {_price(plan)}, {plans[0].peak_bytes} before")
         rewrite(graph, plan.choice, schedule)
-        if program.module is not module:
-            _take_entry(module, program.module)
-        annotations.renew(ctx, module)
+        if chosen.program is not program:
+            _take_entry(program, chosen.program)
 
-    def _choose(self, programs: list["_Program"]) -> tuple["_Program", Plan]:
+    def _choose(self, programs: list["_Candidate"]) -> tuple["_Candidate", Plan]:
         floor, before = programs[0].player.floor_bytes(), programs[0].plans[0].peak_bytes
         budget = self.peak_bytes
         if budget is None:
@@ -91,10 +90,12 @@ class Budget:
         least = min(plan.peak_bytes for program in programs for plan in program.plans)
         # Rounded up, so that what is advised is within reach.
         share = ceil((least - floor) / max(before - floor, 1) * _PARTS) / _PARTS
+        # With state on the host the peak may be below that without activations, which is a share of 0.
+        share = max(share, 0.0)
         raise UsageError(
             what=f"no plan keeps the peak within {budget} bytes",
             where=self.wanted_by,
-            why=f"the leanest plan peaks at {least} bytes; without any activation it would be {floor}",
+            why=f"the leanest plan peaks at {least} bytes; without activations the peak would be {floor}",
             fix=f"give budget-bytes={least} or budget={share:g} at the least",
         )
 
@@ -103,44 +104,39 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class _Program:
+class _Candidate:
     """The program with some state on the host, and the plans for its activations."""
 
-    module: ModuleOp
+    program: Analyses
     player: Player
     plans: list[Plan]
     state_bytes: int = 0
 
 
-def _with_state_on_host(
-    ctx: Context, module: ModuleOp, annotations: Annotations, link: Link | None
-) -> Iterator[tuple[ModuleOp, int]]:
-    """The program with more and more state on the host, and how many bytes of it."""
+def _with_state_on_host(program: Analyses, link: Link | None) -> Iterator[tuple[Analyses, int]]:
+    """The program with more and more state on the host, and the bytes of it."""
     if link is None:
         return
     for placement in PLACEMENTS:
-        made = module.clone()
-        if size := state_to_host(call_graph(made).entry, placement, link):
-            AnnotateCostPass().apply(ctx, made)
-            annotations.latency.apply(ctx, made)
+        made = Analyses(program.module.clone())
+        if size := state_to_host(made.call_graph.entry, placement, link):
+            made.invalidate()
+            renew(made)
             yield made, size
 
 
-def _take_entry(module: ModuleOp, other: ModuleOp) -> None:
-    """Replace the program of a module by that of another."""
-    old, new = call_graph(module).entry, call_graph(other).entry
+def _take_entry(program: Analyses, other: Analyses) -> None:
+    """Replace the entry of a program by that of another."""
+    old, new = program.call_graph.entry, other.call_graph.entry
     new.detach()
-    module.body.block.insert_op_before(new, old)
+    program.module.body.block.insert_op_before(new, old)
     old.detach()
     old.erase()
 
 
-def _read(module: ModuleOp, annotations: Annotations) -> ActivationGraph:
-    entry = call_graph(module).entry.sym_name.data
-    memory = annotations.memory
-    device, threads = (memory.device, memory.threads) if memory else (annotations.latency.device, None)
-    workspace = workspace_of(load_device(device), threads) if device else no_workspace
-    return read_graph(find_storages(call_graph(module))[entry], OpInfoCache(), workspace)
+def _read(program: Analyses, target: Target) -> ActivationGraph:
+    flat = program.storages[program.call_graph.entry.sym_name.data]
+    return read_graph(flat, OpInfoCache(), workspace_for(target))
 
 
 def _price(plan: Plan) -> str:

@@ -1,17 +1,15 @@
-"""The pass recompute: what the backward needs is made again instead of kept, as far as a budget asks."""
+"""The pass recompute: rematerialization of activations in the backward, as far as a budget of memory asks."""
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
-
-from steelyard.passes.annotate.reannotate import read_annotations
+from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.passes.annotate.program_pass import ProgramPass
+from steelyard.passes.annotate.target import read_target
 from steelyard.passes.rematerialize.fit_budget import Budget
 
 
 @dataclass(frozen=True)
-class RecomputePass(ModulePass):
+class RecomputePass(ProgramPass):
     """Keep fewer activations for the backward and run the ops again that make the others.
 
     Reads `cost.work`, `cost.latency` and how storages live. Of the plans whose peak is within the budget it
@@ -25,7 +23,7 @@ class RecomputePass(ModulePass):
     and collectives are kept, and so is what was changed in place. The results are equal bit by bit: the same
     kernels run on the same values. Calls are inlined. The annotations that were there are made anew.
 
-        steelyard-opt a.mlir -p 'annotate-cost,annotate-latency{device=cpu},recompute{budget=0.4}'
+        steelyard-opt a.mlir -p 'annotate{device=cpu},recompute{budget=0.4}'
 
     Raises:
         UsageError: no plan is within the budget; the error says the least that would do.
@@ -33,6 +31,9 @@ class RecomputePass(ModulePass):
     """
 
     name = "recompute"
+    requires = frozenset({"work", "latency"})
+    invalidates = frozenset({"work", "memory", "latency"})
+    rewrites = True
 
     budget: float = 0.5
     """What activations may add to the peak of live bytes, as a share of what they add without the pass."""
@@ -40,7 +41,8 @@ class RecomputePass(ModulePass):
     budget_bytes: int | None = None
     """Peak of all live bytes; goes before the share."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def transform(self, program: Analyses) -> None:
         """Rewrite the program of a module."""
-        annotations = read_annotations(op, self.name)
-        Budget(self.name, self.budget, self.budget_bytes).fit(ctx, op, annotations)
+        target = read_target(program.module)
+        assert target, "a program with latencies has a target"
+        Budget(self.name, self.budget, self.budget_bytes).fit(program, target)

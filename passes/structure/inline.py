@@ -1,37 +1,36 @@
-"""The pass inline: every call becomes the ops of the function that it calls."""
+"""The pass inline: each call is replaced by the ops of the function that it calls."""
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.builtin import StringAttr
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import SSAValue
-from xdsl.passes import ModulePass
 
-from steelyard.compiler.analysis.call_graph import call_graph, callee_name, calls_of
+from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.compiler.analysis.call_graph import callee_name, calls_of
 from steelyard.compiler.analysis.storages import join_paths
-from steelyard.compiler.dialects.cost import MEMORY
 from steelyard.compiler.dialects.program import OP_PATH, text_attribute
+from steelyard.passes.annotate.program_pass import ProgramPass
 
 
 @dataclass(frozen=True)
-class InlinePass(ModulePass):
+class InlinePass(ProgramPass):
     """Put the ops of functions where they are called; undoes outline.
 
     Reads calls and their paths. Writes the ops with their full path and removes functions that the program
-    no longer calls, and `cost.memory`, which counts from another start.
+    no longer calls. Live bytes, which then count from another start, are annotated anew.
     """
 
     name = "inline"
+    invalidates = frozenset({"memory"})
+    rewrites = True
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def transform(self, program: Analyses) -> None:
         """Leave the program as one function."""
-        graph = call_graph(op)
+        graph = program.call_graph
         for function in graph.functions.values():  # callees first
             for call in calls_of(function):
                 _inline(call, graph.functions[callee_name(call)])
-            for each in function.body.block.ops:
-                each.attributes.pop(MEMORY, None)
         for function in graph.functions.values():
             if function is not graph.entry:
                 function.detach()

@@ -1,5 +1,6 @@
 """Which ops get fresh pages, by the rules of malloc."""
 
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.ir.text import parse_program
 from steelyard.hw.allocators.glibc import PAGE_BYTES
@@ -21,7 +22,7 @@ def pages(mebibytes: int, *names: str, scratch_bytes: int = 0) -> dict[str, floa
     module = parse_program(f"""builtin.module {{
         func.func @forward(%0: {tensor} {{program.role = "input"}}) -> {tensor} {{
           {lines} func.return %{len(names)} : {tensor} }} }}""")
-    found = fresh_bytes(module, lambda op: scratch_bytes if isinstance(op, TorchOp) else 0)
+    found = fresh_bytes(Analyses(module), lambda op: scratch_bytes if isinstance(op, TorchOp) else 0)
     return {operator_name(op): size for op, size in found.items() if isinstance(op, TorchOp)}
 
 
@@ -41,7 +42,7 @@ def test_a_heap_of_less_than_twice_the_largest_state_of_an_optimizer_is_kept():
                 %s: tensor<{state_mebibytes}x{MIB // 4}xf32> {{program.role = "optimizer_state"}})
                 -> ({returned[1]}) {{
               {results} func.return {returned[0]} : {returned[1]} }} }}""")
-        return sum(fresh_bytes(module, lambda op: 0).values())
+        return sum(fresh_bytes(Analyses(module), lambda op: 0).values())
 
     assert fresh(31) < fresh(1)
 
@@ -60,4 +61,4 @@ def test_an_op_that_runs_in_a_function_that_is_called_twice_gets_the_pages_of_bo
         func.func private @block(%0: {tensor}) -> {tensor} {{
           %1 = aten.relu(%0) : {tensor}
           func.return %1 : {tensor} }} }}""")
-    assert [*fresh_bytes(module, lambda op: 0).values()] == [2 * (33 * MIB + PAGE_BYTES)]
+    assert [*fresh_bytes(Analyses(module), lambda op: 0).values()] == [2 * (33 * MIB + PAGE_BYTES)]
