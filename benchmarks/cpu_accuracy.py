@@ -10,19 +10,16 @@ counts, and all three are shown. How many CPUs others kept busy afterwards says 
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from mmap import PAGESIZE
 from multiprocessing import get_context
-from resource import RUSAGE_SELF, getrusage
-from statistics import fmean, median
+from statistics import fmean
 from time import sleep
 from typing import Any
 
 import torch
 
-from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.torch.capture import capture
@@ -32,14 +29,11 @@ from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.devices.registry import load_device
 from steelyard.passes.annotate.annotate import annotate
 from steelyard.passes.annotate.target import Target
-from steelyard.passes.memory.page_faults import fresh_bytes
-from steelyard.passes.op_cost.workspace import workspace_of
 from steelyard.runtime.timing.cpu_contention import OtherLoad
 from steelyard.runtime.timing.machine_drift import program_slowdown, time_with_pace
 
 ROUNDS = 3
 SPECS = ("hf:gpt2", "hf:bert", "hf:resnet-50", "hf:mobilenet_v2", "hf:vit")
-MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +47,6 @@ class Case:
     measured_ms: float
     slowdown: float
     others_cpus: float
-    predicted_pages_mib: float
-    pages_mib: float
     rounds: tuple["Case", ...] = ()
 
     @property
@@ -76,10 +68,9 @@ class Case:
         """One line of the table."""
         times = f"{self.predicted_ms:10.1f}{self.low_ms:9.1f}{self.high_ms:9.1f}{self.measured_ms:10.1f}"
         state = f"{self.slowdown:6.2f}{self.calibrated_ratio:7.2f}{self.others_cpus:8.2f}"
-        pages = f"{self.predicted_pages_mib:8.0f}{self.pages_mib:6.0f}"
         rounds = ", ".join(f"{each.measured_ms:.1f} ({each.ratio:.2f})" for each in self.rounds)
         hit = "yes" if self.covered else "no"
-        return f"{self.name:24}{times}{self.ratio:7.2f}{hit:>5}{state}{pages}  {rounds}"
+        return f"{self.name:24}{times}{self.ratio:7.2f}{hit:>5}{state}  {rounds}"
 
 
 def measure(device: str, spec: str, train: bool) -> Case:
@@ -89,8 +80,7 @@ def measure(device: str, spec: str, train: bool) -> Case:
     annotate(module, Target(device=device, threads=torch.get_num_threads()))
     latency: Any = read_totals(module)["latency"]
     built, optimizer = build_real(loaded, options)
-    target = load_device(device)
-    sustained = target.sustained_with(torch.get_num_threads())
+    sustained = load_device(device).sustained_with(torch.get_num_threads())
     time_s, pace = time_with_pace(lambda: run_step(built, optimizer, options), sustained, least_s=1.5)
     slower = program_slowdown(module, pace)
     low, value, high = (latency[f"{name}_us"] * slower / 1e3 for name in ("low", "value", "high"))
@@ -98,16 +88,7 @@ def measure(device: str, spec: str, train: bool) -> Case:
     sleep(1.0)
     others_cpus = load.cpus() or 0.0
     name = f"{spec}{' --train' * train}"
-    predicted_pages = sum(fresh_bytes(Analyses(module), workspace_of(target)).values())
-    pages = median(fault_bytes(lambda: run_step(built, optimizer, options)) for _ in range(5))
-    return Case(name, value, low, high, time_s * 1e3, slower, others_cpus, predicted_pages / MIB, pages / MIB)
-
-
-def fault_bytes(run: Callable[[], object]) -> int:
-    """The bytes of pages that the operating system supplies meanwhile."""
-    before = getrusage(RUSAGE_SELF).ru_minflt
-    run()
-    return (getrusage(RUSAGE_SELF).ru_minflt - before) * PAGESIZE
+    return Case(name, value, low, high, time_s * 1e3, slower, others_cpus)
 
 
 def cases(device: str, specs: tuple[str, ...]) -> Iterator[Case]:
@@ -123,7 +104,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     columns = f"{'predicted ms':>13}{'low':>6}{'high':>9}{'measured':>10}{'ratio':>7}{'in':>5}"
-    print(f"{'SPEC':21}{columns}{'pace':>6}{'before':>7}{'others':>8}{'fresh MiB':>10}{'seen':>5}  rounds")
+    print(f"{'SPEC':21}{columns}{'pace':>6}{'before':>7}{'others':>8}  rounds")
     found: list[Case] = []
     for case in cases(sys.argv[1], tuple(sys.argv[2:]) or SPECS):
         print(case, flush=True)

@@ -23,6 +23,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from time_marked_ops import times_marked_s
 from torch._functorch import config as functorch  # activation_memory_budget, as in torch 2.11 to 2.13
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
@@ -53,7 +54,6 @@ from steelyard.passes.rematerialize.evaluate_plan import Player
 from steelyard.passes.rematerialize.recomputable import RECOMPUTED
 from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
-from steelyard.runtime.execute.time_marked_ops import times_marked_s
 from steelyard.runtime.profile.profile import profile
 from steelyard.runtime.program.load import load_costed, load_program
 from steelyard.runtime.timing.cpu_contention import OtherLoad

@@ -1,6 +1,11 @@
 """The CPU allocator of PyTorch: every request is a block of its own."""
 
 from steelyard.hw.allocators.allocator import OutOfMemory, Usage
+from steelyard.hw.base.units import MIB
+
+MAPPED_FROM_BYTES = 32 * MIB
+"""Size from which glibc's malloc maps each block anew (DEFAULT_MMAP_THRESHOLD_MAX, mallopt(3)): its threshold
+rises up to that as blocks are freed."""
 
 
 class CpuAllocator:

@@ -43,7 +43,7 @@ class AnnotateLatencyPass(ProgramPass):
     """Threads of a CPU; all that it was calibrated with where not given."""
 
     keep_memory: bool = False
-    """Whether malloc keeps what is freed, as where Steelyard runs a program; then no page is fresh."""
+    """Whether malloc keeps what is freed, as where Steelyard runs a program; then no page faults."""
 
     def transform(self, program: Analyses) -> None:
         """Annotate the ops of a module."""

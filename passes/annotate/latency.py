@@ -18,9 +18,8 @@ from steelyard.hw.devices.registry import load_device
 from steelyard.hw.latency.intervals import combine
 from steelyard.passes.annotate.shard_attributes import mesh_ranks
 from steelyard.passes.annotate.target import Target
-from steelyard.passes.memory.page_faults import fresh_bytes
+from steelyard.passes.memory.page_faults import mapped_bytes
 from steelyard.passes.op_cost.op_latency import LatencyModel
-from steelyard.passes.op_cost.workspace import workspace_of
 from steelyard.passes.timeline.copy_stalls import stall_us
 
 HOST_LINK = "host link"
@@ -34,7 +33,7 @@ def annotate_latency(program: Analyses, target: Target) -> None:
     last cache that can hold the peak. Writes `cost.latency` on each op and the entry `latency` of the totals:
     microseconds of the whole program (value, low, high), by limiter and by source. An op of unknown work is
     left out. In the interval of the total, errors of ops of one kind add up, those of different kinds are
-    independent. Where the device file knows what fresh pages cost, an op that gets some takes that in
+    independent. Where the device file has a rate of page faults, results of 32 MiB or more take them in
     addition. Copies to and from the host go on beside the kernels; what kernels wait for them has the limiter
     `host link`.
 
@@ -49,9 +48,7 @@ def annotate_latency(program: Analyses, target: Target) -> None:
     module, graph = program.module, program.call_graph
     device = load_device(target.device)
     model = latency_model(module, target)
-    pages: Mapping[Operation, float] = {}
-    if device.sustained_with(target.threads).fresh_page_bytes_per_s and not target.keep_memory:
-        pages = fresh_bytes(program, workspace_of(device, target.threads))
+    new_bytes: Mapping[Operation, int] = mapped_bytes(program) if model.counts_page_faults else {}
     totals = _Totals()
     for name, function in graph.functions.items():
         for kernel in kernels(function):
@@ -59,8 +56,8 @@ def annotate_latency(program: Analyses, target: Target) -> None:
             if attribute is None:
                 kernel.attributes.pop(LATENCY, None)
                 continue
-            if kernel in pages:
-                attribute = model.time_pages(attribute, pages[kernel] / graph.times[name])
+            if kernel in new_bytes:
+                attribute = model.with_page_faults(attribute, new_bytes[kernel])
             kernel.attributes[LATENCY] = attribute
             work = cast(WorkAttr, kernel.attributes[WORK]).data
             totals.add(work.kind, attribute.data, graph.times[name])
@@ -85,6 +82,7 @@ def latency_model(module: ModuleOp, target: Target) -> LatencyModel:
         tf32=target.tf32,
         threads=target.threads,
         resident=peak_bytes is not None and peak_bytes <= cache_bytes,
+        keep_memory=target.keep_memory,
     )
     return LatencyModel(device, context, mesh_ranks(module))
 

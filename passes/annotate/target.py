@@ -25,7 +25,7 @@ class Target:
         tf32: Whether f32 products may use TF32 units.
         threads: Threads of a CPU, some kernels of which need scratch for each; by default as many as it was
             calibrated with, or all its cores.
-        keep_memory: Whether malloc keeps what is freed, so that no page is fresh.
+        keep_memory: Whether malloc keeps what is freed, so that no page faults.
 
     Raises:
         UsageError: there is no such context.

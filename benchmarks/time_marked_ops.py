@@ -1,5 +1,5 @@
 # pyright: standard
-"""How long the ops of a program take that carry a mark, while all of it runs."""
+"""Seconds of the ops of a program that carry a mark, while all of it runs."""
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
