@@ -11,6 +11,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Memory": (
         "memory",
         "memory_real_size",
+        "memory_events",
         "rewritten_memory",
         "convolution_memory",
         "recompute_peaks",
@@ -19,6 +20,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "offload",
         "megatron_memory",
         "zero_memory",
+        "onnxruntime_arena",
     ),
     "Time on CPUs": ("cpu_accuracy", "cpu_accuracy_intel", "recompute_times", "desktop_cpu"),
     "Kernels of GPUs": ("kernels", "tensor_core_gemm", "transfer_accuracy"),

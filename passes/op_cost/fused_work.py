@@ -1,6 +1,7 @@
 """The work of pointwise ops that one kernel does together."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import prod
 
 from xdsl.dialects.builtin import TensorType
@@ -9,12 +10,13 @@ from xdsl.ir import SSAValue
 from steelyard.compiler.analysis.op_facts import size_bytes
 from steelyard.compiler.dialects.cost import WORK, WorkAttr, WorkCounts
 from steelyard.compiler.dialects.torch_op import TorchOp
+from steelyard.hw.base.kernel_cost import KernelCost
 
 
 def fused_work(
     members: Sequence[TorchOp], inputs: Iterable[SSAValue], outputs: Iterable[SSAValue]
 ) -> WorkCounts | None:
-    """What one kernel does that reads its inputs and writes its outputs, each once.
+    """Work of a fused kernel that reads each input and writes each output once.
 
     What the members pass on stays on chip. The kernel goes once over the largest space: a pointwise member
     of a smaller one is broadcast into it and computed again at each of its points.
@@ -37,20 +39,17 @@ def fused_work(
     ]
     largest = max((work for work, _ in parts), key=lambda work: work.flops)
     read, written = sum(map(_bytes, set(inputs))), sum(map(_bytes, outputs))
+    arithmetic = sum((work * times for work, times in parts), KernelCost())
     return WorkCounts(
         kind=largest.kind,
         dtype=largest.dtype,
-        contraction_flops=sum(work.contraction_flops * times for work, times in parts),
-        pointwise_flops=sum(work.pointwise_flops * times for work, times in parts),
-        transcendental_flops=sum(work.transcendental_flops * times for work, times in parts),
-        bytes_read=read,
-        bytes_written=written,
         bytes_unique=read + written,
+        **replace(arithmetic, bytes_read=read, bytes_written=written).counts(),
     )
 
 
 def num_points(op: TorchOp) -> int:
-    """How many elements the first result of an op has."""
+    """Number of elements of an op's first result."""
     return prod(shape_of(op))
 
 

@@ -1,4 +1,4 @@
-"""Fitting a program into a budget of memory, as the passes recompute and offload do it."""
+"""Fitting a program into a memory budget, shared by the passes recompute and offload."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,24 +13,30 @@ from steelyard.passes.annotate.memory import workspace_for
 from steelyard.passes.annotate.target import Target
 from steelyard.passes.rematerialize.activation_graph import ActivationGraph, read_graph
 from steelyard.passes.rematerialize.apply_plan import rewrite
-from steelyard.passes.rematerialize.candidate_plans import BASELINES, Plan, candidates, cheapest, play_plans
-from steelyard.passes.rematerialize.evaluate_plan import Player
-from steelyard.passes.rematerialize.offload_optimizer_state import PLACEMENTS, state_to_host
+from steelyard.passes.rematerialize.candidate_plans import (
+    BASELINES,
+    RematPlan,
+    candidates,
+    cheapest,
+    evaluate_plans,
+)
+from steelyard.passes.rematerialize.evaluate_plan import PlanEvaluator
+from steelyard.passes.rematerialize.offload_optimizer_state import HOST_STATE_PLANS, state_to_host
 from steelyard.passes.rematerialize.offload_timetable import Link
 from steelyard.passes.structure.inline import InlinePass
 
 _PARTS = 1000
-"""Shares of memory are told to the thousandth."""
+"""Resolution of memory shares in advice: a thousandth."""
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """How much memory a pass may leave in use.
+class ActivationBudget:
+    """Memory budget of a pass for activations.
 
     Attributes:
         wanted_by: The name of the pass.
-        share: What activations may add to the peak, as a share of what they add before.
-        peak_bytes: The peak of all live bytes; where given, the share does not count.
+        share: Bytes that activations may add to the peak, as a share of those they add before the pass.
+        peak_bytes: Limit of the peak of all live bytes; overrides the share.
     """
 
     wanted_by: str
@@ -46,40 +52,40 @@ class Budget:
             link: The way to the host; without it nothing moves there.
 
         Raises:
-            UsageError: No plan is within the budget; the error says the least that would do.
+            UsageError: No plan is within the budget; the error states the smallest feasible one.
             IRError: Types cannot be read.
         """
         InlinePass().run_on(program)
-        stays = Player(_read(program, target), link)
-        # What moves state comes after the forward, so that a choice means the same in each program.
-        choices = [*candidates(stays)]
-        considered = [_Candidate(program, stays, play_plans(stays, choices))]
+        resident = PlanEvaluator(_read(program, target), link)
+        # State is moved after the forward, so that a policy means the same in each program.
+        policies = [*candidates(resident)]
+        considered = [_Candidate(program, resident, evaluate_plans(resident, policies))]
         for made, size in _with_state_on_host(program, link):
-            player = Player(_read(made, target), link, stays.step_us)
-            considered.append(_Candidate(made, player, play_plans(player, choices), size))
+            evaluator = PlanEvaluator(_read(made, target), link, resident.step_us)
+            considered.append(_Candidate(made, evaluator, evaluate_plans(evaluator, policies), size))
         chosen, plan = self._choose(considered)
-        plans, player = considered[0].plans, chosen.player
+        plans, evaluator = considered[0].plans, chosen.evaluator
         for each in plans:
             if each.name in BASELINES:
                 self._remark("analysis", each, f"{each.name} recomputation: {_price(each)}")
-        graph, schedule = player.graph, player.play(plan.choice)
-        gone = frozenset(graph.activations) - plan.choice.kept - plan.choice.moved
+        graph, schedule = evaluator.graph, evaluator.evaluate(plan.policy)
+        gone = frozenset(graph.activations) - plan.policy.saved - plan.policy.offloaded
         parts = [
             f"{len(gone)} activations of {graph.bytes_of(gone)} bytes are made again",
-            f"{sum(map(len, schedule.again.values()))} ops run again",
+            f"{sum(map(len, schedule.recomputed.values()))} ops run again",
         ]
-        if schedule.moves:
-            moved = graph.bytes_of(move.storage for move in schedule.moves)
-            parts.insert(0, f"{len(schedule.moves)} activations of {moved} bytes go to the host")
+        if schedule.transfers:
+            moved = graph.bytes_of(transfer.storage for transfer in schedule.transfers)
+            parts.insert(0, f"{len(schedule.transfers)} activations of {moved} bytes go to the host")
         if chosen.state_bytes:
             parts.insert(0, f"optimizer state of {chosen.state_bytes} bytes lives on the host")
         self._remark("passed", plan, f"{', '.join(parts)}: {_price(plan)}, {plans[0].peak_bytes} before")
-        rewrite(graph, plan.choice, schedule)
+        rewrite(graph, plan.policy, schedule)
         if chosen.program is not program:
             _take_entry(program, chosen.program)
 
-    def _choose(self, programs: list["_Candidate"]) -> tuple["_Candidate", Plan]:
-        floor, before = programs[0].player.floor_bytes(), programs[0].plans[0].peak_bytes
+    def _choose(self, programs: list["_Candidate"]) -> tuple["_Candidate", RematPlan]:
+        floor, before = programs[0].evaluator.floor_bytes(), programs[0].plans[0].peak_bytes
         budget = self.peak_bytes
         if budget is None:
             budget = floor + int(self.share * (before - floor))
@@ -88,7 +94,7 @@ class Budget:
         if fitting:
             return min(fitting, key=lambda each: (each[1].cost_us, each[0].state_bytes))
         least = min(plan.peak_bytes for program in programs for plan in program.plans)
-        # Rounded up, so that what is advised is within reach.
+        # Rounded up, so that the advice is feasible.
         share = ceil((least - floor) / max(before - floor, 1) * _PARTS) / _PARTS
         # With state on the host the peak may be below that without activations, which is a share of 0.
         share = max(share, 0.0)
@@ -99,27 +105,27 @@ class Budget:
             fix=f"give budget-bytes={least} or budget={share:g} at the least",
         )
 
-    def _remark(self, kind: RemarkKind, plan: Plan, text: str) -> None:
+    def _remark(self, kind: RemarkKind, plan: RematPlan, text: str) -> None:
         emit(Remark(self.wanted_by, kind, "program", "", text, -plan.cost_us))
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """The program with some state on the host, and the plans for its activations."""
+    """A variant of the program with some optimizer state on the host, and its plans."""
 
     program: Analyses
-    player: Player
-    plans: list[Plan]
+    evaluator: PlanEvaluator
+    plans: list[RematPlan]
     state_bytes: int = 0
 
 
 def _with_state_on_host(program: Analyses, link: Link | None) -> Iterator[tuple[Analyses, int]]:
-    """The program with more and more state on the host, and the bytes of it."""
+    """Variants of the program with state on the host, each with the bytes moved."""
     if link is None:
         return
-    for placement in PLACEMENTS:
+    for state_plan in HOST_STATE_PLANS:
         made = Analyses(program.module.clone())
-        if size := state_to_host(made.call_graph.entry, placement, link):
+        if size := state_to_host(made.call_graph.entry, state_plan, link):
             made.invalidate()
             renew(made)
             yield made, size
@@ -139,5 +145,5 @@ def _read(program: Analyses, target: Target) -> ActivationGraph:
     return read_graph(flat, OpInfoCache(), workspace_for(target))
 
 
-def _price(plan: Plan) -> str:
+def _price(plan: RematPlan) -> str:
     return f"{plan.cost_us:.4g} us more, peak of {plan.peak_bytes} bytes"

@@ -1,4 +1,4 @@
-"""The pass retarget: the kernels that eager torch takes on a device, in place of those of another."""
+"""The pass retarget: replace kernels of the capture's device by those torch dispatches on another."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The pass inline: each call is replaced by the ops of the function that it calls."""
+"""The pass inline: replace every call by the ops of its function."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ from steelyard.passes.annotate.program_pass import ProgramPass
 
 @dataclass(frozen=True)
 class InlinePass(ProgramPass):
-    """Put the ops of functions where they are called; undoes outline.
+    """Inline all calls; the inverse of outline.
 
-    Reads calls and their paths. Writes the ops with their full path and removes functions that the program
-    no longer calls. Live bytes, which then count from another start, are annotated anew.
+    Reads calls and their paths. Writes the ops with their full path. Removes the functions. Live bytes,
+    which inside a function are relative to its entry, are annotated anew.
     """
 
     name = "inline"
@@ -26,7 +26,7 @@ class InlinePass(ProgramPass):
     rewrites = True
 
     def transform(self, program: Analyses) -> None:
-        """Leave the program as one function."""
+        """Inline all calls of a module."""
         graph = program.call_graph
         for function in graph.functions.values():  # callees first
             for call in calls_of(function):
