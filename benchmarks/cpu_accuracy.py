@@ -3,8 +3,7 @@
     python benchmarks/cpu_accuracy.py DEVICE.toml [SPEC ...]
 
 DEVICE.toml is what `steelyard calibrate` wrote. Every step runs in a process of its own, as under
-`steelyard verify`: what an allocator has at hand depends on what ran before. It is predicted for the pace
-that the machine has meanwhile; what the prediction was worth without that is shown as well. It runs three
+`steelyard verify`: what an allocator has at hand depends on what ran before. It runs three
 times, some minutes apart, since a virtual machine is disturbed for a minute now and then: the median ratio
 counts, and all three are shown. How many CPUs others kept busy afterwards says whether it was alone.
 """
@@ -27,9 +26,10 @@ from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.devices.registry import load_device
+from steelyard.runtime.calibrate.drift import measure_drift
 from steelyard.runtime.program.load import Target, annotate_program
-from steelyard.runtime.timing.cpu_contention import OtherLoad
-from steelyard.runtime.timing.machine_drift import program_slowdown, time_with_pace
+from steelyard.runtime.timing.quiet_samples import OtherLoad
+from steelyard.runtime.timing.steady_state import measure_steady_time_s
 
 ROUNDS = 3
 SPECS = ("hf:gpt2", "hf:bert", "hf:resnet-50", "hf:mobilenet_v2", "hf:vit")
@@ -44,19 +44,14 @@ class Case:
     low_ms: float
     high_ms: float
     measured_ms: float
-    slowdown: float
+    drift: float
     others_cpus: float
     rounds: tuple["Case", ...] = ()
 
     @property
     def ratio(self) -> float:
-        """Predicted for the pace of the machine, over measured."""
+        """Predicted over measured."""
         return self.predicted_ms / self.measured_ms
-
-    @property
-    def calibrated_ratio(self) -> float:
-        """Predicted for the pace at calibration, over measured."""
-        return self.ratio / self.slowdown
 
     @property
     def covered(self) -> bool:
@@ -66,7 +61,7 @@ class Case:
     def __str__(self) -> str:
         """One line of the table."""
         times = f"{self.predicted_ms:10.1f}{self.low_ms:9.1f}{self.high_ms:9.1f}{self.measured_ms:10.1f}"
-        state = f"{self.slowdown:6.2f}{self.calibrated_ratio:7.2f}{self.others_cpus:8.2f}"
+        state = f"{self.drift:7.2f}{self.others_cpus:8.2f}"
         rounds = ", ".join(f"{each.measured_ms:.1f} ({each.ratio:.2f})" for each in self.rounds)
         hit = "yes" if self.covered else "no"
         return f"{self.name:24}{times}{self.ratio:7.2f}{hit:>5}{state}  {rounds}"
@@ -79,15 +74,14 @@ def measure(device: str, spec: str, train: bool) -> Case:
     annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
     latency: Any = read_totals(module)["latency"]
     built, optimizer = build_real(loaded, options)
-    sustained = load_device(device).sustained_with(torch.get_num_threads())
-    time_s, pace = time_with_pace(lambda: run_step(built, optimizer, options), sustained, least_s=1.5)
-    slower = program_slowdown(module, pace)
-    low, value, high = (latency[f"{name}_us"] * slower / 1e3 for name in ("low", "value", "high"))
+    time_s = measure_steady_time_s(lambda: run_step(built, optimizer, options), least_s=1.5)
+    drift = measure_drift(load_device(device).sustained_with(torch.get_num_threads()))
+    low, value, high = (latency[f"{name}_us"] / 1e3 for name in ("low", "value", "high"))
     load = OtherLoad()
     sleep(1.0)
     others_cpus = load.cpus() or 0.0
     name = f"{spec}{' --train' * train}"
-    return Case(name, value, low, high, time_s * 1e3, slower, others_cpus)
+    return Case(name, value, low, high, time_s * 1e3, drift.slowdown if drift else 1.0, others_cpus)
 
 
 def cases(device: str, specs: tuple[str, ...]) -> Iterator[Case]:
@@ -103,7 +97,7 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     columns = f"{'predicted ms':>13}{'low':>6}{'high':>9}{'measured':>10}{'ratio':>7}{'in':>5}"
-    print(f"{'SPEC':21}{columns}{'pace':>6}{'before':>7}{'others':>8}  rounds")
+    print(f"{'SPEC':21}{columns}{'drift':>7}{'others':>8}  rounds")
     found: list[Case] = []
     for case in cases(sys.argv[1], tuple(sys.argv[2:]) or SPECS):
         print(case, flush=True)
@@ -113,8 +107,6 @@ def main() -> None:
     covered = sum(case.covered for case in found)
     print(f"mean {fmean(sizes):.1%}, largest {max(sizes):.1%}, bias {fmean(errors):+.1%}", end="")
     print(f"; {covered} of {len(found)} within their interval")
-    before = [case.calibrated_ratio - 1 for case in found]
-    print(f"at the pace of the calibration: mean {fmean(map(abs, before)):.1%}, bias {fmean(before):+.1%}")
 
 
 if __name__ == "__main__":

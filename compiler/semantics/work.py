@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from steelyard.compiler.semantics.iteration_space import Flops, IndexingMap, IterationSpace
-from steelyard.hw.base.kernel_work import Rows, WorkKind
+from steelyard.hw.base.kernel_work import WorkKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,12 @@ class OpWork:
         nests: The iteration spaces; a dim of the same name is the same dim in all of them.
         aliases: Pairs of a result's index and the argument whose storage it shares.
         mutates: The arguments that are written.
-        filters: Those of a weight's gradient, None where there is none.
     """
 
     kind: WorkKind
     spaces: tuple[IterationSpace, ...] = ()
     aliases: tuple[tuple[int, str], ...] = ()
     mutates: tuple[str, ...] = ()
-    filters: Rows | None = None
 
     @property
     def flops(self) -> Flops:
@@ -49,14 +47,6 @@ class OpWork:
             for access in space.reads:
                 read[access.value] = max(read.get(access.value, 0), space.touched_bytes(access))
         return sum(read.values()) + self.bytes_written
-
-    @property
-    def rows(self) -> Rows:
-        """Those of the largest tensor written; of a convolution, the filters of its weight's gradient."""
-        if self.kind in ("convolution", "depthwise_convolution"):
-            return self.filters or Rows()
-        written = [access.type.rows() for space in self.spaces for access in space.writes]
-        return max(written, key=lambda rows: rows.total_bytes, default=Rows())
 
     @property
     def is_view(self) -> bool:

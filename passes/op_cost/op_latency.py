@@ -20,7 +20,6 @@ from steelyard.hw.base.kernel_work import (
     KernelWork,
     Latency,
     Limiter,
-    Rows,
     WorkKind,
 )
 from steelyard.hw.devices.device import Device
@@ -69,7 +68,7 @@ class LatencyModel:
         self._profile = ProfiledLatency.of(device, context) if measured else None
         self._collectives = CollectiveLatency(device, ranks)
         self._reader = OpInfoCache()
-        self._by_work: dict[tuple[WorkCounts, str, Rows | None], LatencyAttr] = {}
+        self._by_work: dict[WorkCounts, LatencyAttr] = {}
         self._by_call: dict[int, tuple[OpInfo, LatencyAttr]] = {}
         self._by_query: dict[tuple[KernelQuery, str], Latency] = {}
         self._by_learned: dict[tuple[KernelQuery, str], Latency | None] = {}
@@ -100,23 +99,16 @@ class LatencyModel:
         measured = self._profile.time(kernel, facts, work_dtype(work.data), limiter)
         return _attribute(measured) if measured else modelled
 
-    def time_work(self, work: WorkCounts, op: str = "", rows: Rows | None = None) -> LatencyAttr:
-        """The latency of a kernel of this work.
-
-        Args:
-            work: What it does.
-            op: The name of the operation, where it is one of a framework.
-            rows: How its largest result lies in memory, where that is known.
-        """
-        key = work, op, rows
-        if key not in self._by_work:
-            given = _kernel_work(work, op, rows or Rows())
+    def time_work(self, work: WorkCounts) -> LatencyAttr:
+        """Return the latency of a kernel of this work."""
+        if work not in self._by_work:
+            given = _kernel_work(work)
             streams = self._models is not None and not work.contraction_flops and work.kind != "view"
             latency = (
                 self._models.stream(given) if self._models and streams else self._roofline.latency(given)
             )
-            self._by_work[key] = _attribute(latency)
-        return self._by_work[key]
+            self._by_work[work] = _attribute(latency)
+        return self._by_work[work]
 
     @property
     def counts_page_faults(self) -> bool:
@@ -148,8 +140,7 @@ class LatencyModel:
             learned = self._learned(op, facts, work_dtype(work)) if self._device.learned else None
             if learned:
                 return _attribute(learned)
-            rows = facts.work.rows if facts.work else None
-            return self.time_work(work, to_call(op).variant, rows)
+            return self.time_work(work)
         dtype = work_dtype(work)
         queries = kernel_queries(to_call(op), facts.work)
         if not queries or not self._models.has_model(queries[0].kind, dtype):
@@ -185,7 +176,7 @@ def work_dtype(work: WorkCounts) -> DType:
     return cast(DType, _ARITHMETIC.get(work.dtype, work.dtype))
 
 
-def _kernel_work(work: WorkCounts, op: str, rows: Rows) -> KernelWork:
+def _kernel_work(work: WorkCounts) -> KernelWork:
     return KernelWork(
         kind=cast(WorkKind, work.kind),
         dtype=work_dtype(work),
@@ -194,8 +185,6 @@ def _kernel_work(work: WorkCounts, op: str, rows: Rows) -> KernelWork:
         transcendental_flops=work.transcendental_flops,
         bytes_read=work.bytes_read,
         bytes_written=work.bytes_written,
-        rows=rows,
-        op=op,
     )
 
 

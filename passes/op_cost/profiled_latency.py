@@ -3,14 +3,13 @@
 from functools import partial
 
 from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, to_call
-from steelyard.compiler.analysis.op_signature import FROM_MEMORY, signature_in_place
+from steelyard.compiler.analysis.op_signature import op_signature
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.hw.base.kernel_work import DType, ExecutionContext, Latency, Limiter
 from steelyard.hw.devices.device import Device
 from steelyard.hw.latency.gpu_kernel_latency import GpuKernelLatency, sequential_sum
 from steelyard.hw.latency.local_profile import Profile, local_profile
 from steelyard.hw.latency.measured_rung import measured_prices
-from steelyard.hw.latency.profile_store import Measurement
 from steelyard.hw.latency.roofline_rung import roofline_prices
 from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
 
@@ -51,7 +50,7 @@ class ProfiledLatency:
             dtype: The type that it calculates in.
             limiter: What limits it by the model; a measured time does not tell.
         """
-        found = self._measured(op, dtype)
+        found = self._profile.op(op_signature(op, self._reader), dtype)
         if found is not None:
             return Latency(found.median_s, found.low_s, found.high_s, limiter, "measured")
         # The ladder of a device with kernel models looks between measured kernels by itself.
@@ -62,13 +61,6 @@ class ProfiledLatency:
         if not known or len(known) < len(parts):
             return None
         return sequential_sum(known)
-
-    def _measured(self, op: TorchOp, dtype: DType) -> Measurement | None:
-        """Return what was measured of an op where it stands, else of one whose operands are elsewhere."""
-        here = signature_in_place(op, self._reader)
-        call = here.removesuffix(FROM_MEMORY)
-        elsewhere = call if here != call else call + FROM_MEMORY
-        return self._profile.op(here, dtype) or self._profile.op(elsewhere, dtype)
 
     def _between(self, query: KernelQuery, dtype: DType) -> Latency | None:
         key = query, dtype

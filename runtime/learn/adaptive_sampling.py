@@ -115,7 +115,7 @@ class _Measuring:
         for batch in _batches(configs):
             if self._progress:
                 self._progress(self._done, max(self._total, self._done), self._group.name)
-            times_s = self._measure([self._group.probe_of(config) for config in batch])
+            times_s = self._measure([self._group.microbenchmark(config) for config in batch])
             found |= dict(zip(batch, times_s, strict=True))
         return found
 

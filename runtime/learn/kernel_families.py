@@ -1,6 +1,6 @@
-"""The kinds of kernels that regressors are learned for: which of their sizes vary, and what runs them."""
+"""Families of kernels that regressors are learned for: the sizes that vary, and what runs them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +9,7 @@ from steelyard.hw.base.errors import UsageError, did_you_mean
 from steelyard.hw.devices.learned_models import KERNELS, LearnedKind, size_names
 from steelyard.hw.kernels.common.kernel_queries import Column, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
-from steelyard.runtime.microbenchmarks.by_dims import (
-    attention_probe,
-    batched_product_probe,
-    convolution_probe,
-    layer_norm_probe,
-    product_probe,
-    softmax_probe,
-)
-from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark, microbenchmark
 
 Config = tuple[int, ...]
 """The sizes of one kernel, in the order of `size_names` of its kind."""
@@ -35,13 +27,15 @@ class Group:
         name: As on the command line.
         scaled: The dims that vary freely among models; those that must be equal, or in proportion, together.
         batch: The dim that grows with the batch.
-        probe: Makes the operation that runs a kernel, from its sizes by name.
+        file: The microbenchmark that runs its kernels.
+        function: Of that file.
     """
 
     name: LearnedKind
     scaled: tuple[tuple[str, ...], ...]
     batch: str
-    probe: Callable[..., Microbenchmark]
+    file: str
+    function: str
 
     @property
     def kind(self) -> KernelKind:
@@ -65,9 +59,9 @@ class Group:
         """Return configs as a question to models."""
         return KernelBatch(self.kind, "f32", self.dims(configs))
 
-    def probe_of(self, config: Config) -> Microbenchmark:
-        """Return what runs a kernel."""
-        return self.probe(**dict(zip(self.sizes, config, strict=True)))
+    def microbenchmark(self, config: Config) -> Microbenchmark:
+        """Return the op that runs a kernel: eager, forward, in f32."""
+        return microbenchmark(self.file, self.function, _sizes(**dict(zip(self.sizes, config, strict=True))))
 
     def is_possible(self, config: Config) -> bool:
         """Whether a kernel can be measured: windows fit, and neither time nor memory is out of hand."""
@@ -96,15 +90,31 @@ def _windows_fit(*, h: int, w: int, r: int, s: int, pad: int, **_: int) -> bool:
     return h + 2 * pad >= r and w + 2 * pad >= s
 
 
+def _sizes(**dims: int) -> dict[str, int | str]:
+    """Return the sizes of a template: the dims of a kernel, and what follows from them."""
+    sizes: dict[str, int | str] = {**dims}
+    match dims:
+        case {"b": b, "m": m, "n": _, "k": _}:
+            sizes["rows"] = b * m
+        case {"hq": _, "causal": causal}:
+            sizes["causal"] = "true" if causal else "false"
+        case {"h": h, "w": w, "r": r, "s": s, "stride": stride, "pad": pad, "c": c, "groups": groups}:
+            sizes["ci"] = c // groups
+            sizes["p"], sizes["q"] = (h + 2 * pad - r) // stride + 1, (w + 2 * pad - s) // stride + 1
+        case _:
+            pass
+    return sizes
+
+
 GROUPS: Mapping[str, Group] = {
     group.name: group
     for group in (
-        Group("gemm", (("m",), ("n",), ("k",)), "m", product_probe),
-        Group("bmm", (("m",), ("n",), ("k",)), "b", batched_product_probe),
-        Group("conv2d", (("c",), ("o",)), "n", convolution_probe),
-        Group("depthwise_conv2d", (("c", "o", "groups"),), "n", convolution_probe),
-        Group("softmax", (("rows",), ("cols",)), "rows", softmax_probe),
-        Group("layer_norm", (("rows",), ("cols",)), "rows", layer_norm_probe),
-        Group("attention_prefill", (("hq", "hkv"), ("sq", "skv")), "b", attention_probe),
+        Group("gemm", (("m",), ("n",), ("k",)), "m", "matmul.mlir", "linear"),
+        Group("bmm", (("m",), ("n",), ("k",)), "b", "bmm.mlir", "batched"),
+        Group("conv2d", (("c",), ("o",)), "n", "convolution.mlir", "convolution"),
+        Group("depthwise_conv2d", (("c", "o", "groups"),), "n", "convolution.mlir", "convolution"),
+        Group("softmax", (("rows",), ("cols",)), "rows", "softmax.mlir", "softmax"),
+        Group("layer_norm", (("rows",), ("cols",)), "rows", "layer_norm.mlir", "layer_norm"),
+        Group("attention_prefill", (("hq", "hkv"), ("sq", "skv")), "b", "attention.mlir", "attention"),
     )
 }

@@ -9,8 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from steelyard.compiler.emit.host_copy import HostCopy
-from steelyard.runtime.timing.cpu_contention import OtherLoad
-from steelyard.runtime.timing.quiet_samples import calm_of
+from steelyard.runtime.timing.quiet_samples import OtherLoad, quiet_samples
 
 _SPELL_S = 0.2
 """The system counts the time of others in steps of 10 ms."""
@@ -32,7 +31,6 @@ def measure_steady_time_s(
     step: Callable[[], Any],
     least_s: float = 3.0,
     least_repeats: int = 5,
-    between: Callable[[], None] | None = None,
 ) -> float:
     """The median time of a step in seconds once steps take alike, while others leave the machine alone.
 
@@ -43,21 +41,16 @@ def measure_steady_time_s(
         step: What to time.
         least_s: How long to repeat, after two steps that warm up; up to three times that if others disturb.
         least_repeats: How often to repeat, at least.
-        between: Called now and then between steps. The step that follows is not timed: what a process leaves
-            unused for a while, the caches and the host of a virtual machine give to others.
     """
     step()
     step()
     taken = list[tuple[float | None, list[float]]]()
     calm, spent_s = list[float](), 0.0
     while len(calm) < least_repeats or (sum(calm) < least_s and spent_s < _PATIENCE * least_s):
-        if between:
-            between()
-            step()
         load = OtherLoad()
         times = _spell(step)
         taken.append((load.cpus(), times))
-        calm = [time for spell in calm_of(taken, least_repeats) for time in spell]
+        calm = [time for spell in quiet_samples(taken, least_repeats) for time in spell]
         spent_s += sum(times)
     return median(calm)
 

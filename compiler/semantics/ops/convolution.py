@@ -98,8 +98,7 @@ def convolution_backward(call: OpCall) -> OpWork:
         channels, whole, sizes = _channels(grad, "g*c" if transposed else "g*a", space.sizes)
         equation = f"{whole} -> {channels}"
         spaces.append(iteration_space(equation, (grad,), (grad_bias,), Flops(pointwise=1), sizes=sizes))
-    filters = grad_weight.type.rows(first_dim=1) if grad_weight else None
-    return OpWork(space.kind, tuple(spaces), filters=filters)
+    return OpWork(space.kind, tuple(spaces))
 
 
 def _channels(out: Value, channels: str, sizes: dict[str, int]) -> tuple[str, str, dict[str, int]]:

@@ -9,7 +9,6 @@ from steelyard.hw.kernels.registry import MODELS
 from steelyard.runtime.learn.kernel_families import GROUPS, group_named
 from steelyard.runtime.learn.sample import SCALE, Sampler
 from steelyard.runtime.learn.shapes import shipped_shapes
-from steelyard.runtime.microbenchmarks.microbenchmark import work_of_probe
 
 
 @given(name=st.sampled_from(sorted(GROUPS)), seed=st.integers(0, 1000))
@@ -74,7 +73,7 @@ def test_every_shipped_kernel_can_be_measured(name: str) -> None:
 )
 def test_what_runs_does_the_work_that_the_sizes_say(name: str, config: tuple[int, ...]) -> None:
     group = GROUPS[name]
-    work = work_of_probe(group.probe_of(config))
+    work = group.microbenchmark(config).work()
     counts = MODELS[group.kind].counts("f32", group.dims([config]))
     assert work.contraction_flops == counts.contraction_flops[0]
 
