@@ -34,10 +34,10 @@ class TensorType:
 
     @property
     def numel(self) -> int:
-        """How many elements the tensor has."""
+        """Number of elements."""
         return prod(self.shape)
 
     @property
     def bytes(self) -> int:
-        """How many bytes its elements take."""
+        """Size of the elements in bytes."""
         return self.numel * ITEM_BYTES[self.dtype]

@@ -10,6 +10,7 @@ from statistics import median
 import torch
 
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
+from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import MeasuredRates
@@ -34,9 +35,6 @@ from steelyard.runtime.timing.stream_bandwidth import (
     streams,
     transcendental_flops_per_s,
 )
-
-Progress = Callable[[int, int, str], None]
-"""Told before every measurement, and after the last: how many are done, how many there are, which is next."""
 
 STEADY_SPREAD = 1.3
 """Quartiles of the times of one microbenchmark are at most so far apart, for most, on an idle machine;
@@ -96,7 +94,7 @@ def calibrate(
 
 @dataclass(frozen=True, slots=True)
 class _Rounds:
-    """Times of microbenchmarks in rounds, and of the host before each round."""
+    """Times of microbenchmarks in rounds, with host and reference kernels before each."""
 
     timings: list[Timing]
     hosts: list[HostTime]

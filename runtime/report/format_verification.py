@@ -1,4 +1,4 @@
-"""The table of `verify`: prediction beside measurement."""
+"""Format of a verification as a table."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Timing many ops in interleaved rounds: each runs among the others, and a disturbance hits all alike."""
+"""Timing of ops in interleaved rounds, so that disturbances affect all of them equally."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Timing:
         typical_s: The median over the rounds.
         spread: The ratio of their quartiles.
         low_s: The lowest decile.
-        repeated_s: The median where the same call, on the same operands, came just before.
+        repeated_s: The median of a repeated call on the same operands (warm caches).
     """
 
     typical_s: float
@@ -37,17 +37,17 @@ def time_in_rounds(
     budget_s: float = 55.0,
     rounds: int = ROUNDS,
 ) -> list[Timing]:
-    """Time every op once a round, in another order each round; rounds that others disturb do not count.
+    """Time every op once a round, in a new order each round; disturbed rounds are discarded.
 
-    A call comes after one like it on other operands, whose result is still held: the instruction cache is
-    warm, the data cache is cold but for what the kernel before the op wrote. Then the call is repeated on the
-    same operands, into the memory of the result before, with all data as warm as caches allow. Results are
-    kept to the end of a round, as activations are, so that others do not get memory that was just in use.
+    A call is timed with a warm instruction cache and a cold data cache, except that the producer's output is
+    warm: after an equal call on other operands whose result is still held. Then it is timed again on the same
+    operands, into the memory of the previous result: fully warm. Results are held to the end of a round, as
+    activations are, so that no call gets memory that was just in use.
 
     Args:
         ops: What to time, each twice with operands of its own.
         tell: Called before each round.
-        budget_s: When it is spent, no round is begun after the first five.
+        budget_s: Time after which no round is begun, after the first five.
         rounds: How many at most.
     """
     taken: list[tuple[float | None, list[tuple[float, float]]]] = []

@@ -1,4 +1,4 @@
-"""Samples taken while the machine was otherwise idle, by the CPU time that other processes took meanwhile."""
+"""Selection of samples taken while the machine was otherwise idle."""
 
 import os
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 IDLE_CPUS = 0.1
-"""CPUs that others keep busy on an idle machine, at most; 0.02 was seen on a virtual one with two cores."""
+"""Load of other processes, in CPUs, up to which a machine counts as idle; 0.02 was seen on a 2-core VM."""
 
 _STAT = Path("/proc/stat")
 
