@@ -1,4 +1,4 @@
-"""What times the kernels of a program, by the models of its device."""
+"""Latency of the kernels of a program, by the models of its device."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""What the local profile knows of the ops of a program."""
+"""Latency of ops that the local profile knows, or that lie between kernels that it knows."""
 
 from functools import partial
 

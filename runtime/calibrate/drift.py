@@ -22,7 +22,7 @@ _ROUNDS = 9
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How many times as long as at calibration kernels of each kind take now."""
+    """Slowdown of each kind of kernel since calibration: time now over time then."""
 
     slowdowns: Mapping[WorkKind, float]
 
