@@ -49,15 +49,8 @@ class Microbenchmark:
         found = OpInfoCache().read(self.op).work
         if found is None:
             raise IRError(what=f"the work of {self.op.name} is not known", where=self.name)
-        return KernelWork(
-            kind=found.kind,
-            dtype=cast(DType, found.compute_dtype),
-            contraction_flops=found.flops.contraction,
-            pointwise_flops=found.flops.pointwise,
-            transcendental_flops=found.flops.transcendental,
-            bytes_read=found.bytes_read,
-            bytes_written=found.bytes_written,
-        )
+        dtype = cast(DType, found.compute_dtype)
+        return KernelWork(kind=found.kind, dtype=dtype, **found.cost.counts())
 
     def runnable(self) -> Runnable:
         """Return the op with random operands of its own, on the CPU."""
