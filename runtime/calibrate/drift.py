@@ -10,7 +10,7 @@ from statistics import geometric_mean
 
 from steelyard.hw.base.kernel_work import WorkKind
 from steelyard.hw.devices.measured_rates import MeasuredRates
-from steelyard.runtime.microbenchmarks.microbenchmark import all_microbenchmarks
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark, all_microbenchmarks
 from steelyard.runtime.timing.interleaved_rounds import time_in_rounds
 from steelyard.runtime.timing.malloc_settings import memory_kept
 from steelyard.runtime.timing.microbench import threads_set_to
@@ -52,7 +52,8 @@ def measure_drift(calibrated: MeasuredRates) -> Drift | None:
 
 def reference_times_s(threads: int) -> dict[WorkKind, float]:
     """Time the reference kernel of each kind, the first microbenchmark of it, in rounds among the others."""
-    first = {found.work().kind: found for found in reversed([*all_microbenchmarks()])}
+    found = reversed([*all_microbenchmarks()])
+    first: dict[WorkKind, Microbenchmark] = {each.work().kind: each for each in found}
     with threads_set_to(threads), memory_kept():
         ops = [(each.runnable(), each.runnable()) for each in first.values()]
         timings = time_in_rounds(ops, rounds=_ROUNDS)
