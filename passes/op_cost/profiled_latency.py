@@ -1,4 +1,4 @@
-"""Latency of ops that the local profile knows, or that lie between kernels that it knows."""
+"""Profiled latency of a program's ops."""
 
 from functools import partial, reduce
 from operator import add
