@@ -182,8 +182,8 @@ def measure_time(name: str, device: str, budget: float, keep_memory: bool) -> tu
     """Return the figures of one budget, once steps are alike; in a process of its own, since its heap counts.
 
     They are the seconds predicted and measured, their ratio, the seconds of the step, and the CPUs that
-    others kept busy. Equal ops count with the median of all their calls in all steps: a machine that is lent out in
-    slices stops an op of half a ms for several.
+    others kept busy. Equal ops count with the median of all their calls in all steps: a machine that is lent
+    out in slices stops an op of half a ms for several.
     """
     with memory_kept() if keep_memory else nullcontext():
         case = Case(name, device, keep_memory)
