@@ -1,7 +1,7 @@
 # Every target runs the tools of the active environment: `pip install -e '.[dev]'` puts them there.
 
 .DEFAULT_GOAL := help
-.PHONY: help check lint format types layers test test-all filecheck docs accuracy
+.PHONY: help check lint format types layers test test-all filecheck docs accuracy lines
 
 help:  ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,3 +36,6 @@ docs:  ## The site with the reference, into site/; needs the extra "docs"
 
 accuracy:  ## docs/accuracy.md from the committed results of the benchmarks
 	python benchmarks/accuracy_page.py
+
+lines:  ## Files and lines of each folder, before the rooms and now
+	python benchmarks/lines.py 545266a HEAD

@@ -8,7 +8,6 @@ times, some minutes apart, since a virtual machine is disturbed for a minute now
 counts, and all three are shown. How many CPUs others kept busy afterwards says whether it was alone.
 """
 
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from time import sleep
 from typing import Any
 
 import torch
+from report import Report, arguments
 
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
@@ -58,14 +58,6 @@ class Case:
         """Whether the interval holds what was measured."""
         return self.low_ms <= self.measured_ms <= self.high_ms
 
-    def __str__(self) -> str:
-        """One line of the table."""
-        times = f"{self.predicted_ms:10.1f}{self.low_ms:9.1f}{self.high_ms:9.1f}{self.measured_ms:10.1f}"
-        state = f"{self.drift:7.2f}{self.others_cpus:8.2f}"
-        rounds = ", ".join(f"{each.measured_ms:.1f} ({each.ratio:.2f})" for each in self.rounds)
-        hit = "yes" if self.covered else "no"
-        return f"{self.name:24}{times}{self.ratio:7.2f}{hit:>5}{state}  {rounds}"
-
 
 def measure(device: str, spec: str, train: bool) -> Case:
     options = CaptureOptions(train=train)
@@ -94,19 +86,37 @@ def cases(device: str, specs: tuple[str, ...]) -> Iterator[Case]:
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    columns = f"{'predicted ms':>13}{'low':>6}{'high':>9}{'measured':>10}{'ratio':>7}{'in':>5}"
-    print(f"{'SPEC':21}{columns}{'drift':>7}{'others':>8}  rounds")
+    device, *specs = arguments()
+    report = Report(
+        "cpu_accuracy",
+        "Steps on a CPU",
+        "Whole steps beside the prediction by a calibration of the same machine; the median of three rounds.",
+        {
+            "SPEC": "",
+            "predicted ms": ",.1f",
+            "low": ",.1f",
+            "high": ",.1f",
+            "measured ms": ",.1f",
+            "predicted / measured": ".2f",
+            "in the interval": "",
+            "drift": ".2f",
+            "rounds": "",
+        },
+    )
     found: list[Case] = []
-    for case in cases(sys.argv[1], tuple(sys.argv[2:]) or SPECS):
-        print(case, flush=True)
+    for case in cases(device, tuple(specs) or SPECS):
+        rounds = ", ".join(f"{each.ratio:.2f}" for each in case.rounds)
+        times = case.predicted_ms, case.low_ms, case.high_ms, case.measured_ms
+        report.add(case.name, *times, case.ratio, case.covered, case.drift, rounds)
         found.append(case)
     errors = [case.ratio - 1 for case in found]
     sizes = [abs(error) for error in errors]
     covered = sum(case.covered for case in found)
-    print(f"mean {fmean(sizes):.1%}, largest {max(sizes):.1%}, bias {fmean(errors):+.1%}", end="")
-    print(f"; {covered} of {len(found)} within their interval")
+    report.finish(
+        f"{fmean(sizes):.1%} mean, {max(sizes):.0%} worst, bias {fmean(errors):+.1%}; "
+        f"{covered} of {len(found)} in their interval",
+        "12% mean",
+    )
 
 
 if __name__ == "__main__":

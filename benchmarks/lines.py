@@ -1,4 +1,4 @@
-"""Count the Python files and lines of each folder of the product, at commits: `make lines`.
+"""Count the Python files and lines of the four folders at commits: `make lines`.
 
 python benchmarks/lines.py 545266a HEAD
 """

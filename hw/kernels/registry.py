@@ -1,11 +1,7 @@
 """Registry of kernel models by kind."""
 
 from collections.abc import Mapping
-from functools import cache
 
-from steelyard.hw.base.errors import DeviceError
-from steelyard.hw.base.kernel_work import DType
-from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.attention.model import FusedAttention
 from steelyard.hw.kernels.common.kernel_model import KernelModel
 from steelyard.hw.kernels.common.kernel_queries import KernelKind
@@ -25,13 +21,3 @@ MODELS: Mapping[KernelKind, KernelModel] = {
     "attention_prefill": FusedAttention("attention_prefill"),
     "attention_decode": FusedAttention("attention_decode"),
 }
-
-
-@cache
-def has_model(kind: KernelKind, device: Device, dtype: DType) -> bool:
-    """Whether a kind of kernel has constants for a device in a type; asked once for each."""
-    try:
-        MODELS[kind].coefficients(device, dtype)
-    except DeviceError:
-        return False
-    return True

@@ -14,7 +14,6 @@ from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.dtype_support import PRODUCTS, require_type
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
-from steelyard.hw.kernels.registry import has_model
 from steelyard.hw.latency.analytic_rung import MODELLED, analytic_prices
 from steelyard.hw.latency.fitted_rung import fitted_prices
 from steelyard.hw.latency.learned_rung import learned_prices
@@ -63,8 +62,6 @@ class Ladder:
         """
         queries = self._rounded(queries)
         if self.device.kind in MODELLED:
-            if not has_model(queries.kind, self.device, queries.dtype):
-                return None
             require_type(self.device, queries.kind, queries.dtype)
         return self._climbed(queries, _MODELS)
 

@@ -1,4 +1,4 @@
-"""The roofline rung: latency and interval of one kernel by the rates that its device sustains."""
+"""Roofline latency of one kernel on a device, with its interval."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from steelyard.hw.devices.typical_factors import (
 
 @dataclass(frozen=True, slots=True)
 class _Engine:
-    """The units that serve kernels of one kind and type; None is a unit that the device lacks."""
+    """Rates for kernels of one kind and dtype; None for a unit that the device lacks."""
 
     contraction: Unit | None
     pointwise: Unit | None

@@ -116,7 +116,7 @@ class _Fusion:
         scope.replace(group, outputs, kernel)
 
     def _gain_us(self, group: Group) -> float:
-        """What one kernel saves; 0 for a single op."""
+        """Time saved by one fused kernel; 0 for a single op."""
         if len(group) == 1:
             return 0.0
         members = self._scope.members(group)

@@ -16,7 +16,7 @@ from steelyard.hw.base.kernel_cost import KernelCost
 def fused_work(
     members: Sequence[TorchOp], inputs: Iterable[SSAValue], outputs: Iterable[SSAValue]
 ) -> WorkCounts | None:
-    """What one kernel does that reads its inputs and writes its outputs, each once.
+    """Work of a fused kernel that reads each input and writes each output once.
 
     What the members pass on stays on chip. The kernel goes once over the largest space: a pointwise member
     of a smaller one is broadcast into it and computed again at each of its points.
@@ -49,7 +49,7 @@ def fused_work(
 
 
 def num_points(op: TorchOp) -> int:
-    """How many elements the first result of an op has."""
+    """Number of elements of an op's first result."""
     return prod(shape_of(op))
 
 

@@ -1,4 +1,4 @@
-"""Latency of the kernels of a program, by the models of its device."""
+"""Latency model of a program's kernels on a device."""
 
 from typing import cast
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def format_verification(found: "Verification") -> str:
-    """Prediction beside measurement, then the counts of FLOPs, the numerics and the judgement."""
+    """Return predicted and measured figures, FLOP counts, numerics and the verdict."""
     time, memory = found.step_time_ms, found.peak_memory_bytes
     interval = f"{format_us((time.low or 0) * 1e3)} to {format_us((time.high or 0) * 1e3)}"
     numerics = "equal bit for bit"

@@ -27,7 +27,7 @@ from steelyard.runtime.timing.steady_state import measure_peak_bytes, measure_st
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What `verify` found.
+    """Result of `verify`.
 
     Attributes:
         step_time_ms: Of one step, predicted and of eager PyTorch.

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.dispatch import dispatch_s
@@ -52,9 +53,9 @@ def test_a_cpu_of_which_nothing_was_learned_has_the_roofline_of_the_whole_op(
     assert KernelLatency(cpu, EAGER).time(PRODUCT, kernels) == roofline_latency(cpu, PRODUCT, EAGER)
 
 
-def test_a_type_that_no_model_has_constants_for_has_the_roofline(store: ProfileStore):
-    t4 = load_device("t4")
-    assert KernelLatency(t4, GRAPH).time(PRODUCT, (gemm("i64"),)) == roofline_latency(t4, PRODUCT, GRAPH)
+def test_a_type_that_the_device_has_no_unit_for_is_an_error(store: ProfileStore):
+    with pytest.raises(DeviceError, match="gemm in i64"):
+        KernelLatency(load_device("t4"), GRAPH).time(PRODUCT, (gemm("i64"),))
 
 
 def test_a_gpu_is_never_faster_than_its_host_dispatches_and_a_graph_is(store: ProfileStore):
@@ -69,8 +70,8 @@ def test_what_was_measured_of_an_op_comes_before_every_model(name: str, store: P
     store.add(
         [
             Measurement(
-                device=name, context="eager", threads=0 if name == "t4" else 2, op="aten.mm", signature="mm()",
-                dtype="f32", kind="", dims="", median_s=5e-3, min_s=4e-3, low_s=4e-3, high_s=7e-3, repeats=19,
+                device=name, context="eager", threads=0 if name == "t4" else 2, op="aten.mm",
+                signature="mm()", dtype="f32", kind="", dims="", median_s=5e-3, min_s=4e-3, low_s=4e-3, high_s=7e-3, repeats=19,
                 measured_on="2026-11-24", torch_version="2.13.0",
             )
         ]
