@@ -71,8 +71,8 @@ def test_what_was_measured_of_an_op_comes_before_every_model(name: str, store: P
         [
             Measurement(
                 device=name, context="eager", threads=0 if name == "t4" else 2, op="aten.mm",
-                signature="mm()", dtype="f32", kind="", dims="", median_s=5e-3, min_s=4e-3, low_s=4e-3, high_s=7e-3, repeats=19,
-                measured_on="2026-11-24", torch_version="2.13.0",
+                signature="mm()", dtype="f32", kind="", dims="", median_s=5e-3, min_s=4e-3, low_s=4e-3,
+                high_s=7e-3, repeats=19, measured_on="2026-11-24", torch_version="2.13.0",
             )
         ]
     )  # fmt: skip
