@@ -49,7 +49,7 @@ from steelyard.hw.latency.profile_store import local_store
 from steelyard.passes.op_cost.workspace import no_workspace
 from steelyard.passes.rematerialize.activation_graph import read_graph
 from steelyard.passes.rematerialize.candidate_plans import BASELINES, cheapest, make_plans
-from steelyard.passes.rematerialize.evaluate_plan import Player
+from steelyard.passes.rematerialize.evaluate_plan import PlanEvaluator
 from steelyard.passes.rematerialize.recomputable import RECOMPUTED
 from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
@@ -104,9 +104,9 @@ class Case:
         gc.collect()
         return measure_peak_bytes(run, [*self.arguments, *self.built.module.parameters()])
 
-    def player(self) -> Player:
+    def evaluator(self) -> PlanEvaluator:
         flat = find_storages(call_graph(self.module))["step"]
-        return Player(read_graph(flat, OpInfoCache(), no_workspace))
+        return PlanEvaluator(read_graph(flat, OpInfoCache(), no_workspace))
 
 
 def predicted(module: ModuleOp) -> tuple[float, int]:
@@ -261,9 +261,9 @@ def measure_times(name: str, device: str, budgets: Sequence[float], keep_memory:
 
 
 def compare_baselines(name: str, device: str) -> None:
-    player = Case(name, device).player()
-    plans = make_plans(player)
-    floor = player.floor_bytes()
+    evaluator = Case(name, device).evaluator()
+    plans = make_plans(evaluator)
+    floor = evaluator.floor_bytes()
     none = next(plan for plan in plans if plan.name == "none")
     report = Report(
         "recompute_baselines",
@@ -334,7 +334,7 @@ def solve_layers() -> None:
     annotate_program(module, Target(device="h100-sxm"))
     start = perf_counter()
     flat = find_storages(call_graph(module))["step"]
-    plans = make_plans(Player(read_graph(flat, OpInfoCache(), no_workspace)))
+    plans = make_plans(PlanEvaluator(read_graph(flat, OpInfoCache(), no_workspace)))
     solved_s = perf_counter() - start
     start = perf_counter()
     RecomputePass(budget=0.3).apply(make_context(), module)

@@ -163,7 +163,7 @@ def _weight_peak_bytes(sizes: Convolution) -> int:
 
 
 def _weight_scratch_bytes(sizes: Convolution) -> int:
-    """What the threads share out, and sum up in the end."""
+    """Scratch of weight gradients that threads compute in parts and reduce."""
     total = sizes.weight_bytes * _ACCUMULATOR_BYTES // sizes.item_bytes
     scratch = 0
     if sizes.is_pointwise and sizes.stride > 1:  # the source without what is stepped over
