@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import pytest
 from typer.testing import CliRunner
 
 import steelyard
@@ -83,10 +84,17 @@ def in_order(files: list[str], passed: list[str]) -> list[str]:
     return sorted({*files} & {*passed}, key=passed.index)
 
 
-def test_every_file_named_is_there():
+def test_every_file_is_there():
     named = {name for title in SECTIONS for files in steps(title) for name in files}
     assert len(named) > 40
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("title", [title for title in SECTIONS if steps(title)])
+def test_a_step_never_climbs(title):
+    for files in steps(title):
+        layers = [_layer(name) for name in files]
+        assert layers == sorted(layers, reverse=True), files
 
 
 def test_one_gemm_takes_the_way_that_is_described():
