@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
+from steelyard.hw.base.kernel_cost import KernelCost
 from steelyard.hw.base.kernel_work import Rows, WorkKind
 
 
@@ -60,6 +61,18 @@ class OpWork:
     is_random: bool = False
     gradients: str = ""
     collective: str = ""
+
+    @property
+    def cost(self) -> KernelCost[int]:
+        """FLOPs by unit, bytes requested and bytes written."""
+        flops = self.flops
+        return KernelCost(
+            contraction_flops=flops.contraction,
+            pointwise_flops=flops.pointwise,
+            transcendental_flops=flops.transcendental,
+            bytes_read=self.bytes_read,
+            bytes_written=self.bytes_written,
+        )
 
     @property
     def flops(self) -> Flops:

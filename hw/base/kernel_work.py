@@ -1,7 +1,9 @@
-"""What a pass asks the hardware layer, and what it is told: work, context, latency."""
+"""Kernel work and execution context: the input of every latency model."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+from steelyard.hw.base.kernel_cost import KernelCost
 
 WorkKind = Literal[
     "contraction",
@@ -26,8 +28,6 @@ DType = Literal["f64", "f32", "tf32", "f16", "bf16", "f8", "i64", "i32", "i16", 
 """The type that arithmetic is done in."""
 
 ExecutionMode = Literal["eager", "graph", "compiled"]
-Limiter = Literal["compute", "memory", "link", "launch", "host", "none"]
-LatencySource = Literal["measured", "interpolated", "fitted", "analytic", "spec"]
 
 _VECTOR_BYTES = 32
 """What rows of a product are best aligned to on a CPU: under MKL with AVX-512, 64 bytes are no faster."""
@@ -62,35 +62,20 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KernelWork:
-    """The work of one kernel, whatever device it runs on.
+class KernelWork(KernelCost[int]):
+    """Cost of one kernel, with what decides the rates at which a device does it.
 
     Attributes:
-        kind: What kind of kernel it is.
+        kind: The kind of kernel.
         dtype: The type that arithmetic is done in.
-        contraction_flops: Operations of multiply-accumulate chains, which a matrix unit can take (1 MAC = 2).
-        pointwise_flops: Additions, multiplications, comparisons and the like.
-        transcendental_flops: Calls of exp, log, tanh, sqrt, division and the like, each counted once.
-        bytes_read: Bytes read from memory.
-        bytes_written: Bytes written to memory.
         rows: Those of its largest result; of a convolution's gradients, the filters of that of the weight.
         op: The name of the operation where it is one of a framework, as in "aten.tanh".
     """
 
     kind: WorkKind
     dtype: DType
-    contraction_flops: int = 0
-    pointwise_flops: int = 0
-    transcendental_flops: int = 0
-    bytes_read: int = 0
-    bytes_written: int = 0
     rows: Rows = Rows()
     op: str = ""
-
-    @property
-    def touched_bytes(self) -> int:
-        """Bytes read and written."""
-        return self.bytes_read + self.bytes_written
 
     @property
     def group(self) -> str:
@@ -140,14 +125,3 @@ class ExecutionContext:
     threads: int | None = None
     resident: bool = False
     keep_memory: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """How long a kernel takes, how sure that is, what limits it and where the number comes from."""
-
-    value_s: float
-    low_s: float
-    high_s: float
-    limiter: Limiter
-    source: LatencySource

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from steelyard.hw.base.kernel_work import DType, LatencySource, WorkKind
+from steelyard.hw.base.kernel_work import DType, WorkKind
+from steelyard.hw.base.latency import LatencySource
 from steelyard.hw.base.quantity import Quantity, Rate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import MeasuredRates, PeakDType, RateKind

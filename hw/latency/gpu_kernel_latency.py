@@ -1,21 +1,21 @@
 """Kernels of a running program: the ladder's prices, with a host that runs ahead of its device."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from steelyard.hw.base.errors import DeviceError
-from steelyard.hw.base.kernel_work import DType, ExecutionContext, KernelWork, Latency
+from steelyard.hw.base.kernel_cost import KernelCost
+from steelyard.hw.base.kernel_work import DType, ExecutionContext, KernelWork
+from steelyard.hw.base.latency import Latencies, Latency, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.attention.model import FusedAttention
 from steelyard.hw.kernels.common.dispatch import dispatch_s
-from steelyard.hw.kernels.common.kernel_model import Counts, Estimate
+from steelyard.hw.kernels.common.kernel_model import Estimate
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch, KernelKind
 from steelyard.hw.kernels.memory_bound.streaming import streaming_estimate
 from steelyard.hw.kernels.registry import MODELS
 from steelyard.hw.latency.analytic_rung import MODELLED
-from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.intervals import analytic_spread
 from steelyard.hw.latency.ladder import Ladder
 
@@ -67,44 +67,24 @@ class GpuKernelLatency:
 
     def stream(self, work: KernelWork) -> Latency:
         """Return the time of a kernel that reads and writes each byte once."""
-        counts = Counts(
-            contraction_flops=np.zeros(1),
-            pointwise_flops=np.array([float(work.pointwise_flops)]),
-            transcendental_flops=np.array([float(work.transcendental_flops)]),
-            bytes_read=np.array([float(work.bytes_read)]),
-            bytes_written=np.array([float(work.bytes_written)]),
-        )
-        estimate = streaming_estimate(self._device, self._ahead, counts)
+        columns = {name: np.array([float(count)]) for name, count in work.counts().items()}
+        estimate = streaming_estimate(self._device, self._ahead, KernelCost(**columns))
         return self._with_host(_with_spread(estimate, "elementwise", work.dtype))
 
-    def _backward(self, query: KernelBatch) -> LatencyEstimates:
+    def _backward(self, query: KernelBatch) -> Latencies:
         model = FusedAttention(query.kind)  # pyright: ignore[reportArgumentType] - only attention has one
         coefficients = model.coefficients(self._device, query.dtype)
         estimate = model.backward(self._device, query.dtype, self._ahead, query.dims, coefficients)
         return _with_spread(estimate, query.kind, query.dtype)
 
-    def _with_host(self, prices: LatencyEstimates) -> Latency:
+    def _with_host(self, prices: Latencies) -> Latency:
         alone = prices.only
         if alone.value_s >= self._dispatch_s:
             return alone
         high_s = max(alone.high_s, self._dispatch_s)
-        return Latency(self._dispatch_s, alone.low_s, high_s, "host", alone.source)
+        return LatencyEstimate(self._dispatch_s, alone.low_s, high_s, "host", alone.source)
 
 
-def sequential_sum(parts: Sequence[Latency]) -> Latency:
-    """Return the latency of kernels one after the other; the longest says what limits them."""
-    longest = max(parts, key=lambda part: part.value_s)
-    return Latency(
-        sum(part.value_s for part in parts),
-        sum(part.low_s for part in parts),
-        sum(part.high_s for part in parts),
-        longest.limiter,
-        longest.source,
-    )
-
-
-def _with_spread(estimate: Estimate, kind: KernelKind, dtype: DType) -> LatencyEstimates:
+def _with_spread(estimate: Estimate, kind: KernelKind, dtype: DType) -> Latencies:
     low_s, high_s = analytic_spread(kind, dtype).interval(estimate.seconds, estimate.floor_s)
-    return LatencyEstimates(
-        estimate.seconds, low_s, high_s, estimate.limiter, np.full(len(low_s), "analytic")
-    )
+    return LatencyEstimate(estimate.seconds, low_s, high_s, estimate.limiter, np.full(len(low_s), "analytic"))

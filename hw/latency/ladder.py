@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.hw.base.kernel_work import ExecutionContext
+from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.dtype_support import PRODUCTS, require_type
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.latency.analytic_rung import analytic_prices
-from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.fitted_rung import fitted_prices
 from steelyard.hw.latency.learned_rung import learned_prices
 from steelyard.hw.latency.measured_rung import measured_prices, take
 from steelyard.hw.latency.roofline_rung import roofline_prices
 
-Rung = Callable[[Device, ExecutionContext, KernelBatch], LatencyEstimates | None]
+Rung = Callable[[Device, ExecutionContext, KernelBatch], Latencies | None]
 """Prices kernels, or returns None where it knows nothing of them."""
 
 # What was measured on this very device and shape, and what was learned there, come before all of these.
@@ -38,7 +38,7 @@ class Ladder:
     context: ExecutionContext
     measured: bool = True
 
-    def price(self, queries: KernelBatch) -> LatencyEstimates:
+    def price(self, queries: KernelBatch) -> Latencies:
         """Return the time of each kernel with its interval, limiter and source.
 
         Raises:
@@ -53,11 +53,11 @@ class Ladder:
         known = measured_prices(self.device, self.context, queries, self._modelled)
         return _completed(known, queries, self._modelled)
 
-    def _modelled(self, queries: KernelBatch) -> LatencyEstimates:
+    def _modelled(self, queries: KernelBatch) -> Latencies:
         known = learned_prices(self.device, self.context, queries)
         return _completed(known, queries, self._by_rungs)
 
-    def _by_rungs(self, queries: KernelBatch) -> LatencyEstimates:
+    def _by_rungs(self, queries: KernelBatch) -> Latencies:
         for rung in RUNGS:
             prices = rung(self.device, self.context, queries)
             if prices is not None:
@@ -69,10 +69,10 @@ class Ladder:
 
 
 def _completed(
-    known: tuple[NDArray[np.bool_], LatencyEstimates] | None,
+    known: tuple[NDArray[np.bool_], Latencies] | None,
     queries: KernelBatch,
-    rest: Callable[[KernelBatch], LatencyEstimates],
-) -> LatencyEstimates:
+    rest: Callable[[KernelBatch], Latencies],
+) -> Latencies:
     """Return the prices of all rows: those of some that are known, and what prices the rest."""
     if known is None:
         return rest(queries)
@@ -80,4 +80,4 @@ def _completed(
     if rows.all():
         return prices
     order = np.argsort(np.concatenate([np.flatnonzero(rows), np.flatnonzero(~rows)]))
-    return LatencyEstimates.joined([prices, rest(take(queries, ~rows))], order)
+    return LatencyEstimate.joined([prices, rest(take(queries, ~rows))], order)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.base.spread import ErrorBand, conformal_spread
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.features import features, words
@@ -21,10 +22,9 @@ from steelyard.hw.kernels.common.kernel_queries import (
     KernelBatch,
     KernelKind,
 )
-from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.local_profile import Profile, local_profile
 
-Modelled = Callable[[KernelBatch], LatencyEstimates]
+Modelled = Callable[[KernelBatch], Latencies]
 
 REACH_OCTAVES = 1.0
 """How far from the nearest measured kernel one may lie: half or twice as large in one dim. See
@@ -39,7 +39,7 @@ _SLACK = 1e-9
 
 def measured_prices(
     device: Device, context: ExecutionContext, queries: KernelBatch, modelled: Modelled
-) -> tuple[NDArray[np.bool_], LatencyEstimates] | None:
+) -> tuple[NDArray[np.bool_], Latencies] | None:
     """Return which kernels the local profile knows, and the prices of those; None where it knows none.
 
     A kernel that was measured has its median and the interval of its repeats. One among those that were has
@@ -76,7 +76,7 @@ def measured_prices(
         near_low_s, near_high_s = cloud.spread.interval(value_s, np.zeros_like(value_s))
         low_s, high_s = np.where(near, near_low_s, low_s), np.where(near, near_high_s, high_s)
     source = np.where(near, "interpolated", "measured")
-    return rows, LatencyEstimates(value_s, low_s, high_s, base.limiter, source)
+    return rows, LatencyEstimate(value_s, low_s, high_s, base.limiter, source)
 
 
 def take(queries: KernelBatch, rows: NDArray[np.bool_]) -> KernelBatch:

@@ -6,15 +6,8 @@ from functools import lru_cache
 from math import inf
 
 from steelyard.hw.base.errors import DeviceError
-from steelyard.hw.base.kernel_work import (
-    DType,
-    ExecutionContext,
-    KernelWork,
-    Latency,
-    LatencySource,
-    Limiter,
-    WorkKind,
-)
+from steelyard.hw.base.kernel_work import DType, ExecutionContext, KernelWork, WorkKind
+from steelyard.hw.base.latency import Latency, LatencyEstimate, LatencySource, Limiter
 from steelyard.hw.base.quantity import Quantity, Rate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.execution_units import (
@@ -165,7 +158,7 @@ class Roofline:
         else:
             value_s = max(device_s, self._host_s)
             high_s = max(value_s * spread, self._host_doubt_s)
-        return Latency(value_s, max(value_s / spread, floor_s), high_s, limiter, source)
+        return LatencyEstimate(value_s, max(value_s / spread, floor_s), high_s, limiter, source)
 
     def _compute(self, work: KernelWork, engine: _Engine) -> tuple[float, float, LatencySource]:
         """Return the time of the arithmetic, its physical floor, and the source of the larger part of it.
@@ -253,10 +246,10 @@ class Roofline:
     def _view_latency(self, overhead: Quantity | None) -> Latency:
         """Return the latency of a view: the host's time alone, which hides behind the kernels of a GPU."""
         if not self._host_adds or not self._host_s:
-            return Latency(0.0, 0.0, self._host_s or self._host_doubt_s, "none", "analytic")
+            return LatencyEstimate(0.0, 0.0, self._host_s or self._host_doubt_s, "none", "analytic")
         value_s = overhead.value if overhead else self._host_s
         spread = SPREAD_CALIBRATED if rate_source(overhead) == "fitted" else SPREAD_ANALYTIC
-        return Latency(value_s, value_s / spread, value_s * spread, "host", rate_source(overhead))
+        return LatencyEstimate(value_s, value_s / spread, value_s * spread, "host", rate_source(overhead))
 
     def _no_unit(self, work: KernelWork) -> DeviceError:
         known = {*self._device.matrix_peak_flops_per_s, *self._device.vector_peak_flops_per_s}

@@ -95,17 +95,12 @@ class _Annotator:
 
 
 def _counts(work: OpWork) -> WorkAttr:
-    flops = work.flops
     return WorkAttr(
         WorkCounts(
             kind=work.kind,
             dtype=work.compute_dtype or "none",
-            contraction_flops=flops.contraction,
-            pointwise_flops=flops.pointwise,
-            transcendental_flops=flops.transcendental,
-            bytes_read=work.bytes_read,
-            bytes_written=work.bytes_written,
             bytes_unique=work.bytes_unique,
+            **work.cost.counts(),
         )
     )
 

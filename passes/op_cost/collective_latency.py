@@ -7,7 +7,7 @@ from steelyard.compiler.analysis.op_facts import where
 from steelyard.compiler.dialects.cost import WorkCounts
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.hw.base.errors import IRError, did_you_mean
-from steelyard.hw.base.kernel_work import Latency
+from steelyard.hw.base.latency import Latency
 from steelyard.hw.devices.device import Device
 from steelyard.hw.links.collective import CollectiveKind, collective_latency
 

@@ -1,6 +1,7 @@
 """The work of pointwise ops that one kernel does together."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import prod
 
 from xdsl.dialects.builtin import TensorType
@@ -9,6 +10,7 @@ from xdsl.ir import SSAValue
 from steelyard.compiler.analysis.op_facts import size_bytes
 from steelyard.compiler.dialects.cost import WORK, WorkAttr, WorkCounts
 from steelyard.compiler.dialects.torch_op import TorchOp
+from steelyard.hw.base.kernel_cost import KernelCost
 
 
 def fused_work(
@@ -37,15 +39,12 @@ def fused_work(
     ]
     largest = max((work for work, _ in parts), key=lambda work: work.flops)
     read, written = sum(map(_bytes, set(inputs))), sum(map(_bytes, outputs))
+    arithmetic = sum((work * times for work, times in parts), KernelCost())
     return WorkCounts(
         kind=largest.kind,
         dtype=largest.dtype,
-        contraction_flops=sum(work.contraction_flops * times for work, times in parts),
-        pointwise_flops=sum(work.pointwise_flops * times for work, times in parts),
-        transcendental_flops=sum(work.transcendental_flops * times for work, times in parts),
-        bytes_read=read,
-        bytes_written=written,
         bytes_unique=read + written,
+        **replace(arithmetic, bytes_read=read, bytes_written=written).counts(),
     )
 
 

@@ -1,5 +1,7 @@
 """What times the kernels of a program, by the models of its device."""
 
+from functools import reduce
+from operator import add
 from typing import cast
 
 from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, to_call
@@ -14,17 +16,10 @@ from steelyard.compiler.dialects.cost import (
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.hw.base.errors import IRError
-from steelyard.hw.base.kernel_work import (
-    DType,
-    ExecutionContext,
-    KernelWork,
-    Latency,
-    Limiter,
-    Rows,
-    WorkKind,
-)
+from steelyard.hw.base.kernel_work import DType, ExecutionContext, KernelWork, Rows, WorkKind
+from steelyard.hw.base.latency import Latency, Limiter
 from steelyard.hw.devices.device import Device
-from steelyard.hw.latency.gpu_kernel_latency import GpuKernelLatency, sequential_sum
+from steelyard.hw.latency.gpu_kernel_latency import GpuKernelLatency
 from steelyard.hw.latency.learned_rung import learned_prices
 from steelyard.hw.latency.roofline import Roofline
 from steelyard.passes.op_cost.collective_latency import CollectiveLatency
@@ -158,7 +153,7 @@ class LatencyModel:
         bias = bias_kernel(facts.work, dtype) if queries[0].kind == "conv2d" else None
         if bias:
             parts.append(self._models.stream(bias))
-        return _attribute(sequential_sum(parts))
+        return _attribute(reduce(add, parts))
 
     def _learned(self, op: TorchOp, facts: OpInfo, dtype: DType) -> Latency | None:
         parts: list[Latency] = []
@@ -171,7 +166,7 @@ class LatencyModel:
             if part is None:
                 return None
             parts.append(part)
-        return sequential_sum(parts) if parts else None
+        return reduce(add, parts) if parts else None
 
     def _time_query(self, models: GpuKernelLatency, query: KernelQuery, dtype: DType) -> Latency:
         key = query, dtype
@@ -189,13 +184,9 @@ def _kernel_work(work: WorkCounts, op: str, rows: Rows) -> KernelWork:
     return KernelWork(
         kind=cast(WorkKind, work.kind),
         dtype=work_dtype(work),
-        contraction_flops=work.contraction_flops,
-        pointwise_flops=work.pointwise_flops,
-        transcendental_flops=work.transcendental_flops,
-        bytes_read=work.bytes_read,
-        bytes_written=work.bytes_written,
         rows=rows,
         op=op,
+        **work.counts(),
     )
 
 

@@ -1,13 +1,15 @@
 """What the local profile knows of the ops of a program."""
 
-from functools import partial
+from functools import partial, reduce
+from operator import add
 
 from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, to_call
 from steelyard.compiler.analysis.op_signature import FROM_MEMORY, signature_in_place
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.hw.base.kernel_work import DType, ExecutionContext, Latency, Limiter
+from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.latency import Latency, LatencyEstimate, Limiter
 from steelyard.hw.devices.device import Device
-from steelyard.hw.latency.gpu_kernel_latency import GpuKernelLatency, sequential_sum
+from steelyard.hw.latency.gpu_kernel_latency import GpuKernelLatency
 from steelyard.hw.latency.local_profile import Profile, local_profile
 from steelyard.hw.latency.measured_rung import measured_prices
 from steelyard.hw.latency.profile_store import Measurement
@@ -53,7 +55,7 @@ class ProfiledLatency:
         """
         found = self._measured(op, dtype)
         if found is not None:
-            return Latency(found.median_s, found.low_s, found.high_s, limiter, "measured")
+            return LatencyEstimate(found.median_s, found.low_s, found.high_s, limiter, "measured")
         # The ladder of a device with kernel models looks between measured kernels by itself.
         if facts.work is None or GpuKernelLatency.knows(self._device):
             return None
@@ -61,7 +63,7 @@ class ProfiledLatency:
         known = [part for part in parts if part is not None]
         if not known or len(known) < len(parts):
             return None
-        return sequential_sum(known)
+        return reduce(add, known)
 
     def _measured(self, op: TorchOp, dtype: DType) -> Measurement | None:
         """Return what was measured of an op where it stands, else of one whose operands are elsewhere."""

@@ -74,9 +74,8 @@ class KernelFamily:
         sizes = dict(zip(self.sizes, config, strict=True))
         if self.kind == "conv2d" and not _windows_fit(**sizes):
             return False
-        counts = MODELS[self.kind].counts("f32", self.dims([config]))
-        moved_bytes = float(counts.bytes_read[0] + counts.bytes_written[0])
-        return float(counts.contraction_flops[0]) <= _LARGEST_FLOPS and moved_bytes <= _LARGEST_BYTES
+        cost = MODELS[self.kind].counts("f32", self.dims([config])).split(1)[0]
+        return cost.contraction_flops <= _LARGEST_FLOPS and cost.touched_bytes <= _LARGEST_BYTES
 
 
 def family_named(name: str) -> KernelFamily:

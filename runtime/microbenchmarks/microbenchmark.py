@@ -57,17 +57,12 @@ def work_of_probe(probe: Microbenchmark) -> KernelWork:
     work = work_of(call)
     if work is None:
         raise ValueError(f"the work of {probe.name} is not known")
-    flops = work.flops
     return KernelWork(
         kind=work.kind,
         dtype=cast(DType, work.compute_dtype),
-        contraction_flops=flops.contraction,
-        pointwise_flops=flops.pointwise,
-        transcendental_flops=flops.transcendental,
-        bytes_read=work.bytes_read,
-        bytes_written=work.bytes_written,
         rows=work.rows,
         op=call.variant,
+        **work.cost.counts(),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.hw.base.kernel_cost import KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind
@@ -54,7 +55,7 @@ class KernelModel(Protocol):
         """The kind that it prices."""
         ...
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work, for the plain roofline and the floor."""
         ...
 
