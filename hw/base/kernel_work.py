@@ -50,7 +50,7 @@ cache, MKL reads a weight half as fast again as with 128."""
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """How a tensor lies in memory.
+    """Memory layout of a tensor.
 
     Attributes:
         pitch_bytes: From one row to the next, or from one filter to the next; 0 where it is not known.
@@ -94,7 +94,7 @@ class KernelWork(KernelCost[int]):
 
     @property
     def awkward_bytes(self) -> int:
-        """What is written to rows whose distance is a bad one on a CPU.
+        """Bytes stored with an unaligned row pitch or one that aliases in L1.
 
         That is a product's where they are not whole vectors, so that most begin inside of one; and a weight's
         gradient where filters lie whole ways of a cache apart, since a library writes 16 of them at a time.
@@ -108,7 +108,7 @@ class KernelWork(KernelCost[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionContext:
-    """How a program is run; a latency means nothing without it.
+    """Execution context of a program, without which a latency is undefined.
 
     Attributes:
         mode: Kernel by kernel from the host, as one CUDA graph, or by compiled code.

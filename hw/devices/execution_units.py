@@ -40,8 +40,8 @@ class Unit:
 
     Attributes:
         rate: FLOP/s that it sustains in a kernel with this many FLOPs.
-        peak_flops_per_s: What it cannot exceed; infinite where that is not known.
-        source: Where the rate is from.
+        peak_flops_per_s: Upper bound of the rate; infinite if unknown.
+        source: Source of the rate.
     """
 
     rate: Callable[[float], float]

@@ -13,7 +13,7 @@ PeakDType = Literal["f64", "f32", "tf32", "f16", "bf16", "f8", "i8"]
 RateKind = Literal[
     "contraction", "convolution", "depthwise_convolution", "attention", "pointwise", "transcendental"
 ]
-"""The kinds of arithmetic whose sustained rate can be told apart."""
+"""The kinds of arithmetic with a sustained rate of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

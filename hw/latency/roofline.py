@@ -1,4 +1,4 @@
-"""How long one kernel takes on a device by the roofline model, and how sure that is."""
+"""Roofline latency of one kernel on a device, with its interval."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from steelyard.hw.devices.typical_factors import (
 
 @dataclass(frozen=True, slots=True)
 class _Engine:
-    """What serves the kernels of one kind and type; None is a unit that the device lacks.
+    """Rates for kernels of one kind and dtype; None for a unit that the device lacks.
 
     Where the rate at which operands are brought into form is known, that work comes before the arithmetic and
     after it, and all arithmetic but the multiply-accumulate chains is part of it.

@@ -1,4 +1,4 @@
-"""How long the collectives of a sharded program take."""
+"""Latency of the collectives of a sharded program."""
 
 from dataclasses import dataclass
 from typing import cast, get_args

@@ -1,4 +1,4 @@
-"""What times the kernels of a program, by the models of its device."""
+"""Latency model of a program's kernels on a device."""
 
 from functools import reduce
 from operator import add

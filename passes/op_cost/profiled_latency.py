@@ -1,4 +1,4 @@
-"""What the local profile knows of the ops of a program."""
+"""Profiled latency of a program's ops."""
 
 from functools import partial, reduce
 from operator import add

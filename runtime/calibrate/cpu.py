@@ -1,4 +1,4 @@
-"""Measuring the local CPU under torch, so that predictions for it rest on what it does."""
+"""Calibration of the local CPU under torch by microbenchmarks."""
 
 # pyright: standard
 
@@ -53,16 +53,16 @@ def calibrate(
     name: str = "local-cpu",
     warn: Callable[[str], None] | None = None,
 ) -> Device:
-    """Return the local CPU as a device, measured with each number of threads; write it with `write_device`.
+    """Measure the local CPU with each number of threads and return it as a device.
 
     Kernels of real models, and the host's time, are measured in rounds, then bandwidths and rates in cache:
     products, convolutions and attention give the constants of a law, other operations their own rates.
 
     Args:
         threads: Numbers of threads to measure with; None for as many as torch takes.
-        progress: Told what is being measured.
+        progress: Called before each step.
         name: The name of the device.
-        warn: Told if the machine was too busy for what was measured to be trusted.
+        warn: Called if the machine was too busy for reliable measurements.
     """
     counts = threads or (torch.get_num_threads(),)
     source = Source(title=f"calibrate on {cpu_model()}, torch {torch.__version__}", date=date.today())
@@ -120,7 +120,7 @@ def _time_rounds(
 
 
 def busy_machine(others_cpus: float | None, spread: float) -> str | None:
-    """Say why times cannot be trusted, None where they can.
+    """Return why times are unreliable, None if they are reliable.
 
     Args:
         others_cpus: CPUs that other processes kept busy meanwhile, where that is known.
@@ -142,7 +142,7 @@ def _with_kernels(
     host: HostTime,
     source: Source,
 ) -> MeasuredRates:
-    """Add what the times of the probes show."""
+    """Add the rates that follow from the times of the microbenchmarks."""
     context = ExecutionContext(threads=base.threads, host_overhead=False)
     bare = Roofline(replace(device, sustained=(base,)), context)
     typical_s = [timing.typical_s for timing in timings]
@@ -160,7 +160,7 @@ def _with_kernels(
 def _references_per_s(
     touched_bytes: Mapping[str, int], looks: Sequence[Mapping[str, float]], source: Source
 ) -> dict[str, Rate]:
-    """Return how often each reference kernel ran in a second, by the median of its times."""
+    """Return the runs per second of each reference kernel, by the median of its times."""
     return {
         name: Rate(
             curve=((touched_bytes[name], 1 / median(look[name] for look in looks)),),

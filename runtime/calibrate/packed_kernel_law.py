@@ -1,4 +1,4 @@
-"""The law of a library kernel: an overhead, its arithmetic, operands brought into form, results written."""
+"""Law of packed library kernels: overhead, arithmetic, operand packing and result stores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from steelyard.hw.base.quantity import Point
 Floats = NDArray[np.float64]
 
 KNOTS_BYTES = (2**17, 2**20, 2**23, 2**26)
-"""Where the rate of bringing operands into form is fitted: from the caches of a core to outside of all."""
+"""Knots of the packing rate, in bytes: from a core's caches to beyond all caches."""
 _LOG_KNOTS = np.log(np.array(KNOTS_BYTES, dtype=np.float64))
 # Where the fit starts, and how far from there it looks: no CPU of this decade is outside.
 _OVERHEAD_S, _FLOP_S, _BYTE_S = 5e-6, 5e-12, 5e-11
@@ -30,7 +30,7 @@ class Operands:
 
     Attributes:
         overhead_s: Of one call.
-        result_bytes_per_s: Of what it writes.
+        result_bytes_per_s: Store bandwidth.
         curve: Bytes that a kernel reads, and the bytes per second at which they are brought into form.
     """
 
@@ -39,7 +39,7 @@ class Operands:
     curve: tuple[Point, ...]
 
     def seconds(self, work: KernelWork) -> float:
-        """Return what comes on top of the arithmetic of a kernel."""
+        """Return a kernel's packing and store time, besides arithmetic."""
         amounts, rates = np.log(np.array(self.curve)).T
         read_per_s = exp(np.interp(log(max(work.bytes_read, 1)), amounts, rates))
         return self.overhead_s + work.bytes_written / self.result_bytes_per_s + work.bytes_read / read_per_s
@@ -75,7 +75,7 @@ def fit_law(groups: Sequence[str], works: Sequence[KernelWork], seconds: Sequenc
     Args:
         groups: Of each kernel: the operation, where overheads and operands differ.
         works: Of each kernel.
-        seconds: What each took.
+        seconds: Measured seconds of each.
     """
     names = sorted(set(groups))
     group = np.array([names.index(name) for name in groups])

@@ -1,4 +1,4 @@
-"""From the times of probes to the rates that a device file holds."""
+"""Rates of a device file from the times of microbenchmarks."""
 
 # pyright: standard
 
@@ -19,9 +19,9 @@ LIBRARY_KINDS: tuple[RateKind, ...] = (
     "depthwise_convolution",
     "attention",
 )
-"""Kinds of kernels that bring their operands into form, then do arithmetic, whatever the operation."""
+"""Kinds of library kernels that pack their operands, then do arithmetic."""
 _LEAST_BUSY = 0.1
-"""The part of a measured time that is always taken to be work, however the overheads came out."""
+"""Least part of a measured time that counts as work after overheads are subtracted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class KernelTime:
 
 
 def busy_time(work: KernelWork, time_s: float, others_s: float) -> KernelTime:
-    """Take off what is no part of the kernel."""
+    """Subtract host and launch overhead."""
     return KernelTime(work, max(time_s - others_s, _LEAST_BUSY * time_s))
 
 
@@ -77,7 +77,7 @@ def with_library_kernels(base: MeasuredRates, times: Sequence[KernelTime], sourc
 
 
 def op_rates(times: Iterable[KernelTime], source: Source) -> dict[str, Rate]:
-    """Return the bytes per second of every operation that is no library kernel, over the bytes it touches."""
+    """Return the bytes per second of each operation that is no library kernel, over touched bytes."""
     points: dict[str, list[Point]] = {}
     for each in times:
         if each.work.kind in LIBRARY_KINDS:
@@ -88,7 +88,7 @@ def op_rates(times: Iterable[KernelTime], source: Source) -> dict[str, Rate]:
 
 
 def kind_efficiencies(times: Iterable[KernelTime], bare: Roofline, source: Source) -> dict[WorkKind, Rate]:
-    """Return the part of the streaming rate that kernels of a kind reach, for operations without a probe.
+    """Return the fraction of the streaming rate of each kind, for operations without a microbenchmark.
 
     A pointwise one that its arithmetic limits says nothing about it, since that has rates of its own.
     """
@@ -106,7 +106,7 @@ def kind_efficiencies(times: Iterable[KernelTime], bare: Roofline, source: Sourc
 def resident_speedups(
     times: Iterable[KernelTime], repeated: Iterable[KernelTime], source: Source
 ) -> dict[WorkKind, Rate]:
-    """Return how many times faster kernels of each kind are when the same call came just before.
+    """Return the speedup of kernels of each kind if the same call came just before (warm caches).
 
     Args:
         times: Of calls after many others.

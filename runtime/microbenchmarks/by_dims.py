@@ -1,4 +1,4 @@
-"""The operation that runs a kernel of given sizes, as models run it: eager, forward, in f32."""
+"""Microbenchmarks of kernels by their dims, as models run them: eager, forward, f32."""
 
 # pyright: standard
 
@@ -13,12 +13,12 @@ aten = torch.ops.aten
 
 
 def product_probe(*, b: int, m: int, n: int, k: int) -> Microbenchmark:
-    """A linear layer's product: rows times a weight that is read from its transpose."""
+    """A linear layer's product: rows times a transposed weight."""
     return matmul(b * m, k, n, transposed="b")
 
 
 def batched_product_probe(*, b: int, m: int, n: int, k: int) -> Microbenchmark:
-    """Products with operands of their own."""
+    """A batched matrix product."""
     return batched_matmul(b, m, k, n)
 
 
@@ -52,7 +52,7 @@ def layer_norm_probe(*, rows: int, cols: int) -> Microbenchmark:
 
 
 def attention_probe(*, b: int, hq: int, hkv: int, sq: int, skv: int, d: int, causal: int) -> Microbenchmark:
-    """Flash attention as torch runs it on a CPU, where query heads share key heads by repeating them."""
+    """Flash attention of torch on a CPU; grouped-query heads are repeated."""
 
     def operands() -> tuple[Any, ...]:
         keys = [torch.rand(b, hkv, skv, d).repeat_interleave(hq // hkv, dim=1) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Probes of convolutions, with few and with many channels, and of their gradients."""
+"""Microbenchmarks of convolutions with few and many channels, and of their gradients."""
 
 # pyright: standard
 
@@ -32,7 +32,7 @@ def convolution(
     groups: int = 1,
     backward: bool = False,
 ) -> Microbenchmark:
-    """A square convolution, or all its gradients in one operation.
+    """A square convolution, or all of its gradients in one operation.
 
     Windows are padded so that the result has the size of the image over the stride; where they do not overlap
     (the patches of a transformer), nothing is padded.
@@ -70,7 +70,7 @@ def convolution_probes() -> Iterator[Microbenchmark]:
 
 
 def depthwise_probes() -> Iterator[Microbenchmark]:
-    """Yield convolutions of each channel by itself."""
+    """Yield depthwise convolutions."""
     for backward in (False, True):
         for channels, size, stride in _DEPTHWISE:
             yield convolution(

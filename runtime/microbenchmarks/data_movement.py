@@ -1,4 +1,4 @@
-"""Probes of kernels whose time is that of their memory: batch norms, copies, tables, and the optimizer."""
+"""Microbenchmarks of memory-bound kernels: batch norms, copies, embeddings, losses, optimizer."""
 
 # pyright: standard
 
@@ -25,7 +25,7 @@ _ADAMW: dict[str, Any] = {
 
 
 def image_probes() -> Iterator[Microbenchmark]:
-    """Yield kernels over the pixels of every channel."""
+    """Yield kernels over the pixels of each channel."""
     for shape in ((1, 960, 7, 7), (1, 256, 14, 14), (1, 64, 56, 56), (1, 256, 56, 56), (4, 96, 112, 112)):
         yield from _batch_norms(shape)
     for channels, size in ((2048, 7), (256, 56)):
@@ -37,7 +37,7 @@ def image_probes() -> Iterator[Microbenchmark]:
 
 
 def copy_probes() -> Iterator[Microbenchmark]:
-    """Yield changes of layout, paddings and concatenations."""
+    """Yield layout changes, paddings and concatenations."""
     dense = {"memory_format": torch.contiguous_format}
     for rows, width in ((128, 768), (512, 768), (2048, 3072)):
         name = f"{rows}x{width}"
@@ -52,7 +52,7 @@ def copy_probes() -> Iterator[Microbenchmark]:
 
 
 def table_probes() -> Iterator[Microbenchmark]:
-    """Yield reads and gradients of embeddings, and of losses over classes."""
+    """Yield embeddings and classification losses, with gradients."""
     for rows, width, vocabulary in ((128, 768, 4096), (512, 768, 8192)):
         yield from _tables(rows, width, vocabulary)
 
@@ -64,7 +64,7 @@ def random_probes() -> Iterator[Microbenchmark]:
 
 
 def optimizer_probes() -> Iterator[Microbenchmark]:
-    """Yield steps of AdamW over as many tensors as a network has, of few and of many elements."""
+    """Yield AdamW steps over a network's number of tensors, small and large."""
     for layers, divisor in ((40, 16), (40, 4), (16, 1)):
         name = f"adamw {layers} layers over {divisor}"
         yield Microbenchmark(name, aten._fused_adamw_.default, _adamw(layers, divisor), options=_ADAMW)

@@ -1,4 +1,4 @@
-"""Probes of multiply-accumulate chains: products of matrices, and attention."""
+"""Microbenchmarks of contractions: matrix products and attention."""
 
 # pyright: standard
 
@@ -40,7 +40,7 @@ def batched_matmul(batch: int, m: int, k: int, n: int) -> Microbenchmark:
 
 
 def attention(batch: int, heads: int, length: int, width: int, *, backward: bool = False) -> Microbenchmark:
-    """Flash attention as torch runs it on a CPU, or its gradients."""
+    """Flash attention of torch on a CPU, or its gradients."""
     flash = aten._scaled_dot_product_flash_attention_for_cpu
     shape = (batch, heads, length, width)
 

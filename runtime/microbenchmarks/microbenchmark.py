@@ -1,4 +1,4 @@
-"""One operation that is timed to learn how fast a CPU is under torch, and the work that it does."""
+"""A microbenchmark: one timed operation and its work."""
 
 # pyright: standard
 
@@ -26,10 +26,10 @@ _ABSENT = TensorType((0,), "i1")
 
 @dataclass(frozen=True, slots=True)
 class Microbenchmark:
-    """An ATen operation with the operands of a real model.
+    """An ATen operation with operands like a real model's.
 
     Attributes:
-        name: What it is, for people.
+        name: Display name.
         op: The operation.
         operands: Makes its arguments, by position.
         produced: Position of the argument that the operation before it in a model has just written, and that
@@ -45,7 +45,7 @@ class Microbenchmark:
 
 
 def work_of_probe(probe: Microbenchmark) -> KernelWork:
-    """The work of a probe by the same rules as that of a program; it is run once.
+    """The work of a microbenchmark, by the rules of programs; it is run once.
 
     Raises:
         ValueError: there is no rule for the operation.

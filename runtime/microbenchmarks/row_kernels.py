@@ -1,4 +1,4 @@
-"""Probes of kernels that go along rows: norms, softmax, sums, and pointwise functions."""
+"""Microbenchmarks of row kernels: norms, softmax, sums and pointwise functions."""
 
 # pyright: standard
 
@@ -13,7 +13,7 @@ aten = torch.ops.aten
 
 
 def row_probes() -> Iterator[Microbenchmark]:
-    """Yield kernels of transformers, over the rows of a few sequences."""
+    """Yield transformer kernels over the rows of a few sequences."""
     for rows, width in ((128, 768), (512, 768), (2048, 768)):
         yield from _norms(rows, width)
     for rows, width in ((1536, 128), (128, 8192), (512, 8192)):
@@ -26,7 +26,7 @@ def row_probes() -> Iterator[Microbenchmark]:
 
 
 def pointwise_probes() -> Iterator[Microbenchmark]:
-    """Yield functions of every element, of few and of many operations."""
+    """Yield elementwise functions with few and many operations."""
     for shape in ((128, 768), (128, 3072), (512, 3072), (1, 256, 56, 56)):
         for name, op, tensors, rest in (
             ("add", aten.add.Tensor, 2, ()),

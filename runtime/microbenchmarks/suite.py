@@ -1,4 +1,4 @@
-"""All that `calibrate` times: kernels of transformers and of convolutional networks, small and large."""
+"""The suite of `calibrate`: kernels of transformers and convolutional networks, small and large."""
 
 # pyright: standard
 
@@ -19,7 +19,7 @@ from steelyard.runtime.microbenchmarks.row_kernels import pointwise_probes, row_
 
 
 def all_probes() -> Iterator[Microbenchmark]:
-    """Yield every probe."""
+    """Yield all microbenchmarks."""
     return chain(
         product_probes(),
         attention_probes(),

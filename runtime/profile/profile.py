@@ -1,4 +1,4 @@
-"""`profile`: measures the distinct ops of a program on this machine and keeps what they took."""
+"""Profiling of a program's distinct ops on this machine, into the local profile."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,29 +30,27 @@ from steelyard.runtime.timing.microbench import threads_set_to
 from steelyard.runtime.timing.random_operands import make_runnable
 
 REPEATS = 19
-"""With so many calls the fastest and the slowest enclose nine of ten others: (n - 1) / (n + 1) of them."""
+"""Calls of an op: the fastest and slowest of n calls bound (n - 1) / (n + 1), here 90%, of further calls."""
 
 ROUNDS = 3
-"""So many times is each op measured, far apart: what disturbs a machine for seconds spoils one of them."""
-
-"""Told before every measurement, and after the last: how many are done, how many there are, which is next."""
+"""Rounds of measurement of each op, so that a disturbance of seconds spoils only one of them."""
 
 _CONTEXT = "eager"
 
 
 @dataclass(frozen=True, slots=True)
 class DistinctOp:
-    """One of the ops of a program that differ in what they cost.
+    """A class of equal ops of a program.
 
     Attributes:
         op: The first of them.
-        signature: What they share.
-        dtype: The type that they calculate in.
-        kind: The kind of kernel, "" where no model knows it or several kernels do the work.
+        signature: Their common signature.
+        dtype: The dtype they compute in.
+        kind: The kind of kernel, "" if there is no model or several kernels do the work.
         dims: The dims of that kind as text.
-        count: How often a run of the program does it.
-        work: What one does, None where that is not known.
-        predicted_s: What one takes by the models, None where its work is not known.
+        count: Executions per run of the program.
+        work: Work of one op, None if unknown.
+        predicted_s: Predicted time of one op, None if its work is unknown.
     """
 
     op: TorchOp
@@ -92,19 +90,19 @@ def profile(
     progress: Progress | None = None,
     timer: Timer | None = None,
 ) -> Profiling:
-    """Measure every distinct op of a program that the store does not know yet with this torch.
+    """Measure every distinct op of a program that the store lacks for this torch version.
 
-    Views are left out, since nothing runs. Each op gets fresh random operands; what it writes are copies.
-    They take turns for some rounds, and what was measured is kept op by op, so that nothing is lost if it is
-    interrupted. Where the device file knows reference kernels, these run now and then, and what is kept is at
-    the pace of the calibration.
+    Views are left out, since they run no kernel. Each op gets fresh random operands, and writes to copies.
+    Ops are measured in interleaved rounds and stored one by one, so that an interruption loses nothing. Where
+    the device file knows reference kernels, these run now and then, and what is kept is at the pace of the
+    calibration.
 
     Args:
         module: A program with `cost.work` on its ops.
-        device: This machine's.
-        store: Where measurements are kept.
-        repeats: How many calls of each op to time.
-        progress: Told what is being measured.
+        device: This machine's device.
+        store: The store of measurements.
+        repeats: Timed calls of each op.
+        progress: Called before each measurement.
         timer: Times an op; that of the device by default.
 
     Raises:
@@ -151,12 +149,12 @@ def profile(
 
 
 def distinct_ops(module: ModuleOp, device: Device, threads: int) -> tuple[DistinctOp, ...]:
-    """Return the ops of a program that differ in what they cost, without views and collectives.
+    """Return the classes of equal ops of a program, without views and collectives.
 
     Args:
         module: A program with `cost.work` on its ops.
-        device: Whose models predict them.
-        threads: CPU threads; 0 where they do not matter.
+        device: The device of the predictions.
+        threads: CPU threads; 0 on other devices.
     """
     clock = LatencyModel(device, ExecutionContext(mode=_CONTEXT, threads=threads or None), measured=False)
     graph, reader = call_graph(module), OpInfoCache()
@@ -217,7 +215,7 @@ def _measurement(op: DistinctOp, device: str, threads: int, times_s: Sequence[fl
 
 
 def _place(device: Device) -> tuple[str, Timer]:
-    """Return torch's name of a device of this machine and what times it.
+    """Return torch's name of a device of this machine, and its timer.
 
     Raises:
         DeviceError: The machine has no such device.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def format_verification(found: "Verification") -> str:
-    """Prediction beside measurement, then the counts of FLOPs, the numerics and the judgement."""
+    """Return predicted and measured figures, FLOP counts, numerics and the verdict."""
     time, memory = found.step_time_ms, found.peak_memory_bytes
     interval = f"{format_us((time.low or 0) * 1e3)} to {format_us((time.high or 0) * 1e3)}"
     numerics = "equal bit for bit"
@@ -35,7 +35,7 @@ def format_verification(found: "Verification") -> str:
     table = [f"{a:<12}{b:>12}{c:>12}{d:>8}  {e}".rstrip() for a, b, c, d, e in rows]
     if found.slowdown != 1.0:
         calibrated = format_us(time.predicted / found.slowdown * 1e3)
-        table.append(f"{'pace':<12}{found.slowdown:.2f} times what it was at calibration: {calibrated}")
+        table.append(f"{'drift':<12}{found.slowdown:.2f}x slower than when calibrated: {calibrated} then")
     ours, theirs = format_flops(found.flops_ours), format_flops(found.flops_torch)
     judged = "within" if found.ok else "NOT within"
     return "\n".join(

@@ -8,18 +8,18 @@ _STAT = Path("/proc/stat")
 
 
 class OtherLoad:
-    """Counts from when it is made; Linux only, elsewhere nothing is known of others.
+    """Load of other processes since construction, from /proc/stat; unknown outside Linux.
 
-    Processes that this one started are none of them, once they have ended.
+    Child processes of this one are excluded once they have ended.
     """
 
     def __init__(self) -> None:
         self._start = _busy_s(), perf_counter()
 
     def cpus(self) -> float | None:
-        """Return how many CPUs others kept busy since, on average; None where it is not known.
+        """Return the mean number of CPUs that others kept busy since; None if unknown.
 
-        Time that a hypervisor gave to other machines counts as busy.
+        Steal time of a hypervisor counts as busy.
         """
         busy_s, start_s = self._start
         now_s = _busy_s()
@@ -29,7 +29,7 @@ class OtherLoad:
 
 
 def _busy_s() -> float | None:
-    """Return the seconds that all CPUs were busy with others since the system started."""
+    """Return the CPU seconds of other processes since the system started."""
     if not _STAT.exists():
         return None
     user, nice, system, _, _, irq, softirq, steal, *_ = map(

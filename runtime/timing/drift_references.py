@@ -1,6 +1,6 @@
-"""Kernels by which a machine that was calibrated knows its own pace: some of the probes of `calibrate`.
+"""Reference kernels of machine drift: some of the microbenchmarks of `calibrate`.
 
-As a program, with a number of threads, it answers each line on stdin with the seconds that each took, by its
+Run as a program with a number of threads, it answers each line on stdin with the seconds of each kernel by
 name, as a line of JSON.
 """
 
@@ -20,17 +20,17 @@ from steelyard.runtime.timing.malloc_settings import memory_kept
 from steelyard.runtime.timing.microbench import threads_set_to
 
 REFERENCES = slice(3, None, 7)
-"""Every seventh probe of `calibrate`, of nearly all kinds, and none too large to be held beside a model."""
+"""Every seventh microbenchmark of `calibrate`: nearly all kinds, and small enough to hold beside a model."""
 
 _SETTLED_S = 0.01
 """OpenMP's threads spin for some ms after a kernel, and stop those of another process for 4 or 8 ms."""
 
 
 class References:
-    """The reference kernels in a process of their own, so that the heap of the one beside it stays as it is.
+    """The reference kernels in a separate process, which leaves this process's heap unchanged.
 
     Args:
-        threads: With how many they run.
+        threads: Number of threads.
     """
 
     def __init__(self, threads: int) -> None:
@@ -48,15 +48,15 @@ class References:
         self.close()
 
     def close(self) -> None:
-        """End their process."""
+        """End the process."""
         with suppress(BrokenPipeError):
             self._process.communicate()  # its input ends, and so does it
 
     def times_s(self) -> dict[str, float]:
-        """Return the seconds that each takes now, by its name, when the threads of both processes are quiet.
+        """Return the current seconds of each kernel by name, while the threads of both processes idle.
 
         Raises:
-            DeviceError: Their process ended.
+            DeviceError: The process ended.
         """
         assert self._process.stdin and self._process.stdout
         sleep(_SETTLED_S)
@@ -67,7 +67,7 @@ class References:
         sleep(_SETTLED_S)
         if not answer:
             raise DeviceError(
-                what="the reference kernels that tell the pace of this machine cannot be timed",
+                what="the reference kernels for the drift of this machine cannot be timed",
                 why=f"their process ended with code {self._process.wait()}; what it said is above",
                 fix="free memory, since they need 1 GiB, or take a device file without references_per_s",
             )
@@ -75,7 +75,7 @@ class References:
 
 
 def _answer(requests: Iterable[str]) -> None:
-    """Write what the reference kernels take, a line of JSON for each request."""
+    """Write the times of the reference kernels, a line of JSON for each request."""
     held = [(probe, probe.operands(), probe.operands()) for probe in list(all_probes())[REFERENCES]]
 
     def times_s() -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Machine drift: speed of this machine relative to its calibration.
 
-A virtual machine is not the same from minute to minute: its CPUs share a last cache or do not, and others
-share the memory with it. Reference kernels tell.
+A virtual machine's speed varies by the minute: its CPUs may or may not share a last-level cache, and other
+guests share the memory bus. Reference kernels measure it.
 """
 
 # pyright: standard
@@ -26,11 +26,11 @@ from steelyard.runtime.timing.drift_references import References
 from steelyard.runtime.timing.steady_state import measure_steady_time_s
 
 _OLD_AFTER_S = 2.0
-"""A pace that is older is looked at again; virtual machines were seen to keep theirs for 1 s to 100 s."""
+"""Age at which the drift is measured again; virtual machines were seen to keep theirs for 1 s to 100 s."""
 OWN_BYTES = 2.0**21
-"""Of each CPU: what its second cache holds, 1 to 2 MiB in the servers of 2026."""
+"""L2 cache of each CPU: 1 to 2 MiB in the servers of 2026."""
 _LINEAR_FROM = 0.1
-"""A reference kernel off by more than a tenth counts little: some wait for the cache of the other CPU."""
+"""Relative error from which a reference kernel's loss is linear: some wait for another CPU's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class Pace:
     """Slowdown of this machine relative to calibration; 1 where unknown.
 
     Attributes:
-        memory: For what a kernel moves from and to memory.
-        caches: For what it finds in caches, that of another CPU among them.
-        others: For the rest of what it does.
-        bytes_per_s: The rate of memory at calibration, by which moving and the rest are told apart.
-        own_bytes: A kernel that touches as many finds half of them in caches.
+        memory: Slowdown of memory traffic.
+        caches: Slowdown of cache traffic, other CPUs' caches included.
+        others: Slowdown of everything else.
+        bytes_per_s: Memory bandwidth at calibration, which separates traffic from the rest.
+        own_bytes: Touched bytes of a kernel of which half are in caches.
     """
 
     memory: float = 1.0
@@ -52,11 +52,11 @@ class Pace:
     own_bytes: float = OWN_BYTES
 
     def slowdown(self, time_s: float, touched_bytes: float) -> float:
-        """Return how many times as long a kernel takes.
+        """Return the slowdown of a kernel relative to calibration.
 
         Args:
-            time_s: What it takes at the pace of the calibration.
-            touched_bytes: What it reads and writes.
+            time_s: Its time at calibration.
+            touched_bytes: Bytes that it reads and writes.
         """
         memory, caches, others = time_parts(time_s, touched_bytes, self.bytes_per_s, self.own_bytes)
         return memory * self.memory + caches * self.caches + others * self.others

@@ -27,7 +27,7 @@ from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What `verify` found.
+    """Result of `verify`.
 
     Attributes:
         step_time_ms: Of one step, predicted at the pace of the machine and of eager PyTorch.

@@ -1,4 +1,4 @@
-"""What a kernel model is: one file a kind, which turns the dims of many kernels into seconds."""
+"""Protocol of kernel models: one file a kind, from the dims of many kernels to seconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a model says of many kernels, a row each.
+    """Estimates of a kernel model, one row a kernel.
 
     Attributes:
         seconds: Time of the kernel as the context has it timed: launch included, and in eager execution never

@@ -1,4 +1,4 @@
-"""How long traffic takes: the part that the last cache keeps at its rate, the rest at that of memory."""
+"""Memory traffic time: cached bytes at the rate of the last-level cache, others at that of memory."""
 
 from dataclasses import dataclass
 from math import inf

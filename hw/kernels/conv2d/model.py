@@ -1,4 +1,4 @@
-"""How long convolutions take: the fastest of what cuDNN's benchmark picks from."""
+"""Convolution latency: the fastest of the algorithms cuDNN's benchmark mode chooses from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from steelyard.hw.kernels.common.memory_system import (
 
 @dataclass(frozen=True, slots=True)
 class RowPass:
-    """How many kernels go over their rows, a row each.
+    """Passes of kernels over their rows, one row a kernel.
 
     Attributes:
         sm_cycles: Cycles of one SM for one row, when it has as many rows at once as it can hold.
