@@ -5,7 +5,7 @@ from collections import Counter
 from xdsl.ir import Attribute
 
 from steelyard.compiler.analysis.analyses import Analyses
-from steelyard.compiler.analysis.kernel_ops import kernels, members
+from steelyard.compiler.analysis.kernel_ops import kernels, members, yielded
 from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, where
 from steelyard.compiler.dialects.cost import WORK, UnknownAttr, WorkAttr, WorkCounts
 from steelyard.compiler.dialects.kernel import FusedOp
@@ -13,6 +13,7 @@ from steelyard.compiler.dialects.program import PHASE, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.pass_infra.remarks import Remark, emit
 from steelyard.compiler.pass_infra.totals import write_totals
+from steelyard.compiler.semantics.compose import FusionError
 from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
 from steelyard.passes.op_cost.fused_work import fused_work
@@ -77,7 +78,10 @@ class _Annotator:
         inside = [op for op in members(kernel) if isinstance(op, TorchOp)]
         for op in inside:
             self.annotate(op)
-        work = fused_work(inside, kernel.operands, kernel.results)
+        try:
+            work = fused_work(inside, yielded(kernel), self._reader)
+        except FusionError as error:
+            raise IRError(what="the ops of a kernel.fused cannot be one kernel", why=str(error)) from error
         return WorkAttr(work) if work else UnknownAttr()
 
 

@@ -118,7 +118,7 @@ def cpu_with_cache(folder: Path, cache_bytes: float) -> str:
     rates = MeasuredRates(
         threads=8,
         memory_bandwidth_bytes_per_s=Rate(value=2e10, kind="measured", source=source),
-        op_bandwidth_bytes_per_s={"aten.mul.Tensor": Rate(value=1e10, kind="measured", source=source)},
+        memory_efficiency={"pointwise": Rate(value=0.5, kind="measured", source=source)},
         resident_speedup={"pointwise": Rate(value=4.0, kind="measured", source=source)},
     )
     cache = Quantity(value=cache_bytes, kind="measured", source=source)
