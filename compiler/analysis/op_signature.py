@@ -1,9 +1,8 @@
-"""The signature of an op: its call with the types and layouts of its operands, which say what it costs."""
+"""The signature of an op: its call with the types and layouts of its operands, the key of what it costs."""
 
 from xdsl.ir import OpResult, SSAValue
 
 from steelyard.compiler.analysis.op_facts import OpInfoCache, tensor_type
-from steelyard.compiler.analysis.producer_locality import just_written
 from steelyard.compiler.dialects.literal import Literal, format_literal
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
 
@@ -20,9 +19,6 @@ _PLAIN = {
     "aten.view",
 }
 """Views of dense tensors that are dense themselves."""
-
-FROM_MEMORY = " from memory"
-"""Ends the signature of an op of whose operands the kernel before it wrote none."""
 
 
 def op_signature(op: TorchOp, reader: OpInfoCache) -> str:
@@ -44,25 +40,6 @@ def op_signature(op: TorchOp, reader: OpInfoCache) -> str:
         if parameter.name in arguments
     ]
     return f"{operator_name(op)}({', '.join(shown)})"
-
-
-def signature_in_place(op: TorchOp, reader: OpInfoCache) -> str:
-    """Return the signature of an op that tells whether a CPU finds operands of it in its caches.
-
-    aten.mul.Tensor(f32[512x768], f32[512x768]) from memory
-
-    The caches hold what the kernel before it wrote, and nothing of older ones. An op without operands reads
-    neither.
-
-    Args:
-        op: The op, in its program.
-        reader: Knows which ops are views.
-
-    Raises:
-        IRError: A type cannot be read.
-    """
-    reads_memory = op.operands and not just_written(op, reader)
-    return op_signature(op, reader) + (FROM_MEMORY if reads_memory else "")
 
 
 def view_chain(value: SSAValue, reader: OpInfoCache) -> tuple[OpResult, ...]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.hw.base.kernel_cost import KernelCost
-from steelyard.hw.base.kernel_work import Rows, WorkKind
+from steelyard.hw.base.kernel_work import WorkKind
 
 
 class Summand(NamedTuple):
@@ -43,7 +43,6 @@ class OpWork:
             are the maps between the indices of its source and of its results.
         aliases: Pairs of a result's index and the argument whose storage it shares.
         mutates: The arguments that are written.
-        filters: Those of a weight's gradient, None where there is none.
         summands: The sum of products that the op is, empty where it is linear in no operand.
         extents: The arguments that state extents.
         is_random: Whether it draws random numbers.
@@ -55,7 +54,6 @@ class OpWork:
     spaces: tuple[IterationSpace, ...] = ()
     aliases: tuple[tuple[int, str], ...] = ()
     mutates: tuple[str, ...] = ()
-    filters: Rows | None = None
     summands: tuple[Summand, ...] = ()
     extents: tuple[ExtentArgument, ...] = ()
     is_random: bool = False
@@ -101,14 +99,6 @@ class OpWork:
             for access in space.reads:
                 read[access.value] = max(read.get(access.value, 0), space.touched_bytes(access))
         return sum(read.values()) + self.bytes_written
-
-    @property
-    def rows(self) -> Rows:
-        """Those of the largest tensor written; of a convolution, the filters of its weight's gradient."""
-        if self.kind in ("convolution", "depthwise_convolution"):
-            return self.filters or Rows()
-        written = [access.type.rows() for space in self.spaces for access in space.writes]
-        return max(written, key=lambda rows: rows.total_bytes, default=Rows())
 
     @property
     def is_view(self) -> bool:
