@@ -45,7 +45,7 @@ class KernelWork(KernelCost[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionContext:
-    """How a program is run; a latency means nothing without it.
+    """Execution context of a program, without which a latency is undefined.
 
     Attributes:
         mode: Kernel by kernel from the host, as one CUDA graph, or by compiled code.

@@ -71,6 +71,11 @@ class KernelLatency:
         self._dispatch_s = dispatch_s(device) if self._is_modelled and eager else 0.0
 
     @property
+    def has_profile(self) -> bool:
+        """Whether ops were measured on this device in this context, so that their signatures matter."""
+        return self._profile is not None
+
+    @property
     def roofline(self) -> Roofline:
         """The rung below all others."""
         return self._roofline

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
+from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, to_call
 from steelyard.compiler.analysis.op_signature import op_signature
 from steelyard.compiler.dialects.cost import (
     WORK,
@@ -57,7 +57,7 @@ class LatencyModel:
         self._collectives = CollectiveLatency(device, ranks)
         self._reader = OpInfoCache()
         self._by_work: dict[WorkCounts, LatencyAttr] = {}
-        self._by_signature: dict[tuple[str, WorkCounts], LatencyAttr] = {}
+        self._by_call: dict[tuple[int, str], tuple[OpInfo, LatencyAttr]] = {}
 
     def time(self, kernel: TorchOp | FusedOp) -> LatencyAttr | None:
         """The latency of a kernel, None where its work is unknown.
@@ -79,14 +79,14 @@ class LatencyModel:
             return _attribute(self._collectives.time(kernel, kind, work.data))
         if work.data.kind == "view" or facts.work is None:
             return self.time_work(work.data)
-        key = op_signature(kernel, self._reader), work.data
-        if key not in self._by_signature:
+        signature = op_signature(kernel, self._reader) if self._kernels.has_profile else ""
+        key = id(facts), signature
+        if key not in self._by_call:
             dtype = work_dtype(work.data)
             kernels = op_kernels(to_call(kernel), facts.work, dtype)
-            self._by_signature[key] = _attribute(
-                self._kernels.time(_kernel_work(work.data), kernels, key[0], dtype)
-            )
-        return self._by_signature[key]
+            latency = self._kernels.time(_kernel_work(work.data), kernels, signature, dtype)
+            self._by_call[key] = facts, _attribute(latency)  # facts stay alive, so that no other has their id
+        return self._by_call[key][1]
 
     def time_work(self, work: WorkCounts) -> LatencyAttr:
         """Return the latency of a kernel of this work."""
