@@ -1,14 +1,21 @@
 """Peak memory inside single convolutions, predicted beside the CPU allocator's own events.
 
 python benchmarks/convolution_memory.py
+ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 python benchmarks/convolution_memory.py
+
+Predicted are the kernels of the instruction set in use, AVX2 or AVX-512.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import torch
 
-from steelyard.hw.scratch.onednn_convolution import Convolution, backward_peak_bytes, forward_peak_bytes
+from steelyard.hw.base.instruction_set import InstructionSet
+from steelyard.hw.scratch.convolution import Convolution
+from steelyard.hw.scratch.cpu_convolution import backward_peak_bytes, forward_peak_bytes
+from steelyard.runtime.timing.host_cpu import host_instruction_set
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 # batch, channels, side, filters, window, stride, padding, groups: of the models of the zoo.
@@ -40,11 +47,13 @@ SHAPES = [
 ]
 
 
-def cases(dtype: torch.dtype) -> Iterator[tuple[str, int, Callable[[], Any]]]:
+def cases(
+    dtype: torch.dtype, memory_format: torch.memory_format, instruction_set: InstructionSet
+) -> Iterator[tuple[str, int, Callable[[], Any]]]:
     """Yield a name, the predicted peak and what to run, for each shape and direction."""
     for shape in SHAPES:
         batch, channels, side, filters, window, stride, padding, groups = shape
-        source = torch.randn(batch, channels, side, side, dtype=dtype)
+        source = torch.randn(batch, channels, side, side, dtype=dtype).contiguous(memory_format=memory_format)
         weight = torch.randn(filters, channels // groups, window, window, dtype=dtype)
         call = [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], groups
         result = torch.ops.aten.convolution(source, weight, None, *call)
@@ -59,6 +68,8 @@ def cases(dtype: torch.dtype) -> Iterator[tuple[str, int, Callable[[], Any]]]:
             stride=stride,
             item_bytes=source.element_size(),
             threads=torch.get_num_threads(),
+            instruction_set=instruction_set,
+            channels_last=memory_format == torch.channels_last,
         )
         yield (
             f"{shape} forward",
@@ -78,18 +89,21 @@ def cases(dtype: torch.dtype) -> Iterator[tuple[str, int, Callable[[], Any]]]:
 
 
 def main() -> None:
-    print(
-        "| dtype | batch, channels, side, filters, window, stride, padding, groups | predicted / measured |"
-    )
+    instruction_set = host_instruction_set()
+    if instruction_set not in ("avx2", "avx512"):
+        raise SystemExit(f"the scratch of {instruction_set} is not modelled")
+    print("| operands | batch, channels, side, filters, window, stride, padding, groups | ours / measured |")
     print("|---|---|---|")
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype, layout in product(
+        (torch.float32, torch.bfloat16), (torch.contiguous_format, torch.channels_last)
+    ):
         errors = []
-        for name, predicted, run in cases(dtype):
+        for name, predicted, run in cases(dtype, layout, instruction_set):
             run()
             measured = measure_peak_bytes(run, ())
             errors.append(abs(predicted / measured - 1))
-            print(f"| {dtype} | {name} | {predicted / measured:.3f} of {measured:,} |", flush=True)
-        print(f"| {dtype} | mean error | {sum(errors) / len(errors):.1%} |")
+            print(f"| {dtype} {layout} | {name} | {predicted / measured:.3f} of {measured:,} |", flush=True)
+        print(f"| {dtype} {layout} | mean error | {sum(errors) / len(errors):.1%} |")
 
 
 if __name__ == "__main__":
