@@ -1,7 +1,7 @@
 # Every target runs the tools of the active environment: `pip install -e '.[dev]'` puts them there.
 
 .DEFAULT_GOAL := help
-.PHONY: help check lint format types layers test test-all filecheck
+.PHONY: help check lint format types layers test test-all filecheck docs accuracy lines
 
 help:  ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,3 +30,12 @@ test-all:  ## All tests, those that take minutes too
 
 filecheck:  ## IR in, IR out
 	@if [ -d tests/filecheck ]; then lit -v tests/filecheck; else echo "no tests/filecheck"; fi
+
+docs:  ## The site with the reference, into site/; needs the extra "docs"
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+accuracy:  ## docs/accuracy.md from the committed results of the benchmarks
+	python benchmarks/accuracy_page.py
+
+lines:  ## Files and lines of each folder, before the rooms and now
+	python benchmarks/lines.py 545266a HEAD

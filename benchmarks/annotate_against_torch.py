@@ -9,6 +9,7 @@ from functools import partial
 from time import perf_counter
 
 import torch
+from report import Report
 from torch.distributed._tools.mem_tracker import MemTracker
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -51,33 +52,47 @@ def torchs(spec: str, *, flops: bool) -> tuple[float, int]:
     return perf_counter() - start, tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
 
 
-def compare(name: str, spec: str, repeats: int, theirs: Callable[[str], tuple[float, int]]) -> None:
+def compare(
+    report: Report, name: str, spec: str, repeats: int, theirs: Callable[[str], tuple[float, int]]
+) -> float | None:
+    """Report a training step, and return how many times faster it is annotated; None where torch fails."""
     try:
         pairs = [(ours(spec), theirs(spec)) for _ in range(repeats)]
     except Exception as error:
         seconds, peak = ours(spec)
-        print(f"| {name} | {seconds:.2f} s | crashes: {type(error).__name__} | | {peak:,} | |")
-        return
+        report.add(name, seconds, f"fails: {type(error).__name__}", None, peak, None)
+        return None
     (mine, my_peak), (other, other_peak) = sorted(pairs, key=lambda pair: pair[0][0] / pair[1][0])[
         repeats // 2
     ]
-    print(
-        f"| {name} | {mine:.2f} s | {other:.2f} s | {other / mine:.1f} | {my_peak:,} | {other_peak:,} |",
-        flush=True,
-    )
+    report.add(name, mine, other, other / mine, my_peak, other_peak)
+    return other / mine
 
 
 def main() -> None:
     torch.manual_seed(0)
     ours("hf:gpt2?n_layer=1"), torchs("hf:gpt2?n_layer=1", flops=True)  # imports and caches
-    print("| training step | Steelyard | torch | times faster | peak bytes, Steelyard | torch |")
-    print("|---|---|---|---|---|---|")
+    report = Report(
+        "annotate_against_torch",
+        "Annotation beside torch's trackers",
+        "Capture and all annotations of a training step beside FlopCounterMode and MemTracker, pairs within "
+        "one process.",
+        {
+            "training step": "",
+            "Steelyard, s": ".2f",
+            "torch, s": ".2f",
+            "times faster": ".1f",
+            "peak bytes": ",",
+            "torch's peak bytes": ",",
+        },
+    )
     both, memory = partial(torchs, flops=True), partial(torchs, flops=False)
-    compare("gpt2, FlopCounterMode and MemTracker", "hf:gpt2", 3, both)
+    compare(report, "gpt2, FlopCounterMode and MemTracker", "hf:gpt2", 3, both)
+    compare(report, "mixtral, MemTracker", MIXTRAL, 1, memory)
     for layers in (12, 48):
         spec = f"hf:gpt2?n_layer={layers}&n_embd=256&n_head=4"
-        compare(f"gpt2, {layers} layers of 256, MemTracker", spec, 1, memory)
-    compare("mixtral, MemTracker", MIXTRAL, 1, memory)
+        faster = compare(report, f"gpt2, {layers} layers of 256, MemTracker", spec, 1, memory)
+    report.finish(f"{faster:.1f} times faster at 48 layers", "20 times faster at 48 layers")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ Predicted are the kernels of the instruction set in use, AVX2 or AVX-512.
 """
 
 from collections.abc import Callable, Iterator
-from itertools import product
+from statistics import fmean
 from typing import Any
 
 import torch
+from report import Report
 
 from steelyard.hw.base.instruction_set import InstructionSet
 from steelyard.hw.scratch.convolution import Convolution
@@ -48,12 +49,12 @@ SHAPES = [
 
 
 def cases(
-    dtype: torch.dtype, memory_format: torch.memory_format, instruction_set: InstructionSet
+    dtype: torch.dtype, instruction_set: InstructionSet
 ) -> Iterator[tuple[str, int, Callable[[], Any]]]:
     """Yield a name, the predicted peak and what to run, for each shape and direction."""
     for shape in SHAPES:
         batch, channels, side, filters, window, stride, padding, groups = shape
-        source = torch.randn(batch, channels, side, side, dtype=dtype).contiguous(memory_format=memory_format)
+        source = torch.randn(batch, channels, side, side, dtype=dtype)
         weight = torch.randn(filters, channels // groups, window, window, dtype=dtype)
         call = [stride] * 2, [padding] * 2, [1, 1], False, [0, 0], groups
         result = torch.ops.aten.convolution(source, weight, None, *call)
@@ -69,7 +70,6 @@ def cases(
             item_bytes=source.element_size(),
             threads=torch.get_num_threads(),
             instruction_set=instruction_set,
-            channels_last=memory_format == torch.channels_last,
         )
         yield (
             f"{shape} forward",
@@ -92,18 +92,23 @@ def main() -> None:
     instruction_set = host_instruction_set()
     if instruction_set not in ("avx2", "avx512"):
         raise SystemExit(f"the scratch of {instruction_set} is not modelled")
-    print("| operands | batch, channels, side, filters, window, stride, padding, groups | ours / measured |")
-    print("|---|---|---|")
-    for dtype, layout in product(
-        (torch.float32, torch.bfloat16), (torch.contiguous_format, torch.channels_last)
-    ):
-        errors = []
-        for name, predicted, run in cases(dtype, layout, instruction_set):
+    report = Report(
+        "convolution_memory",
+        "Scratch of single convolutions",
+        "Peak memory inside convolutions of the zoo, both directions, by the CPU allocator's events.",
+        {"dtype": "", "cases": ",", "mean error": ".1%", "worst": ".1%", "shape of the worst": ""},
+    )
+    means = list[float]()
+    for dtype in (torch.float32, torch.bfloat16):
+        errors = dict[str, float]()
+        for name, predicted, run in cases(dtype, instruction_set):
             run()
             measured = measure_peak_bytes(run, ())
-            errors.append(abs(predicted / measured - 1))
-            print(f"| {dtype} {layout} | {name} | {predicted / measured:.3f} of {measured:,} |", flush=True)
-        print(f"| {dtype} {layout} | mean error | {sum(errors) / len(errors):.1%} |")
+            errors[name] = abs(predicted / measured - 1)
+        worst = max(errors, key=errors.__getitem__)
+        means.append(fmean(errors.values()))
+        report.add(str(dtype).removeprefix("torch."), len(errors), means[-1], errors[worst], worst)
+    report.finish(f"{max(means):.1%} mean of the worse type")
 
 
 if __name__ == "__main__":

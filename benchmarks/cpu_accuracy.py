@@ -9,18 +9,16 @@ times, some minutes apart, since a virtual machine is disturbed for a minute now
 counts, and all three are shown. How many CPUs others kept busy afterwards says whether it was alone.
 """
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from mmap import PAGESIZE
 from multiprocessing import get_context
-from resource import RUSAGE_SELF, getrusage
-from statistics import fmean, median
+from statistics import fmean
 from time import sleep
 from typing import Any
 
 import torch
+from report import Report, arguments
 
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
@@ -29,15 +27,12 @@ from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.devices.registry import load_device
-from steelyard.passes.memory.page_faults import fresh_bytes
-from steelyard.passes.op_cost.workspace import workspace_of
 from steelyard.runtime.program.load import Target, annotate_program
 from steelyard.runtime.timing.cpu_contention import OtherLoad
 from steelyard.runtime.timing.machine_drift import program_slowdown, time_with_pace
 
 ROUNDS = 3
 SPECS = ("hf:gpt2", "hf:bert", "hf:resnet-50", "hf:mobilenet_v2", "hf:vit")
-MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +46,6 @@ class Case:
     measured_ms: float
     slowdown: float
     others_cpus: float
-    predicted_pages_mib: float
-    pages_mib: float
     rounds: tuple["Case", ...] = ()
 
     @property
@@ -70,15 +63,6 @@ class Case:
         """Whether the interval holds what was measured."""
         return self.low_ms <= self.measured_ms <= self.high_ms
 
-    def __str__(self) -> str:
-        """One line of the table."""
-        times = f"{self.predicted_ms:10.1f}{self.low_ms:9.1f}{self.high_ms:9.1f}{self.measured_ms:10.1f}"
-        state = f"{self.slowdown:6.2f}{self.calibrated_ratio:7.2f}{self.others_cpus:8.2f}"
-        pages = f"{self.predicted_pages_mib:8.0f}{self.pages_mib:6.0f}"
-        rounds = ", ".join(f"{each.measured_ms:.1f} ({each.ratio:.2f})" for each in self.rounds)
-        hit = "yes" if self.covered else "no"
-        return f"{self.name:24}{times}{self.ratio:7.2f}{hit:>5}{state}{pages}  {rounds}"
-
 
 def measure(device: str, spec: str, train: bool) -> Case:
     options = CaptureOptions(train=train)
@@ -87,8 +71,7 @@ def measure(device: str, spec: str, train: bool) -> Case:
     annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
     latency: Any = read_totals(module)["latency"]
     built, optimizer = build_real(loaded, options)
-    target = load_device(device)
-    sustained = target.sustained_with(torch.get_num_threads())
+    sustained = load_device(device).sustained_with(torch.get_num_threads())
     time_s, pace = time_with_pace(lambda: run_step(built, optimizer, options), sustained, least_s=1.5)
     slower = program_slowdown(module, pace)
     low, value, high = (latency[f"{name}_us"] * slower / 1e3 for name in ("low", "value", "high"))
@@ -96,16 +79,7 @@ def measure(device: str, spec: str, train: bool) -> Case:
     sleep(1.0)
     others_cpus = load.cpus() or 0.0
     name = f"{spec}{' --train' * train}"
-    predicted_pages = sum(fresh_bytes(module, workspace_of(target)).values())
-    pages = median(fault_bytes(lambda: run_step(built, optimizer, options)) for _ in range(5))
-    return Case(name, value, low, high, time_s * 1e3, slower, others_cpus, predicted_pages / MIB, pages / MIB)
-
-
-def fault_bytes(run: Callable[[], object]) -> int:
-    """The bytes of pages that the operating system supplies meanwhile."""
-    before = getrusage(RUSAGE_SELF).ru_minflt
-    run()
-    return (getrusage(RUSAGE_SELF).ru_minflt - before) * PAGESIZE
+    return Case(name, value, low, high, time_s * 1e3, slower, others_cpus)
 
 
 def cases(device: str, specs: tuple[str, ...]) -> Iterator[Case]:
@@ -118,19 +92,36 @@ def cases(device: str, specs: tuple[str, ...]) -> Iterator[Case]:
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    columns = f"{'predicted ms':>13}{'low':>6}{'high':>9}{'measured':>10}{'ratio':>7}{'in':>5}"
-    print(f"{'SPEC':21}{columns}{'pace':>6}{'before':>7}{'others':>8}{'fresh MiB':>10}{'seen':>5}  rounds")
+    device, *specs = arguments()
+    report = Report(
+        "cpu_accuracy",
+        "Steps on a CPU",
+        "Whole steps beside the prediction by a calibration of the same machine; the median of three rounds.",
+        {
+            "SPEC": "",
+            "predicted ms": ",.1f",
+            "low": ",.1f",
+            "high": ",.1f",
+            "measured ms": ",.1f",
+            "predicted / measured": ".2f",
+            "in the interval": "",
+            "rounds": "",
+        },
+    )
     found: list[Case] = []
-    for case in cases(sys.argv[1], tuple(sys.argv[2:]) or SPECS):
-        print(case, flush=True)
+    for case in cases(device, tuple(specs) or SPECS):
+        rounds = ", ".join(f"{each.ratio:.2f}" for each in case.rounds)
+        times = case.predicted_ms, case.low_ms, case.high_ms, case.measured_ms
+        report.add(case.name, *times, case.ratio, case.covered, rounds)
         found.append(case)
     errors = [case.ratio - 1 for case in found]
     sizes = [abs(error) for error in errors]
     covered = sum(case.covered for case in found)
-    print(f"mean {fmean(sizes):.1%}, largest {max(sizes):.1%}, bias {fmean(errors):+.1%}", end="")
-    print(f"; {covered} of {len(found)} within their interval")
+    report.finish(
+        f"{fmean(sizes):.1%} mean, {max(sizes):.0%} worst, bias {fmean(errors):+.1%}; "
+        f"{covered} of {len(found)} in their interval",
+        "12% mean",
+    )
     before = [case.calibrated_ratio - 1 for case in found]
     print(f"at the pace of the calibration: mean {fmean(map(abs, before)):.1%}, bias {fmean(before):+.1%}")
 

@@ -7,12 +7,12 @@ has 14 cores with AVX-512 where `cpu` stands for eight with AVX2. Nothing is fit
 """
 
 import csv
-import sys
 from collections.abc import Iterator
 from math import exp, log
 from pathlib import Path
 from statistics import fmean, stdev
 
+from report import Report, arguments
 from scipy.stats import kendalltau
 
 from steelyard.runtime.program.load import Target, annotate_program, load_program, step_time_us
@@ -44,22 +44,31 @@ def rows(folder: Path) -> Iterator[tuple[str, int, float]]:
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
+    report = Report(
+        "desktop_cpu",
+        "A CPU of which nothing was measured",
+        "The device `cpu` beside timm's table of a Core i9-10940X, batch 1, f32, compiled.",
+        {
+            "model": "",
+            "pixels": ",",
+            "predicted ms": ".2f",
+            "measured ms": ".2f",
+            "predicted / measured": ".2f",
+        },
+    )
     predicted: list[float] = []
     measured: list[float] = []
-    print(f"{'model':32}{'pixels':>7}{'predicted ms':>14}{'measured ms':>13}{'ratio':>7}")
-    for model, size, measured_ms in rows(Path(sys.argv[1])):
+    for model, size, measured_ms in rows(Path(arguments()[0])):
         module = load_program(SPECS[model], {"image_size": size})
         annotate_program(module, Target(device="cpu", context="compiled"))
         predicted_ms = step_time_us(module) / 1e3
-        print(f"{model:32}{size:7}{predicted_ms:14.2f}{measured_ms:13.2f}{predicted_ms / measured_ms:7.2f}")
+        report.add(model, size, predicted_ms, measured_ms, predicted_ms / measured_ms)
         predicted.append(predicted_ms)
         measured.append(measured_ms)
     logs = [log(ours / theirs) for ours, theirs in zip(predicted, measured, strict=True)]
     tau, _ = kendalltau(predicted, measured)
     typical, spread = exp(fmean(logs)), exp(stdev(logs))
-    print(f"{len(logs)} rows: typical ratio {typical:.2f}, spread x{spread:.2f}, Kendall tau {tau:.2f}")
+    report.finish(f"typical ratio {typical:.2f}, spread by a factor of {spread:.2f}, Kendall's tau {tau:.2f}")
 
 
 if __name__ == "__main__":

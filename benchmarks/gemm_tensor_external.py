@@ -7,11 +7,12 @@ groups. deepbench: fp16 products on V100 SXM2, whose generation has no constants
 """
 
 import csv
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from report import Report, arguments
 
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.registry import load_device
@@ -22,9 +23,26 @@ Row = tuple[int, int, int, float]
 
 
 def main() -> None:
-    root = Path(sys.argv[1])
-    _score("vidur, A100 80 GB fp16", "a100-80gb-sxm", list(_vidur(root)))
-    _score("deepbench, V100 SXM2 fp16", "v100-sxm2-16gb", list(_deepbench(root)))
+    root = Path(arguments()[0])
+    report = Report(
+        "tensor_core_gemm",
+        "Products on tensor cores that no constant was fitted to",
+        "fp16 products of decoder layers on A100 80 GB (vidur), and on V100, whose generation has no "
+        "constants of its own (DeepBench).",
+        {"rows of": "", "device": "", "rows": ",", "mean error": ".1%", "median": ".1%", "bias": "+.1%"},
+    )
+    sources = {
+        "vidur": ("a100-80gb-sxm", list(_vidur(root))),
+        "deepbench": ("v100-sxm2-16gb", list(_deepbench(root))),
+    }
+    means = dict[str, float]()
+    for source, (device, rows) in sources.items():
+        errors = _errors(device, rows)
+        means[device] = float(abs(errors).mean())
+        report.add(
+            source, device, len(rows), means[device], float(np.median(abs(errors))), float(errors.mean())
+        )
+    report.finish(", ".join(f"{mean:.1%} mean on {device}" for device, mean in means.items()))
 
 
 def _vidur(root: Path) -> Iterator[Row]:
@@ -60,15 +78,13 @@ def _read(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(stream)
 
 
-def _score(title: str, device_name: str, rows: list[Row]) -> None:
+def _errors(device_name: str, rows: list[Row]) -> NDArray[np.float64]:
     device, model = load_device(device_name), TensorGemm("gemm")
     m, n, k, measured_s = np.array(rows).T
     dims = {"b": np.ones(len(rows)), "m": m, "n": n, "k": k}
     context = ExecutionContext(mode="graph")
     predicted = model.estimate(device, "f16", context, dims, model.coefficients(device, "f16"))
-    error = 100 * (predicted.seconds / measured_s - 1)
-    print(f"{title}: {len(rows)} rows, MAPE {np.mean(abs(error)):.1f} %, ", end="")
-    print(f"median {np.median(abs(error)):.1f} %, bias {np.mean(error):+.1f} %")
+    return predicted.seconds / measured_s - 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from time import perf_counter
 
+from report import Report
+
 from steelyard.compiler.ir.text import format_program, parse_program
 from steelyard.runtime.program.load import Target, annotate_program
 
@@ -19,6 +21,12 @@ def main() -> None:
         f"builtin.module {{\n  func.func @forward(%v0: {tensor}, %w: {tensor}) -> {tensor} {{\n"
         f"{body}\n    func.return %v{NUM_OPS} : {tensor}\n  }}\n}}\n"
     )
+    report = Report(
+        "ir_scale",
+        f"Programs of {NUM_OPS:,} ops",
+        "A program of matrix products is annotated for an H100, and parsed with its annotations.",
+        {"step": "", "s": ".1f"},
+    )
     module = parse_program(text)
     start = perf_counter()
     annotate_program(module, Target(device="h100-sxm"))
@@ -26,10 +34,10 @@ def main() -> None:
     text = format_program(module)
     start = perf_counter()
     parse_program(text)
-    print(f"annotate {NUM_OPS} ops: {annotated:.1f} s (target 5)")
-    print(
-        f"parse {NUM_OPS} annotated ops, {len(text) / 1e6:.1f} MB: {perf_counter() - start:.1f} s (target 15)"
-    )
+    parsed = perf_counter() - start
+    report.add("annotate", annotated)
+    report.add(f"parse {len(text) / 1e6:.1f} MB", parsed)
+    report.finish(f"annotated in {annotated:.1f} s, parsed in {parsed:.1f} s", "5 s and 15 s")
 
 
 if __name__ == "__main__":

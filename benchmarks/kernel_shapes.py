@@ -9,7 +9,7 @@ from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.hw.latency.learned_rung import are_of
 from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
-from steelyard.runtime.learn.kernel_families import GROUPS, Config, Group
+from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES, Config, KernelFamily
 from steelyard.runtime.program.load import load_program
 
 MODELS = (
@@ -31,14 +31,14 @@ MODELS = (
 EAGER_ATTENTION = ("hf:gpt2", "hf:bert", "hf:vit", "hf:llama?num_hidden_layers=2")
 
 
-def members(group: Group, queries: set[KernelQuery]) -> list[Config]:
+def members(family: KernelFamily, queries: set[KernelQuery]) -> list[Config]:
     found: set[Config] = set()
     for query in queries:
-        if query.kind != group.kind or query.backward:
+        if query.kind != family.kind or query.backward:
             continue
         sizes = dict(query.dims)
-        config = tuple(int(sizes[name]) for name in group.sizes)
-        if group.is_possible(config) and are_of(group.name, query.rows("f32").dims)[0]:
+        config = tuple(int(sizes[name]) for name in family.sizes)
+        if family.is_possible(config) and are_of(family.name, query.rows("f32").dims)[0]:
             found.add(config)
     return sorted(found)
 
@@ -62,9 +62,9 @@ def main() -> None:
     for spec in EAGER_ATTENTION:
         queries |= queries_of(spec, "eager")
     print("# Kernels of full-size models at batch 1. Written by benchmarks/kernel_shapes.py.")
-    for group in GROUPS.values():
-        print(f"\n# {', '.join(group.sizes)}\n{group.name} = [")
-        for config in members(group, queries):
+    for family in KERNEL_FAMILIES.values():
+        print(f"\n# {', '.join(family.sizes)}\n{family.name} = [")
+        for config in members(family, queries):
             print(f"  {list(config)},")
         print("]")
 

@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from report import Report, arguments
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -162,10 +163,23 @@ def states_gib(model: Model) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("measured", type=Path, help="the folder of the sources")
-    path = parser.parse_args().measured / "papers/megatron_2205.05198_fig1_fig7_memory.csv"
+    path = parser.parse_args(arguments()).measured / "papers/megatron_2205.05198_fig1_fig7_memory.csv"
     with path.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    print("| model | quantity | mode | predicted | published | ratio |\n|---|---|---|---|---|---|")
+    report = Report(
+        "megatron_memory",
+        "Activations of Megatron's models",
+        "One layer as one of eight tensor-parallel ranks has it, in five modes of recomputation, and the "
+        "state of the whole, beside the figures of arXiv 2205.05198.",
+        {
+            "model": "",
+            "quantity": "",
+            "mode": "",
+            "predicted": ".2f",
+            "published": ".2f",
+            "predicted / published": ".3f",
+        },
+    )
     known: dict[tuple[str, str], float] = {}
     errors: list[float] = []
     for row in rows:
@@ -182,12 +196,8 @@ def main() -> None:
                 predicted *= 100 / known[row["model"], "none"]
         published = float(row["value"])
         errors.append(abs(predicted / published - 1))
-        print(
-            f"| {row['model']} | {row['quantity']} | {row['mode']} | {predicted:.2f} | {published:.2f} "
-            f"| {predicted / published:.3f} |",
-            flush=True,
-        )
-    print(f"\n{len(errors)} values: mean error {fmean(errors):.1%}, worst {max(errors):.1%}")
+        report.add(row["model"], row["quantity"], row["mode"], predicted, published, predicted / published)
+    report.finish(f"{fmean(errors):.1%} mean, {max(errors):.1%} worst of {len(errors)} values", "within 3%")
 
 
 if __name__ == "__main__":

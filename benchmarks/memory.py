@@ -1,6 +1,6 @@
 """Peak memory of the zoo, predicted beside the CPU allocator's own events: first step and steady state.
 
-python benchmarks/memory.py            # all twelve models, a Markdown table
+python benchmarks/memory.py            # all twelve models
 python benchmarks/memory.py gpt2 vit   # some
 """
 
@@ -9,6 +9,7 @@ import gc
 from statistics import fmean
 
 import torch
+from report import Report, arguments
 
 from steelyard.compiler.analysis.allocation_trace import allocations, first_step
 from steelyard.compiler.frontend.options import CaptureOptions
@@ -83,29 +84,31 @@ def compare(spec: str, options: CaptureOptions) -> dict[str, tuple[int, int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("models", nargs="*", help=", ".join(ZOO))
-    given = parser.parse_args()
-    print("| model | dtype | step | predicted / measured | measured bytes |")
-    print("|---|---|---|---|---|")
+    given = parser.parse_args(arguments())
+    report = Report(
+        "memory",
+        "Peak memory of twelve models",
+        "Peak of the first and of a later step by the CPU allocator's events, at real sizes: inference, "
+        "AdamW and SGD. Predicted / measured.",
+        {"model": "", "dtype": "", "cases": ",", "lowest": ".5f", "highest": ".5f"},
+    )
     errors: list[float] = []
     for name in given.models or ZOO:
         spec, sizes = ZOO[name]
         for autocast in (None, "bfloat16"):
-            for mode, choices in MODES.items():
+            ratios: list[float] = []
+            for choices in MODES.values():
                 options = CaptureOptions(**sizes, **choices, autocast=autocast)
-                for step, (predicted, measured) in compare(spec, options).items():
-                    errors.append(predicted / measured - 1)
-                    print(
-                        f"| {name} | {autocast or 'float32'} | {mode}, {step} "
-                        f"| {predicted / measured:.5f} | {measured:,} |",
-                        flush=True,
-                    )
+                ratios += [predicted / measured for predicted, measured in compare(spec, options).values()]
+            report.add(
+                name, f"{autocast} autocast" if autocast else "f32", len(ratios), min(ratios), max(ratios)
+            )
+            errors += [ratio - 1 for ratio in ratios]
     under = [error for error in errors if error < -EXACT]
-    print(
-        f"\n{len(errors)} cases: mean error {fmean(map(abs, errors)):.3%}, worst {max(map(abs, errors)):.3%}"
-    )
-    print(
-        f"under-estimated: {len(under) / len(errors):.0%} of the cases, "
-        f"by {-fmean(under or [0]):.3%} on average, {-min(under, default=0):.3%} at the most"
+    report.finish(
+        f"{fmean(map(abs, errors)):.3%} mean, {max(map(abs, errors)):.2%} worst of {len(errors)} cases; "
+        f"{len(under) / len(errors):.0%} are under-estimated, by {-min(under, default=0):.2%} at the most",
+        "0.2% mean, 1% worst",
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from memory import ZOO
+from report import Report, arguments
 from torch.profiler import ProfilerActivity, profile
 
 from steelyard.compiler.analysis.allocation_trace import allocations
@@ -52,9 +53,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("models", nargs="*", help=", ".join(ZOO))
     parser.add_argument("--train", action="store_true")
-    given = parser.parse_args()
-    print("| model | allocations, predicted / measured | in common | apart, median | most | peak |")
-    print("|---|---|---|---|---|---|")
+    given = parser.parse_args(arguments())
+    report = Report(
+        "memory_events",
+        "Allocations one by one",
+        f"Predicted allocations of {'a training' if given.train else 'an inference'} step beside the CPU "
+        "allocator's events, those of at least a thousandth of the peak; how far the live bytes are apart "
+        "after each, in parts of the peak.",
+        {
+            "model": "",
+            "predicted": ",",
+            "measured": ",",
+            "in common": ".1%",
+            "apart, median": ".3%",
+            "most": ".2%",
+            "predicted peak": ",",
+            "measured peak": ",",
+        },
+    )
+    most = 0.0
     for name in given.models or ZOO:
         spec, sizes = ZOO[name]
         options = CaptureOptions(**sizes, train=given.train)
@@ -67,11 +84,18 @@ def main() -> None:
         blocks = SequenceMatcher(None, *sizes_, autojunk=False).get_matching_blocks()
         pairs = [(large[0][b.a + i], large[1][b.b + i]) for b in blocks for i in range(b.size)]
         apart = sorted(abs(mine[a] - real[b]) / max(real) for a, b in pairs)
-        print(
-            f"| {name} | {len(large[0]):,} / {len(large[1]):,} | {len(pairs) / len(large[1]):.1%} "
-            f"| {apart[len(apart) // 2]:.3%} | {apart[-1]:.2%} | {max(mine):,} / {max(real):,} |",
-            flush=True,
+        report.add(
+            name,
+            len(large[0]),
+            len(large[1]),
+            len(pairs) / len(large[1]),
+            apart[len(apart) // 2],
+            apart[-1],
+            max(mine),
+            max(real),
         )
+        most = max(most, apart[-1])
+    report.finish(f"live bytes apart by {most:.2%} of the peak at the most")
 
 
 if __name__ == "__main__":

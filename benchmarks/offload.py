@@ -8,6 +8,7 @@ import gc
 from typing import Any
 
 import torch
+from report import Report, arguments
 
 from steelyard.compiler.analysis.op_facts import size_bytes
 from steelyard.compiler.dialects.host import HostType
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("device")
     parser.add_argument("budgets", nargs="+", type=float)
     parser.add_argument("--batch", type=int, default=1)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments())
     options = CaptureOptions(train=True, batch=given.batch)
     model = load_spec(given.spec, options)
     program = capture(model, options)
@@ -47,23 +48,39 @@ def main() -> None:
         each.apply(make_context(), module)
     binding = bind(*build_real(model, options), program.constants)
     before: Any = read_totals(module)
+    report = Report(
+        "offload",
+        "Optimizer state on the host",
+        f"{given.spec} with AdamW, batch {given.batch}, f32; budgets are parts of the peak of a step. The "
+        f"peak is measured on the CPU, the extra time is predicted for {given.device}.",
+        {
+            "budget": ".0%",
+            "on the host, bytes": ",",
+            "predicted peak": ",",
+            "measured peak": ",",
+            "extra ms": ".2f",
+        },
+    )
+    errors = list[float]()
     for budget in (1.0, *given.budgets):
         made = module.clone()
         try:
             OffloadPass(budget_bytes=int(budget * before["memory"]["peak_bytes"])).apply(make_context(), made)
         except UsageError as error:
-            print(f"| {budget:.0%} | {error.what}; {error.why} |", flush=True)
+            report.add(budget, f"{error.what}; {error.why}", None, None, None)
             continue
         types = [value.type for value in entry_function(made).body.block.args]
         hosted = sum(size_bytes(each.tensor) for each in types if isinstance(each, HostType))
-        arguments, run = order_arguments(made, binding), compile_program(made)
-        run(*arguments)
+        tensors, run = order_arguments(made, binding), compile_program(made)
+        run(*tensors)
         gc.collect()
-        measured = measure_peak_bytes(lambda run=run, arguments=arguments: run(*arguments), arguments)
+        measured = measure_peak_bytes(lambda run=run, tensors=tensors: run(*tensors), tensors)
         after: Any = read_totals(made)
         more_us = after["latency"]["value_us"] - before["latency"]["value_us"]
         peak = after["memory"]["peak_bytes"]
-        print(f"| {budget:.0%} | {hosted:,} | {peak:,} | {measured:,} | {more_us / 1e3:.2f} ms |", flush=True)
+        report.add(budget, hosted, peak, measured, more_us / 1e3)
+        errors.append(abs(peak / measured - 1))
+    report.finish(f"peak {max(errors):.2%} off at the most")
 
 
 if __name__ == "__main__":

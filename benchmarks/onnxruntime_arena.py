@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy
 import onnxruntime
 from onnx import TensorProto, helper
+from report import Report
 
 from steelyard.hw.allocators.onnxruntime_arena import STRATEGIES, ArenaOptions, OnnxRuntimeArena
 
@@ -129,16 +130,28 @@ def logged() -> Iterator[list[str]]:
 
 def main() -> None:
     onnxruntime.set_default_logger_severity(1)
-    print("| seed | strategy | regions | bytes, predicted / measured | equal |\n|---|---|---|---|---|")
+    report = Report(
+        "onnxruntime_arena",
+        "ONNX Runtime's arena",
+        "Regions of the CPU arena beside those that it logs while random models run.",
+        {
+            "seed": "",
+            "strategy": "",
+            "regions": ",",
+            "predicted bytes": ",",
+            "measured bytes": ",",
+            "equal": "",
+        },
+    )
+    equal = cases = 0
     for seed in range(12):
         for strategy in STRATEGIES:
             options = ArenaOptions(arena_extend_strategy=strategy, max_dead_bytes_per_chunk=2**16 << seed)
             nodes = draw(seed)
             ours, theirs = predicted(nodes, options), measured(nodes, options)
-            print(
-                f"| {seed} | {strategy} | {len(theirs)} | {sum(ours):,} / {sum(theirs):,} "
-                f"| {ours == theirs} |"
-            )
+            report.add(seed, strategy, len(theirs), sum(ours), sum(theirs), ours == theirs)
+            equal, cases = equal + (ours == theirs), cases + 1
+    report.finish(f"{equal} of {cases} equal, region for region", "all")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""How many rows a second `steelyard predict` prices, process start and files included.
+"""Rows a second of `steelyard predict`, process start and files included.
 
 python benchmarks/predict_speed.py [rows of each kind]
 """
 
 import random
 import subprocess
-import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from report import Report, arguments
 
 COLUMNS = (
     "kind,dtype,device,b,m,n,k,c,h,w,o,r,s,stride,pad,groups,direction,fn,rows,cols,hq,hkv,sq,skv,d,causal"
@@ -45,7 +46,14 @@ def table(kinds: list[str], rows: int) -> str:
 
 
 def main() -> None:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
+    rows = int(next(iter(arguments()), 50_000))
+    report = Report(
+        "predict_speed",
+        "Rows that predict estimates",
+        f"`steelyard predict` on {rows:,} kernels of three devices, process start and files included.",
+        {"kind": "", "rows a second": ",.0f"},
+    )
+    rates = list[float]()
     with TemporaryDirectory() as folder:
         for name, kinds in [*((kind, [kind]) for kind in KINDS), ("all kinds", list(KINDS))]:
             path = Path(folder) / "rows.csv"
@@ -54,7 +62,9 @@ def main() -> None:
             command = ["steelyard", "predict", str(path), "-o", output]
             start = time.perf_counter()
             subprocess.run(command, check=True, capture_output=True)
-            print(f"{name:18} {rows / (time.perf_counter() - start):10,.0f} rows/s")
+            rates.append(rows / (time.perf_counter() - start))
+            report.add(name, rates[-1])
+    report.finish(f"{min(rates):,.0f} to {max(rates):,.0f} rows a second", "20,000")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Recomputation under budgets of memory: peak and extra time, predicted beside measured on this CPU.
 
 python benchmarks/recompute.py profile gpt2-medium 0.9 0.3    # measures the ops, also those that run again
-python benchmarks/recompute.py peaks gpt2-medium 0.9 0.3      # rows of a Markdown table: peak bytes
+python benchmarks/recompute.py peaks gpt2-medium 0.9 0.3      # peak bytes
 python benchmarks/recompute.py times gpt2-medium 0.9 0.3      # extra time, of a machine that is idle
 python benchmarks/recompute.py baselines gpt2-medium          # ours at the peak of each, on paper
 python benchmarks/recompute.py torch gpt2-medium 0.5 0.1      # torch's partitioner, and ours at its peak
@@ -18,11 +18,13 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from operator import attrgetter
-from statistics import median
+from statistics import fmean, median
 from time import perf_counter
 from typing import Any
 
 import torch
+from report import Report, arguments
+from time_marked_ops import times_marked_s
 from torch._functorch import config as functorch  # activation_memory_budget, as in torch 2.11 to 2.13
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
@@ -47,11 +49,10 @@ from steelyard.hw.latency.profile_store import local_store
 from steelyard.passes.op_cost.workspace import no_workspace
 from steelyard.passes.rematerialize.activation_graph import read_graph
 from steelyard.passes.rematerialize.candidate_plans import BASELINES, cheapest, make_plans
-from steelyard.passes.rematerialize.evaluate_plan import Player
+from steelyard.passes.rematerialize.evaluate_plan import PlanEvaluator
 from steelyard.passes.rematerialize.recomputable import RECOMPUTED
 from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
-from steelyard.runtime.execute.time_marked_ops import times_marked_s
 from steelyard.runtime.profile.profile import profile
 from steelyard.runtime.program.load import Target, annotate_program, load_costed, load_program
 from steelyard.runtime.timing.cpu_contention import OtherLoad
@@ -103,9 +104,9 @@ class Case:
         gc.collect()
         return measure_peak_bytes(run, [*self.arguments, *self.built.module.parameters()])
 
-    def player(self) -> Player:
+    def evaluator(self) -> PlanEvaluator:
         flat = find_storages(call_graph(self.module))["step"]
-        return Player(read_graph(flat, OpInfoCache(), no_workspace))
+        return PlanEvaluator(read_graph(flat, OpInfoCache(), no_workspace))
 
 
 def predicted(module: ModuleOp) -> tuple[float, int]:
@@ -162,6 +163,14 @@ def measure_missing(label: str, module: ModuleOp, device: str) -> None:
 
 def measure_peaks(name: str, device: str, budgets: Sequence[float]) -> None:
     case = Case(name, device)
+    report = Report(
+        "recompute_peaks",
+        "Peak memory of recomputation",
+        f"{name}, forward and backward, by the CPU allocator's events; a budget is a share of what "
+        "activations add to the peak.",
+        {"model": "", "budget": "", "predicted bytes": ",", "measured bytes": ",", "solved in s": ".1f"},
+    )
+    errors = list[float]()
     for budget in (None, *budgets):
         start = perf_counter()
         module = case.module if budget is None else case.plan(budget=budget)
@@ -169,13 +178,15 @@ def measure_peaks(name: str, device: str, budgets: Sequence[float]) -> None:
         run, peak = compile_program(module), predicted(module)[1]
         measured = case.peak_bytes(lambda run=run: run(*case.arguments))
         label = "without" if budget is None else f"{budget:.0%}"
-        print(f"| {name} | {label} | {peak:,} | {measured:,} | {solved_s:.1f} |", flush=True)
+        report.add(name, label, peak, measured, solved_s)
+        errors.append(abs(peak / measured - 1))
+    report.finish(f"{max(errors):.2%} off at the most in {len(errors)} cases")
 
 
-def measure_time(name: str, device: str, budget: float, keep_memory: bool) -> str:
-    """Return the row of one budget, once steps are alike; in a process of its own, since its heap counts.
+def measure_time(name: str, device: str, budget: float, keep_memory: bool) -> tuple[float, ...]:
+    """Return the figures of one budget, once steps are alike; in a process of its own, since its heap counts.
 
-    It has the seconds predicted and measured, their ratio, that at the pace of the calibration, the seconds
+    They are the seconds predicted and measured, their ratio, that at the pace of the calibration, the seconds
     of the step, and the CPUs that others kept busy meanwhile. Equal ops count with the median of all their
     calls in all steps: a machine that is lent out in slices stops an op of half a ms for several.
     """
@@ -195,8 +206,8 @@ def measure_time(name: str, device: str, budget: float, keep_memory: bool) -> st
     predicted_s = typical_s(calls, attrgetter("predicted_s"))
     calibrated_s = typical_s(calls, attrgetter("calibrated_s"))
     taken_s = typical_s(calls, attrgetter("taken_s"))
-    row = f"| {name} | {budget:.0%} | {predicted_s:.3f} | {taken_s:.3f} | {predicted_s / taken_s:.3f} "
-    return f"{row}| {calibrated_s / taken_s:.3f} | {median(step_s):.1f} | {other_cpus:.2f} |"
+    ratios = predicted_s / taken_s, calibrated_s / taken_s
+    return predicted_s, taken_s, *ratios, median(step_s), other_cpus
 
 
 def marked_calls(module: ModuleOp, arguments: Sequence[Any], pacer: Pacer) -> list[Call]:
@@ -225,31 +236,72 @@ def typical_s(calls: Sequence[Call], seconds_of: Callable[[Call], float]) -> flo
 
 
 def measure_times(name: str, device: str, budgets: Sequence[float], keep_memory: bool) -> None:
+    report = Report(
+        "recompute_times",
+        "Time of recomputed ops",
+        "Ops that run again: the profile's prediction beside their time within a step.",
+        {
+            "model": "",
+            "budget": ".0%",
+            "predicted s": ".3f",
+            "measured s": ".3f",
+            "predicted / measured": ".2f",
+            "as calibrated": ".2f",
+            "step, s": ".1f",
+            "CPUs busy with others": ".2f",
+        },
+    )
+    errors = list[float]()
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         for budget in budgets:
-            print(pool.submit(measure_time, name, device, budget, keep_memory).result(), flush=True)
+            found = pool.submit(measure_time, name, device, budget, keep_memory).result()
+            report.add(name, budget, *found)
+            errors.append(abs(found[2] - 1))
+    report.finish(f"{fmean(errors):.0%} mean, {max(errors):.0%} worst", "15%")
 
 
 def compare_baselines(name: str, device: str) -> None:
-    player = Case(name, device).player()
-    plans = make_plans(player)
-    floor = player.floor_bytes()
+    evaluator = Case(name, device).evaluator()
+    plans = make_plans(evaluator)
+    floor = evaluator.floor_bytes()
     none = next(plan for plan in plans if plan.name == "none")
+    report = Report(
+        "recompute_baselines",
+        "Recomputation beside its baselines",
+        "Extra time of a step, as predicted, at the peak of each baseline.",
+        {
+            "model": "",
+            "baseline": "",
+            "peak, MiB": ",.1f",
+            "of the activations": ".1%",
+            "extra, s": ".3f",
+            "ours, s": ".3f",
+            "our peak, MiB": ",.1f",
+        },
+    )
+    slower = 0
     for plan in plans:
         if plan.name in BASELINES:
             share = (plan.peak_bytes - floor) / (none.peak_bytes - floor)
             ours = cheapest(plans, plan.peak_bytes)
             assert ours is not None
-            print(
-                f"| {name} | {plan.name} | {plan.peak_bytes / _MIB:,.1f} | {share:.1%} "
-                f"| {plan.cost_us * 1e-6:.3f} | {ours.cost_us * 1e-6:.3f} | {ours.peak_bytes / _MIB:,.1f} |"
-            )
+            costs_s = plan.cost_us * 1e-6, ours.cost_us * 1e-6
+            report.add(name, plan.name, plan.peak_bytes / _MIB, share, *costs_s, ours.peak_bytes / _MIB)
+            slower += ours.cost_us > plan.cost_us
+    report.finish(f"slower than {slower} of {len(BASELINES)} baselines", "0")
 
 
 def compare_torch(name: str, device: str, budgets: Sequence[float]) -> None:
     case = Case(name, device)
     eager_s = min(seconds(lambda: run_step(case.built, None, case.options)) for _ in range(2))
-    print(f"eager {eager_s:.2f} s")
+    report = Report(
+        "recompute_torch",
+        "Recomputation beside torch's partitioner",
+        f"A step of {name} at the peak that activation_memory_budget leads to (AOT, without fusion); "
+        f"{eager_s:.2f} s without recomputation.",
+        {"budget": "", "torch, MiB": ",.1f", "torch, s": ".2f", "ours, MiB": ",.1f", "ours, s": ".2f"},
+    )
+    faster = list[float]()
     plain = case.built.module.forward
     for budget in budgets:
         torch.compiler.reset()
@@ -260,16 +312,17 @@ def compare_torch(name: str, device: str, budgets: Sequence[float]) -> None:
             theirs_s = seconds(step)
             peak = case.peak_bytes(step)
         case.built.module.forward = plain
-        row = f"| {name} | {budget:g} | {peak / _MIB:,.1f} | {theirs_s:.2f} "
         try:
             module = case.plan(budget_bytes=peak)
         except UsageError as error:  # no plan of ours is as lean
-            print(f"{row}| {error.what} |")
+            report.add(budget, peak / _MIB, theirs_s, error.what, None)
             continue
         run = compile_program(module)
         run(*case.arguments)
         ours_s = seconds(lambda run=run: run(*case.arguments))
-        print(f"{row}| {predicted(module)[1] / _MIB:,.1f} | {ours_s:.2f} |", flush=True)
+        report.add(budget, peak / _MIB, theirs_s, predicted(module)[1] / _MIB, ours_s)
+        faster.append(theirs_s / ours_s)
+    report.finish(f"{min(faster):.2f} to {max(faster):.2f} times faster at the same peak")
 
 
 def stepper(built: BuiltModel, options: CaptureOptions) -> Callable[[], Any]:
@@ -281,7 +334,7 @@ def solve_layers() -> None:
     annotate_program(module, Target(device="h100-sxm"))
     start = perf_counter()
     flat = find_storages(call_graph(module))["step"]
-    plans = make_plans(Player(read_graph(flat, OpInfoCache(), no_workspace)))
+    plans = make_plans(PlanEvaluator(read_graph(flat, OpInfoCache(), no_workspace)))
     solved_s = perf_counter() - start
     start = perf_counter()
     RecomputePass(budget=0.3).apply(make_context(), module)
@@ -295,7 +348,7 @@ def main() -> None:
     parser.add_argument("budgets", nargs="*", type=float, default=[0.9, 0.6, 0.3])
     parser.add_argument("--device", default="cpu", help="this machine: the file that calibrate wrote")
     parser.add_argument("--as-it-is", action="store_true", help="times: malloc gives memory back meanwhile")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments())
     match given.what:
         case "profile":
             measure_ops(given.model, given.device, given.budgets)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from memory import MODES, ZOO
+from report import Report, arguments
 from xdsl.dialects.builtin import ModuleOp
 from zoo import TINY
 
@@ -65,11 +66,25 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="small variants of the models")
     parser.add_argument("--modes", default=",".join(MODES), help="with commas between")
     parser.add_argument("--device", default="cpu")
-    given = parser.parse_args()
-    print(
-        "| model | mode | peak before | after | | bound | predicted / measured | difference | ops | passes |"
+    given = parser.parse_args(arguments())
+    report = Report(
+        "rewritten_memory",
+        f"Peak memory after {given.passes}{', tiny variants' * given.tiny}",
+        "The rewritten program runs on the CPU: its peak by the allocator's events beside the annotations "
+        "that the passes left, and its results beside those of the program as captured.",
+        {
+            "model": "",
+            "mode": "",
+            "peak before": ",",
+            "after": ",",
+            "change": "+.1%",
+            "bound of any order": ",",
+            "predicted / measured": ".5f",
+            "largest difference": ".2g",
+            "ops": ",",
+            "passes, s": ".2f",
+        },
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
     errors: list[float] = []
     for name in given.models or (TINY if given.tiny else ZOO):
         spec, sizes = (TINY[name], {"batch": 2, "sequence": 32}) if given.tiny else ZOO[name]
@@ -90,18 +105,26 @@ def main() -> None:
             results, measured = run(module, model, options, program.constants)
             after = peak(module)
             schedule: Any = read_totals(module).get("schedule", {})
-            bound = f"{schedule['bound_bytes']:,}" if schedule else ""
             errors.append(after / measured - 1)
-            print(
-                f"| {name} | {mode} | {before:,} | {after:,} | {after / before - 1:.1%} | {bound} "
-                f"| {after / measured:.5f} | {largest_difference(results, expected):.2g} | {ops:,} "
-                f"| {seconds:.2f} s |",
-                flush=True,
+            report.add(
+                name,
+                mode,
+                before,
+                after,
+                after / before - 1,
+                schedule.get("bound_bytes"),
+                after / measured,
+                largest_difference(results, expected),
+                ops,
+                seconds,
             )
             del expected, results
             gc.collect()
     sizes_of_error = [abs(error) for error in errors]
-    print(f"\n{len(errors)} cases: mean error {fmean(sizes_of_error):.3%}, worst {max(sizes_of_error):.3%}")
+    report.finish(
+        f"{fmean(sizes_of_error):.3%} mean, {max(sizes_of_error):.2%} worst of {len(errors)} cases",
+        "0.2% mean, 1% worst",
+    )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from measured import DEVICES
+from report import Report, arguments
 
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork, WorkKind
 from steelyard.hw.devices.device import Device
@@ -164,13 +165,28 @@ def _lead_s(kind: KernelKind, device: Device) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("measured", type=Path, help="the folder of the sources")
-    folder = parser.parse_args().measured / "neusight"
+    folder = parser.parse_args(arguments()).measured / "neusight"
     tables: dict[str, list[tuple[Key, Times]]] = defaultdict(list)
     for rows in (kernels(folder), models(folder)):
         for name, key, times in rows:
             tables[name].append((key, times))
-    print("| ops | from | to | rows | scaled MAPE | median | bias | model MAPE | median | bias |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    report = Report(
+        "transfer_accuracy",
+        "Transfer between GPUs",
+        "Times of ops that NeuSight measured on one of five GPUs, scaled by waves to another, beside the "
+        "kernel models of the other; ops of at least 100 us.",
+        {
+            "ops": "",
+            "rows": ",",
+            "scaled, mean": ".1%",
+            "median": ".1%",
+            "bias": "+.1%",
+            "models, mean": ".1%",
+            "their median": ".1%",
+            "their bias": "+.1%",
+        },
+    )
+    all_errors: list[tuple[float, float]] = []
     for name, entries in tables.items():
         every: list[tuple[float, float]] = []
         for origin, target in permutations(("P4", "P100", "V100", "T4", "A100-40-PCIe"), 2):
@@ -179,11 +195,12 @@ def main() -> None:
             if len(pairs) < 5:
                 continue
             chosen = np.random.default_rng(0).permutation(len(pairs))[:MOST_ROWS]
-            found = _score([pairs[row] for row in chosen], origin, target)
-            every += found
-            _print(name, origin, target, found)
+            every += _score([pairs[row] for row in chosen], origin, target)
         if every:
-            _print(name, "all", "all", every)
+            report.add(name, len(every), *_summary(every))
+            all_errors += every
+    scaled, _, _, modelled, *_ = _summary(all_errors)
+    report.finish(f"scaled {scaled:.1%} mean, kernel models {modelled:.1%}")
 
 
 def _score(pairs: list[tuple[Key, float, float]], origin: str, target: str) -> list[tuple[float, float]]:
@@ -200,12 +217,13 @@ def _score(pairs: list[tuple[Key, float, float]], origin: str, target: str) -> l
     return errors
 
 
-def _print(name: str, origin: str, target: str, errors: list[tuple[float, float]]) -> None:
-    cells: list[str] = []
-    for column in np.array(errors).T:
-        size = np.abs(column)
-        cells += [f"{size.mean():.1%}", f"{np.median(size):.1%}", f"{column.mean():+.1%}"]
-    print(f"| {name} | {origin} | {target} | {len(errors)} | {' | '.join(cells)} |", flush=True)
+def _summary(errors: list[tuple[float, float]]) -> list[float]:
+    columns = np.array(errors).T
+    return [
+        float(each)
+        for column in columns
+        for each in (abs(column).mean(), np.median(abs(column)), column.mean())
+    ]
 
 
 if __name__ == "__main__":

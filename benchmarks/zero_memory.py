@@ -11,6 +11,8 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+from report import Report, arguments
+
 from steelyard.hw.devices.registry import load_device
 from steelyard.passes.memory.step_memory import StepMemory, step_memory
 from steelyard.passes.memory.zero import Zero
@@ -36,7 +38,7 @@ def state_bytes(memory: StepMemory) -> Counter[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("measured", type=Path, help="the folder of the sources")
-    path = parser.parse_args().measured / "papers/torchtitan_llama3.csv"
+    path = parser.parse_args(arguments()).measured / "papers/torchtitan_llama3.csv"
     with path.open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["model"] == "Llama3.1-8B"]
     reported = {
@@ -47,12 +49,18 @@ def main() -> None:
     device = load_device("h100-sxm")
     memory = step_memory(load_costed(LLAMA, {"train": True, "sequence": 16}, "h100-sxm"), device)
     sizes = {ranks: state_bytes(Zero(3, ranks).memory(memory)) for ranks in (8, 128)}
-    print("| ranks | parameters | gradients | optimizer state |\n|---|---|---|---|")
+    report = Report(
+        "zero_memory",
+        "Memory that ZeRO shares out",
+        "Llama 3.1 8B with AdamW, f32 state: what a rank of 8 holds beyond one of 128, beside the difference "
+        "that torchtitan reports at the same batch.",
+        {"ranks": ",", "parameters, GiB": ".2f", "gradients, GiB": ".2f", "optimizer state, GiB": ".2f"},
+    )
     for ranks, each in sizes.items():
-        print(f"| {ranks} | {' | '.join(f'{each[name] / GIB:.2f} GiB' for name in STATES)} |")
+        report.add(ranks, *(each[name] / GIB for name in STATES))
     ours = (sizes[8].total() - sizes[128].total()) / GIB
     theirs = reported["8"] - reported["128"]
-    print(f"\ndifference: predicted {ours:.1f} GiB, reported {theirs:.1f} GiB, ratio {ours / theirs:.2f}")
+    report.finish(f"predicted {ours:.1f} GiB, reported {theirs:.1f} GiB, ratio {ours / theirs:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Weighs and runs tiny variants of the zoo: coverage, FLOPs, peak memory and numerics beside eager PyTorch.
 
-python benchmarks/zoo.py            # all, a Markdown table
+python benchmarks/zoo.py            # all
 python benchmarks/zoo.py gpt2 vit   # some
 """
 
-import sys
+from report import Report, arguments
 
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
@@ -35,25 +35,56 @@ TINY = {
 
 
 def main() -> None:
-    print("| model | mode | ops | unknown | contraction FLOPs / torch's | peak | equal | max diff |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name in sys.argv[1:] or TINY:
+    report = Report(
+        "zoo",
+        "Tiny variants of twelve models",
+        "The IR runs beside eager PyTorch: results, loss, gradients and updated parameters bit for bit, peak "
+        "memory by the CPU allocator's events, FLOPs by torch's FlopCounterMode.",
+        {
+            "model": "",
+            "mode": "",
+            "ops": ",",
+            "unknown": "",
+            "FLOPs": ",",
+            "FlopCounterMode": ",",
+            "peak, predicted / measured": ".5f",
+            "measured bytes": ",.0f",
+            "equal": "",
+            "largest difference": ".2g",
+        },
+    )
+    equal = cases = unknown = 0
+    worst = 0.0
+    for name in arguments() or TINY:
         for train in (False, True):
             options = CaptureOptions(train=train, batch=2, sequence=32)
             mode = "train" if train else "inference"
+            cases += 1
             try:
                 found = verify(load_spec(TINY[name], options), options, device="cpu", least_s=0.0)
             except SteelyardError as error:
-                print(f"| {name} | {mode} | {str(error).splitlines()[0]} | | | | | |")
+                report.add(name, mode, str(error).splitlines()[0], *[None] * 7)
                 continue
-            flops = f"{found.flops_ours} / {found.flops_torch}"
             memory = found.peak_memory_bytes
-            print(
-                f"| {name} | {mode} | {found.num_ops} | {found.num_unknown} | {flops} "
-                f"| {memory.ratio:.5f} of {memory.measured:.0f} "
-                f"| {not found.different} | {found.max_abs_diff:.2g} |",
-                flush=True,
+            report.add(
+                name,
+                mode,
+                found.num_ops,
+                found.num_unknown,
+                found.flops_ours,
+                found.flops_torch,
+                memory.ratio,
+                memory.measured,
+                not found.different,
+                found.max_abs_diff,
             )
+            equal += not found.different
+            unknown += found.num_unknown
+            worst = max(worst, abs(memory.ratio - 1))
+    report.finish(
+        f"{equal} of {cases} equal bit for bit, {unknown} ops unknown, peak memory {worst:.2%} off at most",
+        "all equal, none unknown",
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which function calls which, and how often one run of the program runs each."""
+"""Call graph of a program, with executions of each function per run."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def call_graph(module: ModuleOp) -> CallGraph:
         entry = entry_function(module)
     except ValueError as error:
         raise IRError(
-            what="the module is no program", why=str(error), fix="name its function @step or @forward"
+            what="the module has no entry function", why=str(error), fix="name its function @step or @forward"
         ) from error
     defined = {op.sym_name.data: op for op in module.body.ops if isinstance(op, FuncOp)}
     order: dict[str, FuncOp] = {}

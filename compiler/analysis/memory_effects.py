@@ -1,4 +1,4 @@
-"""Which of its operands an op changes."""
+"""Memory effects: the operands that an op writes."""
 
 from xdsl.ir import SSAValue
 

@@ -1,4 +1,4 @@
-"""From an op of the IR to what the rules of work see, once for each distinct call."""
+"""Facts of an op: its call, its work and its aliases, read once for each distinct call."""
 
 import ast
 from collections.abc import Hashable
@@ -28,7 +28,7 @@ _known_facts: dict[Hashable, "OpInfo"] = {}
 
 @dataclass(frozen=True, slots=True)
 class OpInfo:
-    """What passes ask about a call; operands and results are meant by their index in the op.
+    """Work and aliases of a call; operands and results are meant by their index in the op.
 
     Attributes:
         work: The work, None where it is unknown.
@@ -64,7 +64,7 @@ class OpInfoCache:
 
 
 def call_key(op: TorchOp) -> Hashable:
-    """What two calls share if they do the same work: name, properties and types."""
+    """Return the name, properties and types that two calls share if they do the same work."""
     return (
         op.name,
         tuple([value.type for value in op.operands]),
@@ -87,7 +87,8 @@ def to_call(op: TorchOp) -> OpCall:
         p.name: _value(p, given) for p in schema.parameters if not p.is_tensor or _literal(p, given)
     }
     results = tuple(tensor_type(result.type) or _ABSENT for result in op.results)
-    return OpCall(schema.name, operands, properties, results)
+    writes = frozenset(p.name for p in schema.parameters if p.writes)
+    return OpCall(schema.name, operands, properties, results, writes)
 
 
 @cache
@@ -125,7 +126,7 @@ def size_bytes(attribute: Attribute) -> int:
 
 
 def where(op: TorchOp) -> str:
-    """Where an op is from, for errors and remarks: `transformer.h.0.mlp (modeling_gpt2.py:215)`."""
+    """Return the origin of an op, for errors and remarks: `transformer.h.0.mlp (modeling_gpt2.py:215)`."""
     path, source = text_attribute(op, OP_PATH), text_attribute(op, SOURCE)
     return f"{path} ({source})".strip() if source else path
 
@@ -151,7 +152,10 @@ def _facts(op: TorchOp) -> OpInfo:
     aliases = tuple(
         names.index(name) if name in names else None for name in _shared(op.schema, work, len(op.results))
     )
-    return OpInfo(work, aliases, tuple(i for i, name in enumerate(names) if name.startswith("grads[")))
+    gradients = f"{work.gradients}[" if work and work.gradients else None
+    return OpInfo(
+        work, aliases, tuple(i for i, name in enumerate(names) if gradients and name.startswith(gradients))
+    )
 
 
 def _shared(schema: Schema, work: OpWork | None, count: int) -> list[str | None]:

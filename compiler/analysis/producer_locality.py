@@ -1,4 +1,4 @@
-"""Which operands of an op the kernel before it has just written, so that caches still hold them."""
+"""Producer locality: operands written by the previous kernel, which are still in cache."""
 
 from xdsl.ir import Block, Operation, SSAValue
 

@@ -1,4 +1,4 @@
-"""Which values share a storage, and from when to when each storage of a function lives.
+"""Storages: aliasing of values, and the lifetime of each storage of a function.
 
 Views and in-place results share the storage of what they look at; a storage is as large as what the op that
 made it wrote. It lives from that op to the last op that uses any of its values.
@@ -115,7 +115,7 @@ def find_storages(graph: CallGraph) -> dict[str, FunctionStorages]:
 
 
 class _Offer(NamedTuple):
-    """What a call offers for one operand: the first operand with the same storage, the bytes to free."""
+    """A call's offer for an operand: the first operand with the same storage, and bytes to free."""
 
     first: int
     bytes: int | None

@@ -1,4 +1,4 @@
-"""The program of a model of many equal blocks, from one in which only a few of them have run."""
+"""Instantiation of repeated layers: the whole program from a capture of a few layers of each stack."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import islice, pairwise
@@ -8,8 +8,8 @@ from xdsl.ir import SSAValue
 
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.storages import FunctionStorages, find_storages
-from steelyard.compiler.blocks.block_values import LayersDiffer, block_number
 from steelyard.compiler.blocks.extend_chain import LayerCalls
+from steelyard.compiler.blocks.layer_values import LayersDiffer, layer_index
 from steelyard.compiler.blocks.program_block import (
     ProgramBlock,
     make_function,
@@ -21,23 +21,23 @@ from steelyard.compiler.dialects.program import OP_PATH, DropOp, text_attribute
 
 
 def instantiate_layers(module: ModuleOp, stacks: Mapping[str, int]) -> None:
-    """Add the blocks that have not run, by the example of those that have.
+    """Add the layers that were skipped in the capture, as calls of the function of a captured one.
 
-    Of a stack of n blocks those numbered 0, 1, 2, n-2 and n-1 have run. Blocks 1, 2 and n-2 become one
-    function for the forward and one for the backward, and calls of them are added for the blocks between,
-    which take from their neighbours, and from their own parameters, what block 2 takes from its. Values of
-    every block that end up in a list (optimizer, results, drops) are added to it.
+    Of a stack of n layers, layers 0, 1, 2, n-2 and n-1 were captured. Layers 1, 2 and n-2 become one function
+    for the forward and one for the backward. Calls of it are added for layers 3 to n-3; their operands
+    are the counterparts of layer 2's: values of neighbouring layers, and their own parameters. Lists with
+    values of every layer (optimizer, results, drops) are extended.
 
-    The outcome, inlined, is the program of a capture in which all blocks have run: the code between blocks
-    is known to be the same (`frontend/skipping.py`), and here it is checked that block 1, 2 and n-2 are equal
-    op by op, and that what block 2 is to 1, n-2 is to 2.
+    Inlined, the result equals a capture of all layers: the code between layers was checked by
+    `frontend/torch/skipping.py`; here layers 1, 2 and n-2 must be equal op by op, and their operands must
+    correspond.
 
     Args:
-        module: A program of one function whose arguments are those of all blocks.
-        stacks: How many blocks each stack has, by the path of its list.
+        module: A program of one function whose arguments are those of all layers.
+        stacks: Number of layers of each stack, by the path of its list.
 
     Raises:
-        Irregular: They are not; `module` may be changed.
+        LayersDiffer: Captured layers differ; `module` may be changed.
     """
     graph = call_graph(module)
     flat = find_storages(graph)[graph.entry.sym_name.data]
@@ -60,23 +60,23 @@ def instantiate_layers(module: ModuleOp, stacks: Mapping[str, int]) -> None:
 def _find_blocks(
     flat: FunctionStorages, tokens: Sequence[Hashable], path: str, count: int
 ) -> list[list[ProgramBlock]]:
-    """Blocks 1, 2 and n-2 of the forward, and of the backward if there is one."""
+    """Layers 1, 2 and n-2 of the forward, and of the backward if there is one."""
     runs: list[tuple[int, int]] = []
     for index, op in enumerate(flat.ops):
-        number = None if isinstance(op, DropOp) else block_number(text_attribute(op, OP_PATH), path)
-        if number is not None and (not runs or runs[-1][0] != number):
-            runs.append((number, index))
+        layer = None if isinstance(op, DropOp) else layer_index(text_attribute(op, OP_PATH), path)
+        if layer is not None and (not runs or runs[-1][0] != layer):
+            runs.append((layer, index))
     if not runs:
         return []
-    kept = [0, 1, 2, count - 2, count - 1]
-    if [number for number, _ in runs] not in (kept, kept + kept[-2::-1]):
+    captured = [0, 1, 2, count - 2, count - 1]
+    if [layer for layer, _ in runs] not in (captured, captured + captured[-2::-1]):
         raise LayersDiffer
     starts = [start for _, start in runs]
     ranges = [[*pairwise(starts[1:5])]]
-    if len(runs) > len(kept):
+    if len(runs) > len(captured):
         ranges.append([*pairwise(starts[5:9])][::-1])
     passes = [[read_block(flat, tokens, *each) for each in blocks] for blocks in ranges]
     for first, *others in passes:
-        if block_number(first.path, path) is None or any(other.key != first.key for other in others):
+        if layer_index(first.path, path) is None or any(other.key != first.key for other in others):
             raise LayersDiffer
     return passes

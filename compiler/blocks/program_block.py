@@ -1,4 +1,4 @@
-"""Parts of a program that are equal but for where they stand, as functions that are called."""
+"""Program blocks: structurally identical regions, outlined into functions."""
 
 import re
 from collections.abc import Hashable, Sequence
@@ -17,16 +17,15 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProgramBlock:
-    """Ops that follow each other.
+    """A run of consecutive ops.
 
     Attributes:
         ops: The ops.
-        path: Of the module that all of them belong to.
-        inputs: Values from before that they use, in the order of first use.
-        outputs: Values of theirs that are used after them.
-        key: Blocks of one key can be one function: they agree in all but the numbers in their path, that is
-            in ops, types, phases, source lines, how values flow, which of their operands they use last and
-            which results are needed after them.
+        path: The innermost module path that contains all of them.
+        inputs: Values defined before the block and used in it, in the order of first use.
+        outputs: Values defined in the block and used after it.
+        key: Blocks with equal keys can be one function. They agree in ops, types, phases, source lines,
+            def-use edges, last uses of inputs and live results; only numbers in their paths may differ.
     """
 
     ops: Sequence[Operation]
@@ -37,7 +36,7 @@ class ProgramBlock:
 
 
 def token(op: Operation, index: int) -> Hashable:
-    """What two ops at the same place of two blocks have in common; `index` where they can have nothing."""
+    """Structural key of an op: equal for corresponding ops of two blocks, `index` for ops without match."""
     if op.regions or isinstance(op, CallOp):
         return index
     attributes = [(name, value) for name, value in op.attributes.items() if name not in (OP_PATH, MEMORY)]
@@ -56,13 +55,13 @@ def read_block(flat: FunctionStorages, tokens: Sequence[Hashable], start: int, e
 
     Args:
         flat: The function.
-        tokens: Of all its ops.
+        tokens: The structural keys of all its ops.
         start: Index of the first op.
         end: Index after the last op.
     """
     ops = flat.ops[start:end]
     inside = set(ops)
-    # Where a reference ends is in no module; all other ops without a path are at the root.
+    # Drops belong to no module; all other ops without a path are at the root.
     path = _common_path(
         [text_attribute(op, OP_PATH) for op in ops if OP_PATH in op.attributes or not isinstance(op, DropOp)]
     )
@@ -87,7 +86,7 @@ def read_block(flat: FunctionStorages, tokens: Sequence[Hashable], start: int, e
 
 
 def make_function(name: str, block: ProgramBlock) -> FuncOp:
-    """A function of the ops of a block, with paths relative to the block's."""
+    """A function with copies of the ops of a block; their paths become relative to the block's."""
     body = Block(arg_types=[value.type for value in block.inputs])
     mapping: dict[SSAValue, SSAValue] = dict(zip(block.inputs, body.args, strict=True))
     for op in block.ops:
@@ -102,12 +101,12 @@ def make_function(name: str, block: ProgramBlock) -> FuncOp:
 
 
 def replace_by_call(block: ProgramBlock, function: str, renamed: dict[SSAValue, SSAValue]) -> CallOp:
-    """Call a function in place of a block, whose ops are erased.
+    """Replace the ops of a block by a call of a function.
 
     Args:
-        block: One that was read before any of its function was replaced.
-        function: The name of the function of a block with the same key.
-        renamed: Results of the blocks replaced before; gets those of this one.
+        block: A block, read before any replacement.
+        function: Name of the function of a block with the same key.
+        renamed: Results of blocks replaced earlier, old to new; updated with those of this one.
     """
     parent = block.ops[0].parent
     assert parent is not None
@@ -126,7 +125,7 @@ def replace_by_call(block: ProgramBlock, function: str, renamed: dict[SSAValue, 
 
 
 def _ending(flat: FunctionStorages, storage: int, first: int, end: int) -> tuple[int, int | None]:
-    """Which of the inputs share a storage, and the bytes that are freed inside."""
+    """The first input with a storage, and the bytes of the storage if it is freed inside the block."""
     found = flat.storages[storage]
     return first, found.bytes if found.freed_here and found.last_use < end else None
 

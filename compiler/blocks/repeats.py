@@ -1,15 +1,15 @@
-"""Finding what is repeated back to back in a sequence."""
+"""Search for runs of a repeated pattern in a sequence."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 _PERIODS = 24
-"""How many periods are tried; a model has few kinds of layers."""
+"""Number of candidate periods; a model has few kinds of layers."""
 
 
 class Run(NamedTuple):
-    """Items `start` to `end` (exclusive), each equal to the one `period` later as long as that is inside."""
+    """Items `start` to `end` (exclusive) that repeat with `period`."""
 
     start: int
     end: int
@@ -17,12 +17,12 @@ class Run(NamedTuple):
 
     @property
     def saved(self) -> int:
-        """How many items are copies of earlier ones."""
+        """Number of items that copy earlier ones."""
         return self.end - self.start - self.period
 
 
 def longest_run(tokens: Sequence[Hashable]) -> Run | None:
-    """The run that saves most, of the shortest period among equals, None where nothing is repeated twice."""
+    """The run with the most copied items, of the shortest period among equals; None without repetition."""
     runs = [run for period in _likely_periods(tokens) for run in _runs(tokens, period)]
     return max(runs, key=lambda run: (run.saved, -run.period), default=None)
 

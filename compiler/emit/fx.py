@@ -21,7 +21,7 @@ from steelyard.compiler.frontend.torch.program import drop
 from steelyard.hw.base.errors import ExecutionError
 
 Kernels = Callable[[FusedOp], Callable[..., Sequence[torch.Tensor]]]
-"""What runs a fused kernel: from its op to a function of its inputs that returns its outputs."""
+"""Compiler of fused kernels: from a kernel op to a callable that maps its inputs to its outputs."""
 
 
 def emit_graph(function: FuncOp, kernels: Kernels | None = None) -> Graph:
@@ -32,7 +32,7 @@ def emit_graph(function: FuncOp, kernels: Kernels | None = None) -> Graph:
 
     Args:
         function: The function.
-        kernels: Gives what fused kernels call; without it there may be none.
+        kernels: Compiles fused kernels; required if the function has any.
 
     Raises:
         ExecutionError: an op is unknown to the torch that is installed, or cannot be run.
@@ -41,7 +41,7 @@ def emit_graph(function: FuncOp, kernels: Kernels | None = None) -> Graph:
 
 
 def emit_kernel(kernel: FusedOp) -> Graph:
-    """The FX graph of what is in a fused kernel: one placeholder an input, one output tuple.
+    """The FX graph of a fused kernel's body: one placeholder an input, one output tuple.
 
     Raises:
         ExecutionError: see `emit_graph`.
@@ -101,7 +101,7 @@ def torch_arguments(op: TorchOp, values: Mapping[SSAValue, Any]) -> tuple[list[A
 
     Args:
         op: The op.
-        values: What stands for each operand.
+        values: The value of each operand.
     """
     schema = op.schema
     args, kwargs = list[Any](), dict[str, Any]()

@@ -1,5 +1,5 @@
 # pyright: standard
-"""What the ops of `host` run on a CPU: copies to and from memory that torch does not count."""
+"""CPU implementation of the `host` dialect's ops: copies to and from memory outside torch's allocators."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ import torch
 
 
 class HostCopy(NamedTuple):
-    """A tensor's storage, in memory that is none of torch's allocators', and how the tensor lies in it."""
+    """A tensor's storage in memory outside torch's allocators, with the tensor's dtype, shape and strides."""
 
     content: np.ndarray
     dtype: torch.dtype
@@ -16,15 +16,15 @@ class HostCopy(NamedTuple):
     stride: tuple[int, ...]
 
     def clone(self) -> "HostCopy":
-        """A copy of its own, on the host too."""
+        """A separate copy, also on the host."""
         return self._replace(content=self.content.copy())
 
 
 def to_host(tensor: torch.Tensor) -> HostCopy:
-    """Copy a tensor that has its storage to itself.
+    """Copy a tensor that is the only one in its storage to the host.
 
-    On a CPU the copy is made at once, since its memory is the host's: what it shows is that the program still
-    computes the same in less of the memory that torch allocates, not how long copies take.
+    A CPU copies synchronously, since its memory is the host's. So a run checks that results are unchanged and
+    that torch allocates less; it does not show the time of copies.
     """
     content = np.empty(tensor.untyped_storage().nbytes(), np.uint8)
     kept = HostCopy(content, tensor.dtype, tensor.shape, tensor.stride())
@@ -33,12 +33,12 @@ def to_host(tensor: torch.Tensor) -> HostCopy:
 
 
 def store_on_host(tensor: torch.Tensor, kept: HostCopy) -> None:
-    """Overwrite what is on the host, in place."""
+    """Overwrite a host copy in place."""
     _as_tensor(torch.from_numpy(kept.content), kept).copy_(tensor)
 
 
 def from_host(kept: HostCopy) -> torch.Tensor:
-    """A new tensor that is what was copied, laid out the same."""
+    """Copy back into a new tensor of the same layout."""
     storage = torch.empty(len(kept.content), dtype=torch.uint8)
     storage.copy_(torch.from_numpy(kept.content))
     return _as_tensor(storage, kept)

@@ -1,4 +1,4 @@
-"""A model that a function in a user's file returns."""
+"""Models returned by a function in a user's Python file."""
 
 # pyright: standard
 

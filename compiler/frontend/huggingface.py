@@ -27,7 +27,7 @@ _DROPOUT_WORDS = ("dropout", "pdrop", "drop_path_rate", "layerdrop", "dropout_ra
 
 @dataclass(frozen=True, slots=True)
 class HuggingFaceModel:
-    """A configuration, the class that trains it, and for what."""
+    """A configuration with its model class and task."""
 
     spec: str
     config: PretrainedConfig
@@ -136,7 +136,7 @@ def _make_config(
 
 
 def _settle(config: PretrainedConfig, options: CaptureOptions, asked: set[str]) -> None:
-    """Turn off what makes a step depend on chance or on the steps before it, unless it was asked for."""
+    """Disable randomness and state across steps, unless requested."""
     if hasattr(config, "use_cache"):
         config.use_cache = False
     if options.dropout:

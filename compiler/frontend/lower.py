@@ -1,4 +1,4 @@
-"""From a model to its program in the IR."""
+"""Lowering of a model to a program in the IR."""
 
 # pyright: standard
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from xdsl.dialects.builtin import ModuleOp
 
-from steelyard.compiler.blocks.block_values import LayersDiffer
 from steelyard.compiler.blocks.compose import instantiate_layers
+from steelyard.compiler.blocks.layer_values import LayersDiffer
 from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.torch.capture import capture, capture_few
@@ -21,13 +21,13 @@ def lower(
 ) -> ModuleOp:
     """The program of one step of a model.
 
-    Of many blocks that are alike a few are captured, and the program calls a function for each; where blocks
-    turn out not to do the same, all are captured. Inlined, it is the same program either way.
+    Of a stack of equal layers only a few are captured; the program calls one function for each layer. Where
+    layers turn out to differ, the whole model is captured. Inlined, both give the same program.
 
     Args:
         model: The model.
-        options: The step.
-        rewrite: Changes the program while it is one function.
+        options: Options of the capture.
+        rewrite: Applied while the program is a single function.
 
     Raises:
         CaptureError: See `capture` and `import_program`.

@@ -1,4 +1,4 @@
-"""A model that can be built twice: with fake tensors to be captured, and with real ones to be run."""
+"""Loaded models, built with fake tensors for capture or with real ones to run."""
 
 # pyright: standard
 
@@ -15,7 +15,7 @@ from steelyard.hw.base.errors import CaptureError
 
 @dataclass(frozen=True, slots=True)
 class BuiltModel:
-    """A module and what one step of it needs.
+    """A module and the inputs, loss and patches of one step.
 
     Attributes:
         module: In training or evaluation mode, as the options say.
@@ -41,7 +41,7 @@ class BuiltModel:
 
 
 class LoadedModel(Protocol):
-    """What a SPEC stands for."""
+    """The model that a SPEC names."""
 
     @property
     def spec(self) -> str:

@@ -1,4 +1,4 @@
-"""What may be chosen about a capture."""
+"""Options of a capture."""
 
 # pyright: standard
 
@@ -19,7 +19,7 @@ _DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class CaptureOptions:
-    """Choices that make a program out of a model.
+    """Options of a capture: mode, shapes, dtype, attention, optimizer.
 
     Attributes:
         train: Capture forward, loss, backward and optimizer instead of the forward alone. Modules are then in

@@ -1,4 +1,4 @@
-"""What a `.pt2` archive may hold so that reading it runs nothing that it brings along."""
+"""Safety check of `.pt2` archives: reject contents that could run code when loaded."""
 
 # pyright: standard
 

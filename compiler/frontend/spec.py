@@ -1,4 +1,4 @@
-"""From the text that names a model to something that can be captured or run."""
+"""SPECs: resolve the text that names a model to a loaded model."""
 
 # pyright: standard
 
@@ -26,10 +26,10 @@ def load_spec(text: str, options: CaptureOptions, *, allow_pickle: bool = False)
     Args:
         text: The SPEC.
         options: Shapes, dtype and mode of the model.
-        allow_pickle: Load a `.pt2` even where that may run code that it holds.
+        allow_pickle: Load a `.pt2` even if that may run code inside it.
 
     Raises:
-        UsageError: The SPEC has none of these forms, or transformers is not installed.
+        UsageError: The SPEC has none of these forms, or transformers is missing.
         CaptureError: The model does not exist or cannot be read.
     """
     if text.startswith("hf:"):
@@ -55,7 +55,7 @@ def load_spec(text: str, options: CaptureOptions, *, allow_pickle: bool = False)
         return load_file(text, options)
     raise UsageError(
         what=f"cannot read the SPEC {text!r}",
-        why="it is no transformers model, Python function or exported program",
+        why="it is neither a transformers model, a Python function nor an exported program",
         fix="write hf:gpt2, path/to/file.py:function or path/to/file.pt2",
     )
 

@@ -1,4 +1,4 @@
-"""Which class trains a transformers configuration, and what inputs it takes."""
+"""Model class and example inputs of a transformers configuration."""
 
 # pyright: standard
 
@@ -17,12 +17,12 @@ Inputs = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A kind of model: the classes that do it, and its inputs for a configuration.
+    """A task: its model classes, and their inputs for a configuration.
 
     Attributes:
         classes: From configuration class to model class, or to several.
         inputs: Makes the keyword arguments of the model; random, of the active fake mode if there is one.
-        config: What its configurations get unless the SPEC says otherwise.
+        config: Defaults of configuration keys that the SPEC does not set.
     """
 
     classes: Any
@@ -31,10 +31,10 @@ class Task:
 
 
 def find_heads(config: PretrainedConfig) -> dict[str, tuple[Any, Task]]:
-    """Return the classes that do something with a configuration, and what, by their names.
+    """Return the model classes of a configuration with their tasks, by class name.
 
-    The first is what a type is taken for unless its SPEC names another: BERT is a masked model before it is
-    a causal one or a classifier.
+    The first is the default of a type unless its SPEC names another: BERT is a masked model before it is a
+    causal one or a classifier.
     """
     heads: dict[str, tuple[Any, Task]] = {}
     for task in _TASKS:
@@ -47,7 +47,7 @@ def find_heads(config: PretrainedConfig) -> dict[str, tuple[Any, Task]]:
 
 
 def find_token_limit(config: PretrainedConfig) -> int | None:
-    """Return how many positions a text configuration knows; None if it does not say."""
+    """Return the maximum sequence length of a text configuration; None if it has none."""
     names = ("max_position_embeddings", "n_positions", "max_target_positions")
     text = config.get_text_config()
     return next((value for name in names if (value := getattr(text, name, None))), None)
@@ -65,7 +65,7 @@ def _text(config: PretrainedConfig, options: CaptureOptions) -> Inputs:
 
 
 def _classified_text(config: Any, options: CaptureOptions) -> Inputs:
-    """Return texts with their mask, as a tokenizer pads a batch of texts of many lengths."""
+    """Return padded texts with their attention mask, as from a tokenizer."""
     tokens = _tokens(config, options)
     labels = torch.randint(0, config.num_labels, (len(tokens),))
     inputs = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
@@ -105,7 +105,7 @@ def _contrastive(config: Any, options: CaptureOptions) -> Inputs:
 
 
 class _Contrastive:
-    """Of the models that take text and images, those whose plain model has a contrastive loss."""
+    """Text-image models whose base class has a contrastive loss."""
 
     def __contains__(self, config: type[PretrainedConfig]) -> bool:
         return config.model_type in ("clip", "siglip", "chinese_clip", "clipseg")

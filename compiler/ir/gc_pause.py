@@ -1,4 +1,4 @@
-"""Python's cycle collector, which looks at all objects again and again while a program grows."""
+"""Pause of Python's cyclic garbage collector, which rescans every object as a program grows."""
 
 import gc
 from collections.abc import Generator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collector() -> Generator[None]:
-    """Keep the cycle collector from running inside: it takes time, and ends lifetimes at random moments."""
+    """Disable the cyclic collector inside: it costs time and ends lifetimes at arbitrary moments."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""Programs as text, read with one clear error."""
+"""Reading and writing programs as text."""
 
 from io import StringIO
 from pathlib import Path
@@ -14,10 +14,10 @@ from steelyard.hw.base.errors import IRError
 
 
 def parse_program(text: str, name: str = "<text>") -> ModuleOp:
-    """Reads and verifies a module.
+    """Parse and verify a module.
 
     Raises:
-        IRError: the text is no valid program; names line and column.
+        IRError: The text is not a valid program; the error names line and column.
     """
     try:
         with without_collector():
@@ -41,10 +41,10 @@ def parse_program(text: str, name: str = "<text>") -> ModuleOp:
 
 
 def read_program(path: Path) -> ModuleOp:
-    """Reads and verifies a module from a file; see `parse_program`.
+    """Read, parse and verify the module in a file; see `parse_program`.
 
     Raises:
-        IRError: the file cannot be read or is no valid program.
+        IRError: The file cannot be read, or is not a valid program.
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A call of an op as the rules see it: its name, the types of its tensors and its other arguments."""
+"""A call of an op as the rules of work see it: name, types of tensors, other arguments."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,13 +25,15 @@ class OpCall:
         operands: The tensor arguments by name in the order of the schema; a list of tensors is a tuple, an
             argument not given is None.
         properties: The other arguments by name, with defaults filled in.
-        results: What the op returns; a list of tensors is spread out.
+        results: The types of the results; a list of tensors is spread out.
+        writes: The arguments that the schema says are written, as `(a!)` does.
     """
 
     name: str
     operands: tuple[tuple[str, Operand], ...]
     properties: Mapping[str, Any] = field(default_factory=dict[str, Any])
     results: tuple[TensorType, ...] = ()
+    writes: frozenset[str] = frozenset()
 
     def get(self, argument: str) -> Value | None:
         """Return the tensor given for `argument`, None if there is none."""
@@ -77,8 +79,8 @@ class OpCall:
 
     @property
     def in_place(self) -> bool:
-        """Whether the op writes its first argument, as its name says."""
-        return self.name.split(".")[1].endswith("_")
+        """Whether the op writes its first argument."""
+        return bool(self.operands) and self.operands[0][0] in self.writes
 
     @property
     def tensors(self) -> Iterator[Value]:

@@ -1,12 +1,14 @@
-"""Nests from equations: "m k, k n -> m n" over the tensors of a call.
+"""Iteration spaces from equations such as "m k, k n -> m n" over the tensors of a call.
 
 Terms are separated by commas, the dims of a term by spaces:
 
 - `m`: a dim; its extent is that of the tensors, which may be 1 to be broadcast;
 - `...`: any further dims, aligned at the right and broadcast as in torch;
-- `k*g`, `oh+kh`: dims that make up a tensor dim together, or slide over it; their extents are given;
-- `1`: the tensor is not indexed along this dim;
-- `?`: the data decide (a gather or a scatter).
+- `k*g`: dims that make up a tensor dim together, outermost first; their extents are given;
+- `o*2+k-1`: an affine index with strides and an offset, such as that of a window; extents are given;
+- `+3`: one element of the tensor dim;
+- `1`: the tensor is broadcast along this dim;
+- `?ids`: the data in the operand `ids` decide (a gather or a scatter); `?` where no operand holds the index.
 """
 
 import re
@@ -15,10 +17,21 @@ from functools import lru_cache
 from math import prod
 
 from steelyard.compiler.semantics.call import Value
-from steelyard.compiler.semantics.iteration_space import Combiner, Flops, IndexingMap, IterationSpace
+from steelyard.compiler.semantics.iteration_space import (
+    Combiner,
+    Flops,
+    Index,
+    IndexingMap,
+    IterationSpace,
+    Mean,
+)
 from steelyard.hw.base.errors import IRError
 
 Term = tuple[str, ...]
+
+_ROW_MAJOR = re.compile(r"[A-Za-z_]\w*(\*[A-Za-z_]\w*)+")
+_SUMMAND = re.compile(r"([+-]?)(?:([A-Za-z_]\w*)(?:\*(\d+))?|(\d+))")
+_AFFINE = re.compile(rf"({_SUMMAND.pattern})+")
 
 
 def iteration_space(
@@ -30,8 +43,10 @@ def iteration_space(
     sizes: Mapping[str, int] | None = None,
     reduction: Sequence[str] = (),
     combine: Combiner = "sum",
+    mean: Mean | None = None,
+    positional: Sequence[str] = (),
 ) -> IterationSpace:
-    """Return the nest of an equation.
+    """Return the iteration space of an equation.
 
     Args:
         equation: Terms for `reads`, an arrow, terms for `writes`.
@@ -41,7 +56,9 @@ def iteration_space(
         sizes: The extents of dims that no tensor dim shows alone.
         reduction: Dims to reduce over although the result has them, such as the dim of a softmax. Those that
             are read and not written are reduced in any case.
-        combine: How points come together along the reduction dims.
+        combine: The monoid by which points come together along the reduction dims.
+        mean: A division of the result by a number of points.
+        positional: Dims along which an element's place in the whole tensor matters.
 
     Raises:
         IRError: The tensors do not fit the equation.
@@ -65,16 +82,25 @@ def iteration_space(
     for position, (term, value) in enumerate(pairs):
         is_write = position >= len(inputs)
         if value is None:
-            indexed = tuple(_names(token) for token in term)
+            indexed = tuple(map(_index_of, (token for token in term if token != "...")))
         else:
             indexed = _index(equation, term, value, rank, dims)
             accesses[is_write].append(IndexingMap(value.name, value.type, indexed))
         if is_write:
-            written.update(dim for each in indexed for dim in each or ())
+            written.update(dim for index in indexed for dim, _ in index.terms)
     # A tensor of extent 1 is broadcast where another one is longer.
-    reads_, writes_ = (tuple(_broadcast(access, dims) for access in each) for each in accesses)
+    reads_, writes_ = (tuple(_resolve(access, dims) for access in each) for each in accesses)
     reduced = frozenset(dims).difference(written).union(reduction) if outputs else frozenset(reduction)
-    return IterationSpace(dims, reduced, reads_, writes_, flops_per_iteration, combine)
+    return IterationSpace(
+        dims,
+        reduced,
+        reads_,
+        writes_,
+        flops_per_iteration,
+        combine,
+        mean=mean,
+        positional=frozenset(positional),
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -95,9 +121,7 @@ def parse(equation: str) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
     return left, right
 
 
-def _index(
-    equation: str, term: Term, value: Value, rank: int, dims: dict[str, int]
-) -> tuple[tuple[str, ...] | None, ...]:
+def _index(equation: str, term: Term, value: Value, rank: int, dims: dict[str, int]) -> tuple[Index, ...]:
     shape = value.type.shape
     if "..." in term:
         at = term.index("...")
@@ -115,25 +139,54 @@ def _index(
             dims[token] = size
         elif size not in (1, known):
             raise _misfit(equation, value, f"{token} is {known} elsewhere and {size} here")
-    return tuple(map(_names, filled))
+    return tuple(map(_index_of, filled))
 
 
-@lru_cache(maxsize=1024)
-def _names(token: str) -> tuple[str, ...] | None:
-    if token == "?":
-        return None
-    return () if token == "1" else tuple(re.split(r"[*+]", token))
+@lru_cache(maxsize=4096)
+def _index_of(token: str) -> Index:
+    """Return the index of a token; the strides of a row-major product are 0 until its extents are known."""
+    if token.isidentifier():
+        return Index(((token, 1),))
+    if token == "1":
+        return Index()
+    if token.startswith("?"):
+        return Index(gathered=True, by=token[1:])
+    if _ROW_MAJOR.fullmatch(token):
+        return Index(tuple((dim, 0) for dim in token.split("*")))
+    if not _AFFINE.fullmatch(token):
+        raise IRError(
+            what=f"{token!r} is no index",
+            fix="write a dim (m), a product of dims (g*c), an affine index (o*2+k-1), 1, or ?operand",
+        )
+    terms: list[tuple[str, int]] = []
+    offset = 0
+    for sign, name, stride, number in _SUMMAND.findall(token):
+        if number:
+            offset += int(f"{sign}{number}")
+        else:
+            terms.append((name, int(f"{sign}{stride or 1}")))
+    return Index(tuple(terms), offset)
 
 
-def _broadcast(access: IndexingMap, dims: Mapping[str, int]) -> IndexingMap:
+def _resolve(access: IndexingMap, dims: Mapping[str, int]) -> IndexingMap:
+    """Fill in strides of row-major products; a tensor of extent 1 is broadcast along longer dims."""
     shape = access.type.shape
-    if 1 not in shape:
+    if 1 not in shape and all(not index.terms or index.terms[0][1] for index in access.indices):
         return access
-    kept = tuple(
-        () if size == 1 and each and prod(dims[dim] for dim in each) != 1 else each
-        for size, each in zip(shape, access.dims, strict=True)
-    )
-    return IndexingMap(access.value, access.type, kept)
+    indices: list[Index] = []
+    for size, index in zip(shape, access.indices, strict=True):
+        is_product = bool(index.terms) and index.terms[0][1] == 0
+        is_dim = len(index.terms) == 1 and index.offset == 0
+        if size == 1 and (is_product or is_dim) and prod([dims[dim] for dim in index.dims]) != 1:
+            indices.append(Index())
+        else:
+            indices.append(row_major(index.dims, dims) if is_product else index)
+    return IndexingMap(access.value, access.type, tuple(indices))
+
+
+def row_major(names: Sequence[str], dims: Mapping[str, int]) -> Index:
+    """Return the index of dims that make up a tensor dim together, outermost first."""
+    return Index(tuple((dim, prod([dims[each] for each in names[at + 1 :]])) for at, dim in enumerate(names)))
 
 
 def _misfit(equation: str, value: Value, why: str) -> IRError:

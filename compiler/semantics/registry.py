@@ -6,7 +6,7 @@ from dataclasses import replace
 from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.equation import iteration_space, parse
 from steelyard.compiler.semantics.iteration_space import Flops
-from steelyard.compiler.semantics.work import OpWork
+from steelyard.compiler.semantics.work import OpWork, Summand
 from steelyard.hw.base.kernel_work import WorkKind
 
 Rule = Callable[[OpCall], OpWork | None]
@@ -52,7 +52,9 @@ def einsum(name: str, equation: str, kind: WorkKind | None = None, flops: Flops 
         space = iteration_space(equation, tuple(call.tensors), call.outputs, Flops())
         kind_: WorkKind = kind or ("contraction" if space.reduction else "pointwise")
         default = Flops(contraction=2) if kind_ == "contraction" else Flops(pointwise=1)
-        return OpWork(kind_, (replace(space, flops_per_iteration=default if flops is None else flops),))
+        summands = (Summand(tuple(each.name for each in call.tensors)),) if kind_ == "contraction" else ()
+        space = replace(space, flops_per_iteration=default if flops is None else flops)
+        return OpWork(kind_, (space,), summands=summands)
 
     register(name, rule)
 
@@ -69,7 +71,7 @@ def work_of(call: OpCall) -> OpWork | None:
         return None
     rule, in_place = found
     result = rule(call)
-    return _in_place(call, result) if in_place and result else result
+    return _in_place(call, result) if in_place and call.in_place and result else result
 
 
 def entry_of(name: str) -> tuple[Rule, bool] | None:
@@ -87,8 +89,17 @@ def entry_of(name: str) -> tuple[Rule, bool] | None:
 
 def _in_place(call: OpCall, functional: OpWork) -> OpWork:
     """Return the work of an in-place op: that of the functional one, whose result is its first argument."""
-    if not functional.spaces or not call.operands:
+    if functional.kind == "view" or not functional.spaces or not call.operands:
         return functional
     target = call.operands[0][0]
-    aliases = ((0, target),) if call.results else ()
-    return OpWork(functional.kind, functional.spaces, aliases, (target,))
+    # What the result is, the target becomes: it has the same maps.
+    spaces = tuple(
+        replace(
+            space,
+            shapes=tuple(replace(each, value=target) for each in space.writes if each.value == "result0"),
+        )
+        for space in functional.spaces
+    )
+    return replace(
+        functional, spaces=spaces, aliases=((0, target),) if call.results else (), mutates=(target,)
+    )

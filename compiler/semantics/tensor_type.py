@@ -36,14 +36,14 @@ class TensorType:
 
     @property
     def numel(self) -> int:
-        """How many elements the tensor has."""
+        """Number of elements."""
         return prod(self.shape)
 
     @property
     def bytes(self) -> int:
-        """How many bytes its elements take."""
+        """Size of the elements in bytes."""
         return self.numel * ITEM_BYTES[self.dtype]
 
     def rows(self, first_dim: int = -1) -> Rows:
-        """How the tensor lies in memory, a row being all from `first_dim` on; one element without dims."""
+        """Memory layout with rows of all dims from `first_dim` on; one element without dims."""
         return Rows(prod(self.shape[first_dim:]) * ITEM_BYTES[self.dtype], self.bytes)

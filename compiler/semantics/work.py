@@ -1,23 +1,53 @@
-"""The work of an op: its iteration spaces, from which FLOPs, bytes, aliases and splits derive."""
+"""The work of an op: iteration spaces, aliases, effects; FLOPs, bytes, sharding and fusion derive from it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-from math import prod
+from typing import NamedTuple
 
-from steelyard.compiler.semantics.iteration_space import Flops, IndexingMap, IterationSpace
+from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.hw.base.kernel_work import Rows, WorkKind
+
+
+class Summand(NamedTuple):
+    """A product of operands, one of those that an op adds up.
+
+    Attributes:
+        factors: The operands; the product is linear in each.
+        scale: The argument that multiplies it ("beta"), "" where there is none.
+    """
+
+    factors: tuple[str, ...]
+    scale: str = ""
+
+
+class ExtentArgument(NamedTuple):
+    """An argument that states extents, as a view's `size` does.
+
+    Attributes:
+        name: The argument.
+        dims: For each of its items the iteration dims whose extents it is the product of.
+    """
+
+    name: str
+    dims: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OpWork:
-    """What an op does, whatever device it runs on.
+    """The computation of an op, whatever device it runs on.
 
     Attributes:
         kind: The kind of kernel that does it; "view" where no kernel runs.
-        nests: The iteration spaces; a dim of the same name is the same dim in all of them.
+        spaces: The iteration spaces; a dim of the same name is the same dim in all of them. Those of a view
+            are the maps between the indices of its source and of its results.
         aliases: Pairs of a result's index and the argument whose storage it shares.
         mutates: The arguments that are written.
         filters: Those of a weight's gradient, None where there is none.
+        summands: The sum of products that the op is, empty where it is linear in no operand.
+        extents: The arguments that state extents.
+        is_random: Whether it draws random numbers.
+        gradients: The list of tensors that an optimizer takes as gradients.
+        collective: The kind of the collective that it is ("all_reduce"), "" where ranks exchange nothing.
     """
 
     kind: WorkKind
@@ -25,15 +55,22 @@ class OpWork:
     aliases: tuple[tuple[int, str], ...] = ()
     mutates: tuple[str, ...] = ()
     filters: Rows | None = None
+    summands: tuple[Summand, ...] = ()
+    extents: tuple[ExtentArgument, ...] = ()
+    is_random: bool = False
+    gradients: str = ""
+    collective: str = ""
 
     @property
     def flops(self) -> Flops:
-        """The operations of all nests."""
+        """The operations of all spaces."""
         return sum((space.flops for space in self.spaces), Flops())
 
     @property
     def bytes_read(self) -> int:
-        """Bytes requested: a tensor that two nests read counts twice."""
+        """Bytes requested: a tensor that two spaces read counts twice; a view reads nothing."""
+        if self.kind == "view":
+            return 0
         return sum(space.touched_bytes(access) for space in self.spaces for access in space.reads)
 
     @property
@@ -44,6 +81,8 @@ class OpWork:
     @property
     def bytes_unique(self) -> int:
         """Bytes that move at least: each tensor read counts once, and each tensor written."""
+        if self.kind == "view":
+            return 0
         read: dict[str, int] = {}
         for space in self.spaces:
             for access in space.reads:
@@ -61,7 +100,16 @@ class OpWork:
     @property
     def is_view(self) -> bool:
         """Whether nothing is computed and a result is another look at an argument."""
-        return bool(self.aliases) and not self.spaces
+        return self.kind == "view" and bool(self.aliases)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it makes tensors of equal elements, of which any block is as good as another."""
+        return (
+            bool(self.spaces)
+            and not self.is_random
+            and not any(space.reads or space.positional for space in self.spaces)
+        )
 
     @property
     def dims(self) -> dict[str, int]:
@@ -70,8 +118,8 @@ class OpWork:
 
     @property
     def compute_dtype(self) -> str | None:
-        """The element type that arithmetic is done in: of the first floating tensor of the largest nest."""
-        if not self.spaces:
+        """The element type that arithmetic is done in: of the first floating tensor of the largest space."""
+        if not self.spaces or self.kind == "view":
             return None
         space = max(self.spaces, key=lambda each: each.flops.total)
         dtypes = [access.type.dtype for access in (*space.reads, *space.writes)]
@@ -79,55 +127,22 @@ class OpWork:
             (dtype for dtype in dtypes if "f" in dtype or dtype.startswith("c")), (dtypes or [None])[0]
         )
 
-    def shardable(self, dim: str) -> bool:
-        """Return whether devices can each do a part of `dim` with no exchange and no repetition."""
-        spaces = [space for space in self.spaces if dim in space.dims]
-        return (
-            bool(spaces)
-            and all(dim in space.dims or not space.flops_per_iteration.total for space in self.spaces)
-            and all(dim not in space.reduction and self._splits(space, dim) for space in spaces)
+    def is_linear(self, operands: Collection[str]) -> bool:
+        """Return whether the op, given terms of a sum for these operands, makes the terms of its result."""
+        return bool(self.summands) and all(
+            sum(factor in operands for factor in summand.factors) == 1 for summand in self.summands
         )
-
-    def partial(self, dim: str) -> bool:
-        """Return whether devices can each do a part of `dim` and combine their results afterwards.
-
-        A nest without `dim` (the bias of a matrix product) is then to be done once, after the combination.
-        """
-        spaces = [space for space in self.spaces if dim in space.dims]
-        return bool(spaces) and all(
-            dim in space.reduction
-            and space.combine != "other"
-            and not any(dim in (dims or ()) for access in space.writes for dims in access.dims)
-            and self._splits(space, dim)
-            for space in spaces
-        )
-
-    def split(self, dim: str) -> dict[str, int | None]:
-        """Return for each tensor which of its dims is cut when `dim` is; None for one that is kept whole."""
-        cut: dict[str, int | None] = {}
-        for _, access in self._accesses():
-            at = [index for index, dims in enumerate(access.dims) if dim in (dims or ())]
-            cut[access.value] = at[0] if at else cut.get(access.value)
-        return cut
-
-    def _splits(self, space: IterationSpace, dim: str) -> bool:
-        """Whether a cut of `dim` cuts every tensor of `nest` into blocks that do not overlap."""
-        return all(
-            dim == next((each for each in dims if space.dims[each] > 1), dim)
-            and prod(space.dims[each] for each in dims) == size
-            for access in (*space.reads, *space.writes)
-            for size, dims in zip(access.type.shape, access.dims, strict=True)
-            if dims and dim in dims
-        )
-
-    def _accesses(self) -> Iterator[tuple[IterationSpace, IndexingMap]]:
-        for space in self.spaces:
-            for access in (*space.reads, *space.writes):
-                yield space, access
 
     def _written(self) -> dict[str, int]:
-        written: dict[str, int] = {}
+        """Bytes of each tensor written; pieces at different offsets are different elements."""
+        if self.kind == "view":
+            return {}
+        pieces: dict[tuple[str, tuple[int, ...]], int] = {}
         for space in self.spaces:
             for access in space.writes:
-                written[access.value] = max(written.get(access.value, 0), space.touched_bytes(access))
+                key = access.value, tuple([index.offset for index in access.indices])
+                pieces[key] = max(pieces.get(key, 0), space.touched_bytes(access))
+        written: dict[str, int] = {}
+        for (value, _), touched_bytes in pieces.items():
+            written[value] = written.get(value, 0) + touched_bytes
         return written

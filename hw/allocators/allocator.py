@@ -1,4 +1,4 @@
-"""What an allocator model is: it serves requests for bytes as the real one would, and counts."""
+"""Protocol of allocator models: serve requests for bytes as the real allocator would, and count them."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,18 +7,18 @@ from steelyard.hw.base.errors import SteelyardError
 
 
 class OutOfMemory(SteelyardError):
-    """A request that the device cannot serve, even after all that is cached was given back."""
+    """A request that does not fit, even after every cached block was returned to the device."""
 
 
 @dataclass(slots=True)
 class Usage:
-    """Bytes now and at the most.
+    """Bytes in use now, and their peaks.
 
     Attributes:
-        requested: What was asked for and not given back.
-        allocated: The blocks that hold it, rounded by the allocator's rules.
-        reserved: What the allocator took from the device: blocks in use, cached blocks and gaps.
-        peak_requested: The most of `requested`; the other peaks likewise, each at its own time.
+        requested: Bytes of live requests.
+        allocated: Bytes of the blocks that serve them, rounded by the allocator's rules.
+        reserved: Bytes taken from the device: blocks in use, cached blocks and gaps.
+        peak_requested: The peak of `requested`; the other peaks likewise, each at its own time.
     """
 
     requested: int = 0
@@ -39,25 +39,25 @@ class Usage:
 
 
 class Allocator(Protocol):
-    """Serves requests one after the other; a request is known by the number that `malloc` returns."""
+    """An allocator that serves requests in order; `malloc` returns the number that identifies a request."""
 
     @property
     def usage(self) -> Usage:
-        """Bytes now and at the most."""
+        """Bytes in use now, and their peaks."""
         ...
 
     def malloc(self, size_bytes: int) -> int:
         """Serve a request.
 
         Raises:
-            OutOfMemory: The capacity does not suffice.
+            OutOfMemory: The request exceeds the capacity that is left.
         """
         ...
 
     def free(self, request: int) -> None:
-        """Give a request's block back.
+        """Free the block of a request.
 
         Raises:
-            KeyError: There is no such request, or it was given back already.
+            KeyError: There is no such live request.
         """
         ...

@@ -1,4 +1,4 @@
-"""Blocks of memory side by side in a segment, and the pools that cache those that are free."""
+"""Adjacent blocks of a memory segment, and the pools that cache free blocks."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ class Block:
     """A run of bytes in a segment.
 
     Attributes:
-        address: Where it starts.
-        size: Its bytes.
-        pool: Where it is cached when it is free.
-        free: Whether no request has it.
-        mapped: Whether memory stands behind it; only parts of an expandable segment may have none.
-        freed_at: The count of searches in its pool when it was last given back.
-        before: Its neighbour in the segment, as is `after`.
+        address: Its start address.
+        size: Its size in bytes.
+        pool: The pool that caches it when it is free.
+        free: Whether no request uses it.
+        mapped: Whether physical memory backs it; only parts of an expandable segment may have none.
+        freed_at: The pool's count of searches when it was last freed.
+        before: The previous block of the segment; `after` is the next one.
     """
 
     address: int
@@ -30,11 +30,11 @@ class Block:
 
     @property
     def is_split(self) -> bool:
-        """Whether it is only a part of its segment."""
+        """Whether it covers only a part of its segment."""
         return self.before is not None or self.after is not None
 
     def split(self, size: int) -> "Block":
-        """Keep the first `size` bytes and return the rest, which no pool has yet."""
+        """Keep the first `size` bytes and return the rest, which is in no pool yet."""
         rest = Block(self.address + size, self.size - size, self.pool, mapped=self.mapped)
         rest.before, rest.after, rest.freed_at = self, self.after, self.freed_at
         if self.after is not None:
@@ -43,7 +43,7 @@ class Block:
         return rest
 
     def merge(self) -> None:
-        """Take in those neighbours that are free, and mapped as this is; they leave their pool."""
+        """Merge free neighbours with the same `mapped` into this block; they leave their pool."""
         for other in (self.before, self.after):
             if other is None or not other.free or other.mapped != self.mapped:
                 continue
@@ -60,7 +60,7 @@ class Block:
 
 
 def run_of(first: Block) -> Iterator[Block]:
-    """A block and all behind it in its segment."""
+    """A block and all blocks after it in its segment."""
     block: Block | None = first
     while block is not None:
         yield block
@@ -73,8 +73,8 @@ class Pool:
 
     Attributes:
         is_small: Whether it serves small requests.
-        searches: How often a block was looked for.
-        unmapped: Parts of expandable segments with no memory behind them.
+        searches: Number of searches for a block so far.
+        unmapped: Parts of expandable segments that no memory backs.
     """
 
     is_small: bool
@@ -95,7 +95,7 @@ class Pool:
         self._blocks[block.address] = block
 
     def remove(self, block: Block) -> None:
-        """Take a block out."""
+        """Remove a block from the cache."""
         if not block.mapped:
             self.unmapped.remove(block)
             return

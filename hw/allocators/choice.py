@@ -1,4 +1,4 @@
-"""Which allocator serves the tensors of a device."""
+"""Choice of the allocator model for a device."""
 
 from steelyard.hw.allocators.allocator import Allocator
 from steelyard.hw.allocators.cpu import CpuAllocator
@@ -12,18 +12,18 @@ from steelyard.hw.devices.device import Device
 def make_allocator(
     device: Device, capacity_bytes: int | None = None, options: AllocatorOptions | None = None
 ) -> Allocator:
-    """Return an empty allocator as PyTorch has it on a device, or ONNX Runtime's arena.
+    """Return an empty model of PyTorch's allocator on a device, or of ONNX Runtime's arena.
 
-    Other accelerators than NVIDIA's have ports of the CUDA allocator with the same rules (ROCm's is compiled
-    from the same source).
+    Accelerators of other vendors have ports of the CUDA allocator with the same rules (ROCm compiles the same
+    source).
 
     Args:
         device: The device.
-        capacity_bytes: What it may take from the device; None for no limit.
-        options: Of the CUDA allocator, or of the arena, which is taken then.
+        capacity_bytes: Most bytes it may take from the device; None for no limit.
+        options: Options of the CUDA allocator, or of the arena, which select the arena.
 
     Raises:
-        UsageError: The options are of the CUDA allocator, and the device is a CPU.
+        UsageError: Options of the CUDA allocator were given for a CPU.
     """
     if isinstance(options, ArenaOptions):
         return OnnxRuntimeArena(capacity_bytes, options)

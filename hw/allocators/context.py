@@ -1,7 +1,7 @@
-"""What the driver and the libraries take of a device's memory before any tensor, by device and CUDA version.
+"""Context overhead: device memory held by driver and libraries before any tensor, by device and CUDA version.
 
-What is known are reports of single cards. Kernels take the most of it, and are loaded one by one since
-CUDA 11.7, so that a newer version takes less; devices with more SMs take more.
+The figures are reports of single cards. Kernel code is the largest part; since CUDA 11.7 kernels are loaded
+lazily, so newer versions take less. Devices with more SMs take more.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _LAST_VERSION: dict[str, Version] = {"3.5": (11, 8), "3.7": (11, 8), "5.3": (10,
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
-    """Bytes of a device that no tensor can have: value, low and high."""
+    """Bytes of a device that are unavailable to tensors: value, low and high."""
 
     value: int
     low: int
@@ -49,14 +49,14 @@ _SHARED_SYSTEM = Overhead(1536 * MIB, GIB, 2 * GIB)
 
 
 def context_overhead(device: Device, cuda: Version | None = None) -> Overhead:
-    """Return what the driver and the libraries hold on a device, and the system where it shares the memory.
+    """Return the memory held by driver and libraries, and by the system where it shares the device's memory.
 
     Args:
-        device: Nothing is held on a CPU; accelerators of other vendors are taken for one with lazy loading.
-        cuda: The version of CUDA; None for the newest that the device has.
+        device: The overhead of a CPU is 0; other vendors' accelerators are assumed to load kernels lazily.
+        cuda: The version of CUDA; None for the newest one that supports the device.
 
     Raises:
-        UsageError: The device has no such version.
+        UsageError: That version does not support the device.
     """
     if device.kind == "cpu":
         return _NOTHING

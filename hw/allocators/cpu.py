@@ -1,16 +1,21 @@
-"""The CPU allocator of PyTorch: every request is a block of its own."""
+"""PyTorch's CPU allocator: one malloc block a request."""
 
 from steelyard.hw.allocators.allocator import OutOfMemory, Usage
+from steelyard.hw.base.units import MIB
+
+MAPPED_FROM_BYTES = 32 * MIB
+"""Size from which glibc's malloc maps each block anew (DEFAULT_MMAP_THRESHOLD_MAX, mallopt(3)): its threshold
+rises up to that as blocks are freed."""
 
 
 class CpuAllocator:
-    """Blocks of exactly the bytes asked for, given back to malloc at once.
+    """Blocks of exactly the requested size, freed at once (nothing is cached).
 
     PyTorch aligns CPU tensors to 64 bytes (c10/core/alignment.h, torch 2.13) by the address, not by the size,
-    and its profiler counts the bytes that were asked for. What malloc keeps for itself is not modelled.
+    and its profiler counts requested bytes. Malloc's own overhead is not modelled.
 
     Args:
-        capacity_bytes: What the machine has; None for as much as is asked for.
+        capacity_bytes: Memory of the machine; None for no limit.
     """
 
     def __init__(self, capacity_bytes: int | None = None) -> None:

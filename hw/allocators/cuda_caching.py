@@ -1,4 +1,4 @@
-"""PyTorch's CUDA caching allocator: which block serves a request, and what is taken from the device.
+"""PyTorch's CUDA caching allocator: choice of the block for a request, and of segments from the device.
 
 The rules are those of c10/cuda/CUDACachingAllocator.cpp and c10/core/AllocatorConfig.h (torch 2.13); the
 function that has a rule is named beside it.

@@ -10,7 +10,7 @@ _INTERVALS = 16
 
 @dataclass(frozen=True, slots=True)
 class CudaOptions:
-    """How the allocator is set (c10/core/AllocatorConfig.h and CUDACachingAllocator.cpp, torch 2.13).
+    """Settings of the allocator (c10/core/AllocatorConfig.h and CUDACachingAllocator.cpp, torch 2.13).
 
     Attributes:
         expandable_segments: One growing segment for each stream and pool.
@@ -21,7 +21,7 @@ class CudaOptions:
         garbage_collection_threshold: Share of the capacity above which old cached segments are given back
             before the device is asked for more; 0 for never.
         per_process_memory_fraction: Share of the device's memory that the process may take.
-        large_segment_size_mb: What is taken from the device for a request of 1 to 10 MiB.
+        large_segment_size_mb: Size of the segment taken from the device for a request of 1 to 10 MiB.
 
     Raises:
         UsageError: A value is one that PyTorch refuses.

@@ -23,7 +23,7 @@ _RETREAT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class ArenaOptions:
-    """How the arena is set, as in OrtArenaCfg.
+    """Settings of the arena, as in OrtArenaCfg.
 
     Attributes:
         arena_extend_strategy: Whether regions double, or are as large as the request.

@@ -1,4 +1,4 @@
-"""How many bytes an element of a type takes."""
+"""Element sizes of dtypes, in bytes."""
 
 from steelyard.hw.base.kernel_work import DType
 

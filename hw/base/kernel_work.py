@@ -131,6 +131,7 @@ class ExecutionContext:
         host_overhead: Whether the host's time to dispatch counts.
         threads: Threads of a CPU; None for as many as the device file has (its largest calibrated count).
         resident: Whether all that the program touches stays in the last cache from one run to the next.
+        keep_memory: Whether malloc keeps what is freed, as where Steelyard runs a program: no page is new.
     """
 
     mode: ExecutionMode = "eager"
@@ -138,6 +139,7 @@ class ExecutionContext:
     host_overhead: bool = True
     threads: int | None = None
     resident: bool = False
+    keep_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where numbers were read: a title, the address if there is one, and the day it was read or measured."""
+    """Source of numbers: title, optional address, and the date of reading or measurement."""
 
     title: str
     date: date

@@ -1,4 +1,4 @@
-"""How far off predictions are: a 90% interval around each, from the errors of predictions like it."""
+"""Error bands: a 90% interval of a prediction, from the errors of similar predictions."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

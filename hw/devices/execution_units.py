@@ -1,4 +1,4 @@
-"""Which unit of a device does the arithmetic of a kernel, and at what rate."""
+"""Execution units: the unit of a device that runs a kernel's arithmetic, and its rate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What was fitted to measurements of one device: coefficients of a kernel model, what is left, how sure."""
+"""Fitted kernel models of a device: coefficients, residual correction and error band."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What was learned from measured kernels of one kind on one device: a law, and trees that correct it."""
+"""Learned kernel regressors of a device: a linear law, corrected by regression trees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ LearnedKind = Literal[
     "layer_norm",
     "attention_prefill",
 ]
-"""Kernels that share a regressor: nn-Meter (MobiSys 2021) has depthwise convolutions apart from others."""
+"""Kernels that share a regressor; as in nn-Meter (MobiSys 2021), depthwise convolutions have their own."""
 
 KERNELS: Mapping[LearnedKind, KernelKind] = {
     "gemm": "gemm",
@@ -29,7 +29,7 @@ KERNELS: Mapping[LearnedKind, KernelKind] = {
     "layer_norm": "layer_norm",
     "attention_prefill": "attention_prefill",
 }
-"""The kind of kernel that each is of; depthwise are the convolutions with groups = c = o."""
+"""The kernel kind of each; depthwise convolutions are those with groups = c = o."""
 
 VECTORIZED: Mapping[KernelKind, tuple[str, ...]] = {
     "gemm": ("m", "n", "k"),
@@ -39,38 +39,37 @@ VECTORIZED: Mapping[KernelKind, tuple[str, ...]] = {
     "layer_norm": ("cols",),
     "attention_prefill": ("sq", "skv", "d"),
 }
-"""Dims that kernels cut into vectors."""
+"""Dims that kernels vectorize over."""
 
 LAW = ("calls", "flops", "padded flops", "bytes read", "bytes written")
-"""The amounts that a law gives seconds each: it is a sum over them."""
+"""The terms of the linear law, a sum of seconds per unit of each."""
 
 
 def feature_names(kind: KernelKind) -> tuple[str, ...]:
-    """Return what the trees of a kind look at: log2 of sizes, of work, and of what padding adds."""
+    """Return the features of a kind's trees: log2 of sizes, of work, and of the overhead of padding."""
     padding = tuple(f"{dim} padded / {dim}" for dim in VECTORIZED[kind])
     return (*FEATURES[kind], "flops", "bytes read", "bytes written", "flops / byte", *padding)
 
 
 def size_names(kind: KernelKind) -> tuple[str, ...]:
-    """Return the dims of a kind that are numbers."""
+    """Return the numeric dims of a kind."""
     return tuple(dim for dim in DIMS[kind] if dim not in CATEGORICAL_DIMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regressor:
-    """Seconds of a kernel: the law, times e to the sum of the offset and of a leaf of every tree.
+    """Seconds of a kernel: the linear law, times exp(offset + the sum of one leaf of each tree).
 
     Attributes:
-        features: What the trees look at, in order.
-        law_s: Seconds of each amount of `LAW`.
-        offset: What all trees start from.
+        features: The features of the trees, in order.
+        law_s: Seconds per unit of each term of `LAW`.
+        offset: The constant term of the ensemble.
         trees: The nodes of each in preorder, two numbers a node: the number of a feature and a threshold,
             where it goes to the first of the two branches that follow if the feature is at most that, else
             to the second; or -1 and the value of a leaf.
 
     Raises:
-        ValueError: The law does not have a number for each amount, one is negative, or all are zero; or a
-            tree is no tree over the features.
+        ValueError: The law has a missing or negative coefficient or only zeros, or a tree is malformed.
     """
 
     features: tuple[str, ...]
@@ -88,10 +87,10 @@ class Regressor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
-    """How far some seconds are from others, in nn-Meter's figures.
+    """Accuracy of predicted times, in nn-Meter's figures.
 
     Attributes:
-        kernels: How many were compared.
+        kernels: Number of compared kernels.
         within_5_percent: The part of them that is at most 5% off.
         within_10_percent: The part that is at most 10% off.
         rmspe: Root of the mean squared relative error.
@@ -105,18 +104,18 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """Kernels of one kind and type on one device, eager.
+    """Regressor of one kind and dtype of eager kernels on one device.
 
     Attributes:
         source: The measurements.
         threads: CPU threads that they ran with.
-        rows: How many kernels it was fitted to.
-        held_out: How good it is on others.
-        repeats: How well a second measurement of those agrees with the first, which no predictor can beat.
-        smallest: Of each dim that is a number, in the order of `kinds.DIMS`, the smallest that was seen.
-        largest: The largest.
-        regressor: What prices them.
-        spread: Measured over predicted time of the kernels held out.
+        rows: Number of training kernels.
+        held_out: Accuracy on held-out kernels.
+        repeats: Agreement of a second measurement of those with the first, the best any predictor can do.
+        smallest: Smallest training value of each numeric dim, in the order of `DIMS`.
+        largest: Largest training value likewise.
+        regressor: The predictor.
+        spread: Measured over predicted time of the held-out kernels.
     """
 
     source: Source
@@ -131,11 +130,11 @@ class Learned:
 
 
 Learning = Mapping[LearnedKind, Mapping[DType, Learned]]
-"""What a device has learned, by kind and type."""
+"""Regressors of a device, by kind and dtype."""
 
 
 def require_features_of_kinds(learning: Learning) -> None:
-    """Raise where a regressor looks at other features than its kind has.
+    """Check that every regressor has the features and dims of its kind.
 
     Raises:
         ValueError: The features are those of another version, or the ranges do not match the dims.

@@ -1,4 +1,4 @@
-"""What a device reaches in practice, beside what its data sheet says."""
+"""Measured rates: throughput that a device sustains in practice, beside its data sheet's peaks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ RateKind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredRates:
-    """What a device reaches in practice, for one number of threads where that matters; all of it optional.
+    """Sustained rates and overheads of a device, for one number of threads on a CPU; all optional.
 
     Attributes:
         threads: The CPU threads that this was measured with; None where threads do not matter.

@@ -1,4 +1,4 @@
-"""What one streaming multiprocessor of an NVIDIA GPU can hold, by compute capability."""
+"""Occupancy limits of an NVIDIA streaming multiprocessor (SM), by compute capability."""
 
 from dataclasses import dataclass
 
@@ -102,7 +102,7 @@ _HALF_MACS_PER_CYCLE = {
 
 
 def half_macs_per_cycle(device: Device) -> int:
-    """Return what the tensor cores of one SM are built to multiply in 16 bits each cycle; 0 where unknown.
+    """Return the 16-bit multiply-accumulates of one SM's tensor cores per cycle; 0 where unknown.
 
     Some boards are slowed below that where sums are in f32, which their data sheet's peaks are for.
     """

@@ -1,17 +1,16 @@
-"""What a CPU reaches with a number of threads that it was not measured with, between two that it was.
+"""CPU thread scaling: rates at a thread count between two measured ones.
 
-Threads share what is outside of their cores: n of them together reach the rate
+Threads share what is outside their cores, such as the memory bus. Together n of them reach the rate
 
     r(n) = n r(1) / (1 + c (n - 1))
 
-where c is the part of a thread's time in which it needs what only one can have, such as the memory bus: the
-contention of Gunther's universal law of scalability (arXiv:0808.1431), without its term of coherency.
-1 / r(n) is (1 - c) / (n r(1)), which the threads divide, and c / r(1), which they do not. So are arithmetic
-and the contention of memory in the model of Viebke et al. for training on many cores (arXiv:1906.01992).
+where c is the serial fraction of a thread's time: the contention term of Gunther's universal scalability law
+(arXiv:0808.1431), without its coherency term. 1 / r(n) is the sum of (1 - c) / (n r(1)), which the threads
+divide, and c / r(1), which they do not; Viebke et al. model arithmetic and memory contention of training on
+many cores the same way (arXiv:1906.01992).
 
-Two measured numbers of threads give both constants of every rate, so that nothing is assumed: arithmetic in
-the cores has a c of about 0, a saturated memory of about 1, and where cores slow their clock when all are
-busy, that is in c too.
+Two measured thread counts give both constants of every rate. Arithmetic in the cores has c of about 0, a
+saturated memory bus about 1; clock reduction when all cores are busy is part of c too.
 """
 
 from collections.abc import Mapping
@@ -23,23 +22,23 @@ from steelyard.hw.devices.measured_rates import MeasuredRates
 
 
 def sustained_between(few: MeasuredRates, many: MeasuredRates, threads: int) -> MeasuredRates:
-    """Return what a CPU reaches with a number of threads between two that it was measured with.
+    """Interpolate a CPU's measured rates to a thread count between two measured ones.
 
-    Rates follow the law of contention, overheads are straight between both. What only one of the two knows is
-    left out.
+    Rates follow the contention law, overheads are linear in the thread count. A rate that only one of the two
+    has is left out.
 
     Args:
-        few: With fewer threads.
-        many: With more threads.
-        threads: How many.
+        few: Rates with fewer threads.
+        many: Rates with more threads.
+        threads: The thread count.
 
     Raises:
-        ValueError: `threads` is not between those of both.
+        ValueError: `threads` is not strictly between the two.
     """
     first, last = few.threads or 0, many.threads or 0
     if not 0 < first < threads < last:
         raise ValueError(f"{threads} threads are not between {first} and {last}")
-    # 1 / r(n) is straight in 1 / n, and so is known at n from both ends.
+    # 1 / r(n) is linear in 1 / n.
     divided = (1 / threads - 1 / last) / (1 / first - 1 / last)
     straight = (last - threads) / (last - first)
     values: dict[str, Any] = {
@@ -51,7 +50,7 @@ def sustained_between(few: MeasuredRates, many: MeasuredRates, threads: int) -> 
 
 
 def _between(few: object, many: object, divided: float, straight: float) -> Any:
-    """Return what is between two values of one field, where the first has one of the two weights."""
+    """Interpolate between two values of one field; the weights are of the first."""
     if isinstance(few, Mapping) and isinstance(many, Mapping):
         left, right = cast("Mapping[str, object]", few), cast("Mapping[str, object]", many)
         return {key: _between(left[key], right[key], divided, straight) for key in left if key in right}

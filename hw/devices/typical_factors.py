@@ -1,6 +1,6 @@
-"""What stands in where a device file says nothing: factors between a peak and what is reached in practice.
+"""Typical efficiency factors: default ratios of sustained to peak rate, for gaps in a device file.
 
-They are the only such numbers in Steelyard. A latency that rests on one of them is marked `analytic`.
+These are the only such defaults in Steelyard. A latency that uses one of them has the source `analytic`.
 """
 
 from steelyard.hw.devices.device import Device, DeviceKind, MemoryKind

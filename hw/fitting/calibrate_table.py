@@ -1,10 +1,11 @@
 """Calibrating a device from a table of measured kernels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from steelyard.hw.base.errors import DeviceError, UsageError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext, ExecutionMode
+from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.fitted_models import Fit
@@ -16,9 +17,6 @@ from steelyard.hw.kernels.registry import MODELS
 from steelyard.hw.latency.analytic_rung import MODELLED
 from steelyard.hw.tables.csv_rows import Rows
 from steelyard.hw.tables.parse_requests import Request
-
-Progress = Callable[[int, int, str], None]
-"""Told how many fits are done, of how many, and which comes next."""
 
 Key = tuple[KernelKind, DType, ExecutionMode]
 

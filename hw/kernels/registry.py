@@ -1,4 +1,4 @@
-"""Which model prices which kind of kernel."""
+"""Registry of kernel models by kind."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What a device's local profile knows: its measurements by op, and by kind and dims of kernels."""
+"""Local profile of a device: measurements by op signature, and by kind and dims."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +11,7 @@ from steelyard.hw.latency.profile_store import Measurement, ProfileStore, local_
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What was measured on one device in one context with one number of threads.
+    """Measurements on one device, in one context, with one thread count.
 
     Attributes:
         ops: By signature and the type that is calculated in.

@@ -21,7 +21,7 @@ _KEY = ("device", "context", "threads", "op", "signature", "dtype")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """How long one op takes with operands of certain types, in seconds.
+    """Measured seconds of an op with operands of given types.
 
     Attributes:
         device: The name of the device.

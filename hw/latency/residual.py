@@ -1,4 +1,4 @@
-"""What is left of the error of a fitted model: a smooth function of the dims through calibration points."""
+"""Residual correction of a fitted model: a smooth function of the dims through calibration points."""
 
 from collections.abc import Mapping
 from functools import lru_cache

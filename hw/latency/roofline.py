@@ -91,7 +91,7 @@ class Roofline:
         # What the last cache may still hold need not come from memory.
         self._cache_bytes = device.l2_bytes.value if device.l2_bytes else 0.0
         fresh = sustained.fresh_page_bytes_per_s
-        self._fresh_bandwidth = fresh.evaluator() if fresh else None
+        self._fresh_bandwidth = fresh.evaluator() if fresh and not context.keep_memory else None
         self._op_bandwidths = {
             name: rate.evaluator() for name, rate in sustained.op_bandwidth_bytes_per_s.items()
         }
@@ -206,12 +206,17 @@ class Roofline:
             time_s = touched_bytes / (self._bandwidth(touched_bytes) * efficiency)
         return time_s, max(0.0, touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
 
-    def page_faults_s(self, fresh_bytes: float) -> float:
-        """Return what writing to fresh pages takes longer than writing to others."""
-        if not self._fresh_bandwidth or not fresh_bytes:
+    @property
+    def counts_page_faults(self) -> bool:
+        """Whether page faults cost time: their rate is known, and malloc gives memory back."""
+        return self._fresh_bandwidth is not None
+
+    def page_faults_s(self, new_bytes: float) -> float:
+        """Return what writing to new pages takes longer than writing to others."""
+        if not self._fresh_bandwidth or not new_bytes:
             return 0.0
-        other_s = fresh_bytes / self._bandwidth(fresh_bytes)
-        return max(0.0, fresh_bytes / self._fresh_bandwidth(fresh_bytes) - other_s)
+        other_s = new_bytes / self._bandwidth(new_bytes)
+        return max(0.0, new_bytes / self._fresh_bandwidth(new_bytes) - other_s)
 
     def _engine(self, work: KernelWork) -> _Engine:
         key = work.kind, work.dtype, work.group

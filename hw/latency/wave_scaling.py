@@ -43,7 +43,7 @@ class MeasuredOp:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How an op goes from one device to another.
+    """Wave scaling of an op from one device to another.
 
     Attributes:
         seconds: What it takes on the destination.

@@ -1,4 +1,4 @@
-"""How long a collective takes: the alpha-beta model of ring algorithms.
+"""Latency of collectives: the alpha-beta model of ring algorithms.
 
 Every step of a ring costs a latency alpha and moves one part of the message over one link at its bandwidth.
 Source of the formulas: Thakur, Rabenseifner and Gropp, "Optimization of Collective Communication Operations
@@ -39,16 +39,16 @@ _GLOO_BYTES_PER_S = 1.0e9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
-    """Ranks in a ring, all of whose links are alike.
+    """Ranks in a ring of equal links.
 
     Attributes:
-        ranks: How many ranks there are.
-        latency_s: Time that a message takes besides its bytes (alpha), seconds.
+        ranks: Number of ranks.
+        latency_s: Latency of a message (alpha), seconds.
         bandwidth_bytes_per_s: One-way rate of one link.
-        start_s: Time that a collective takes besides its messages, seconds.
+        start_s: Fixed time of a collective besides its messages, seconds.
 
     Raises:
-        UsageError: There is no rank, or a link has no bandwidth.
+        UsageError: There are no ranks, the bandwidth is not positive, or a time is negative.
     """
 
     ranks: int
@@ -59,19 +59,19 @@ class Ring:
     def __post_init__(self) -> None:
         if self.ranks < 1 or self.bandwidth_bytes_per_s <= 0 or self.latency_s < 0 or self.start_s < 0:
             raise UsageError(
-                what="this is no ring",
+                what="the ring has an impossible figure",
                 why=f"{self.ranks} ranks, {self.bandwidth_bytes_per_s} bytes/s, latency {self.latency_s} s",
             )
 
     def all_gather_s(self, total_bytes: int) -> float:
-        """Seconds until all ranks have all of `total_bytes`: (n-1) alpha + (n-1)/n bytes / bandwidth.
+        """Seconds of an all-gather of `total_bytes`: (n-1) alpha + (n-1)/n bytes / bandwidth.
 
-        A reduce-scatter of as many bytes takes as long.
+        A reduce-scatter of the same bytes takes the same time.
         """
         return self._start_s + self._round_s(total_bytes)
 
     def all_reduce_s(self, message_bytes: int) -> float:
-        """Seconds until all ranks have the sum: a reduce-scatter, then an all-gather, both as long."""
+        """Seconds of an all-reduce: a reduce-scatter, then an all-gather of the same bytes."""
         return self._start_s + 2 * self._round_s(message_bytes)
 
     @property
@@ -84,19 +84,19 @@ class Ring:
 
 
 def collective_latency(device: Device, kind: CollectiveKind, message_bytes: int, ranks: int) -> Latency:
-    """How long a collective takes among equal devices of one machine: by NCCL on GPUs, by gloo on CPUs.
+    """Latency of a collective among equal devices of one machine: NCCL on GPUs, gloo on CPUs.
 
-    The library is taken to choose the protocol that is fastest, as NCCL does by its own model.
+    The library is assumed to choose the fastest protocol, as NCCL does by its own model.
 
     Args:
         device: Each of them; its `link_bandwidth_bytes_per_s` is the rate to its peers.
-        kind: What is done.
-        message_bytes: Of the sum, of all that is gathered, or of what each rank gives to be scattered.
-        ranks: How many devices take part.
+        kind: The collective.
+        message_bytes: Bytes of the reduced tensor, the gathered result, or each rank's input to a scatter.
+        ranks: Number of devices.
 
     Raises:
-        DeviceError: It is no CPU, and nothing is known of its links.
-        UsageError: There is no rank.
+        DeviceError: The device is no CPU, and its file gives no link bandwidth.
+        UsageError: There are no ranks.
     """
     value_s = min(
         ring.all_reduce_s(message_bytes) if kind == "all_reduce" else ring.all_gather_s(message_bytes)

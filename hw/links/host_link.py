@@ -1,20 +1,20 @@
-"""How long a copy between a device and the memory of its host takes."""
+"""Copy time between a device and host memory."""
 
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.devices.device import Device
 from steelyard.hw.links.collective import PCIE_FRACTION
 
 _START_S = 5.7e-6
-"""What a copy takes besides its bytes: NCCL's latency of a step over PCIe, src/graph/tuning.cc at 01afd20."""
+"""Latency of a copy of no bytes: NCCL's latency of a step over PCIe, src/graph/tuning.cc at 01afd20."""
 
 
 def host_copy_s(device: Device, num_bytes: int) -> float:
-    """Seconds of one copy, one way, from or to pinned memory; both ways can go on at once.
+    """Seconds of one copy, from or to pinned memory; both directions can run at once.
 
-    The part of the link's rate that copies reach is NCCL's for PCIe, 12 of 15.75 GB/s.
+    Copies reach NCCL's fraction of the link's rate for PCIe, 12 of 15.75 GB/s.
 
     Raises:
-        DeviceError: Nothing is known of a link to the host.
+        DeviceError: The device's file gives no link to the host.
     """
     link = device.host_bandwidth_bytes_per_s
     if link is None:

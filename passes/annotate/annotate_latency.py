@@ -20,9 +20,8 @@ from steelyard.hw.base.kernel_work import ExecutionContext, ExecutionMode
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.latency.intervals import combine
 from steelyard.passes.annotate.shard_attributes import mesh_ranks
-from steelyard.passes.memory.page_faults import fresh_bytes
+from steelyard.passes.memory.page_faults import mapped_bytes
 from steelyard.passes.op_cost.op_latency import LatencyModel
-from steelyard.passes.op_cost.workspace import workspace_of
 from steelyard.passes.timeline.copy_stalls import stall_us
 
 OPTIONS = ("device", "context", "tf32", "threads", "keep_memory")
@@ -38,7 +37,7 @@ class AnnotateLatencyPass(ModulePass):
     module's `cost.totals`: microseconds of the whole program (value, low, high) and by limiter. An op of
     unknown work is left out.
     In the interval of the total, errors of ops of one kind add up, those of different kinds are independent.
-    Where the device file knows what fresh pages cost, an op that gets some takes that in addition.
+    Where the device file has a rate of page faults, results of 32 MiB or more take them in addition.
     Copies to and from the host go on beside the kernels; what kernels wait for them has limiter `host link`.
 
         %2 = aten.mm(%0, %1) {cost.latency = #cost.latency<us = [4.2, 3.1, 5.9], launch, analytic>, ...} : ...
@@ -64,25 +63,22 @@ class AnnotateLatencyPass(ModulePass):
     """Threads of a CPU; all that it was calibrated with where not given."""
 
     keep_memory: bool = False
-    """Whether malloc keeps what is freed, as where Steelyard runs a program; then no page is fresh."""
+    """Whether malloc keeps what is freed, as where Steelyard runs a program; then no page faults."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate the ops of a module."""
         clock = self.clock(mesh_ranks(op), peak_bytes=_peak_bytes(op))
         graph = call_graph(op)
         device = load_device(self.device)
-        sustained = device.sustained_with(self.threads)
-        pages: Mapping[Operation, float] = {}
-        if sustained.fresh_page_bytes_per_s and not self.keep_memory:
-            pages = fresh_bytes(op, workspace_of(device, self.threads))
+        new_bytes: Mapping[Operation, int] = mapped_bytes(graph) if clock.counts_page_faults else {}
         totals = _Totals()
         for name, function in graph.functions.items():
             for kernel in kernels(function):
                 attribute = clock.time(kernel)
                 if attribute is None:
                     continue
-                if kernel in pages:
-                    attribute = clock.time_pages(attribute, pages[kernel] / graph.times[name])
+                if kernel in new_bytes:
+                    attribute = clock.with_page_faults(attribute, new_bytes[kernel])
                 kernel.attributes[LATENCY] = attribute
                 work = cast(WorkAttr, kernel.attributes[WORK]).data
                 totals.add(work.kind, attribute.data, graph.times[name])
@@ -111,7 +107,13 @@ class AnnotateLatencyPass(ModulePass):
         device = load_device(self.device)
         cache_bytes = device.l2_bytes.value if device.l2_bytes else 0.0
         resident = peak_bytes is not None and peak_bytes <= cache_bytes
-        context = ExecutionContext(mode=mode, tf32=self.tf32, threads=self.threads, resident=resident)
+        context = ExecutionContext(
+            mode=mode,
+            tf32=self.tf32,
+            threads=self.threads,
+            resident=resident,
+            keep_memory=self.keep_memory,
+        )
         return LatencyModel(device, context, ranks)
 
 

@@ -1,4 +1,4 @@
-"""What shard writes down of a mesh, and what later passes and the runtime read."""
+"""Shard attributes: mesh and shardings in the IR, read by later passes and the runtime."""
 
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
 
@@ -10,6 +10,6 @@ SPLIT, PARTS = "shard.split", "shard.parts"
 
 
 def mesh_ranks(module: ModuleOp) -> int | None:
-    """How many ranks a program is sharded for; None if it is not."""
+    """Number of ranks a program is sharded for; None if it is not sharded."""
     mesh = module.attributes.get(MESH)
     return mesh.value.data if isinstance(mesh, IntegerAttr) else None

@@ -1,4 +1,4 @@
-"""What may be one kernel: which ops of a function can move to the last of them and run there together."""
+"""Fusion legality: groups of ops that can be sunk to their last member."""
 
 from collections.abc import Iterator, Sequence
 from functools import reduce

@@ -23,7 +23,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What an allocator held while a program ran.
+    """Replay of a program's allocations on an allocator model.
 
     Attributes:
         moments: One for each event of `requests` that was served, in order.

@@ -49,7 +49,7 @@ class Zero:
             raise UsageError(what=f"{self.ranks} device cannot share", why="it takes at least two")
 
     def memory(self, memory: StepMemory) -> StepMemory:
-        """What one rank asks for, given what it asks for without sharing."""
+        """Memory of one rank under ZeRO, from its memory without it."""
         owners = dict(memory.owners)
         buffers = self._buffer_bytes(memory)
         number = min(owners, default=0) - 1

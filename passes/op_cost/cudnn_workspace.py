@@ -1,4 +1,4 @@
-"""What cuDNN takes for a convolution while it runs, by the algorithm that its model finds fastest."""
+"""cuDNN workspace of a convolution, for the algorithm that its model finds fastest."""
 
 from typing import cast
 

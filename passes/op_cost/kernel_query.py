@@ -1,13 +1,15 @@
-"""What to ask the models of kernels about an op, read from its work."""
+"""Queries of kernel models, by the structure of the indexing maps of an op's work."""
 
 from dataclasses import dataclass, replace
+from itertools import permutations
 from math import prod
 
 import numpy as np
 
 from steelyard.compiler.semantics.call import OpCall
-from steelyard.compiler.semantics.iteration_space import IndexingMap, IterationSpace
+from steelyard.compiler.semantics.iteration_space import Index, IndexingMap, IterationSpace
 from steelyard.compiler.semantics.work import OpWork
+from steelyard.hw.base.errors import IRError
 from steelyard.hw.base.kernel_work import DType
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch, KernelKind
 
@@ -43,10 +45,10 @@ def kernel_queries(call: OpCall, work: OpWork) -> tuple[KernelQuery, ...]:
             return tuple(_product(space) for space in work.spaces if space.flops_per_iteration.contraction)
         case "convolution" | "depthwise_convolution":
             return tuple(
-                _convolution(call, space) for space in work.spaces if space.flops_per_iteration.contraction
+                _convolution(space) for space in work.spaces if space.flops_per_iteration.contraction
             )
         case "attention":
-            return _attention(call, work)
+            return _attention(work)
         case "softmax" if len(work.spaces[0].reads) == 1:
             return (_rows("softmax", work.spaces[0]),)
         case "normalization" if _is_layer_norm(work.spaces[0]):
@@ -64,8 +66,8 @@ def _product(space: IterationSpace) -> KernelQuery:
 
     Where the data say which matrix a row meets (a mixture of experts), rows are taken as shared out evenly.
     """
-    left, right = (_dims(access) for access in space.reads[:2])
-    written = _dims(space.writes[0])
+    left, right = (access.dims for access in space.reads[:2])
+    written = space.writes[0].dims
     batch = left & right & written
     groups = _gathered(space.reads[1])
     sizes = {
@@ -77,65 +79,95 @@ def _product(space: IterationSpace) -> KernelQuery:
     return _query("bmm" if sizes["b"] > 1 else "gemm", **sizes)
 
 
-def _convolution(call: OpCall, space: IterationSpace) -> KernelQuery:
+def _convolution(space: IterationSpace) -> KernelQuery:
     """The direction is told by which tensor is written: the output, the input or the weight.
 
     Where windows slide over other than two dims, the product that it amounts to.
     """
-    accesses = (*space.reads, *space.writes)
-    large = next(access for access in accesses if ("g", "c") in access.dims)
-    weight = next(access for access in accesses if ("k0",) in access.dims)
-    rank = sum(dim.startswith("k") for dim in space.dims)
-    places = prod(size for dim, size in space.dims.items() if dim.startswith("o")) * space.dims.get("n", 1)
-    taps = [space.dims[f"k{i}"] for i in range(rank)]
-    groups, outer, inner = (space.dims[dim] for dim in "gac")
-    written = space.writes[0].value
-    if rank != 2:
+    large, small, weight = _sliding(space)
+    windows = [at for at, index in enumerate(large.indices) if _slides(index, small, weight)]
+    places, taps = zip(*(large.indices[at].dims for at in windows), strict=True)
+    shared = large.dims & small.dims & weight.dims
+    batch = _extent(space, (large.dims & small.dims) - shared - {*places})
+    inner = _extent(space, (large.dims & weight.dims) - shared - {*taps})
+    outer, groups = _extent(space, (small.dims & weight.dims) - shared), _extent(space, shared)
+    written = space.writes[0]
+    if len(windows) != 2:
         kind: KernelKind = "bmm" if groups > 1 else "gemm"
-        window = inner * prod(taps)
-        if written == weight.value:
-            return _query(kind, b=groups, m=outer, n=window, k=places)
-        return _query(kind, b=groups, m=places, n=outer, k=window)
+        points, window = batch * _extent(space, {*places}), inner * _extent(space, {*taps})
+        if written is weight:
+            return _query(kind, b=groups, m=outer, n=window, k=points)
+        return _query(kind, b=groups, m=points, n=outer, k=window)
+    first = large.indices[windows[0]]
     return _query(
         "conv2d",
-        n=space.dims.get("n", 1),
+        n=batch,
         c=groups * inner,
-        h=large.type.shape[-2],
-        w=large.type.shape[-1],
+        h=large.type.shape[windows[0]],
+        w=large.type.shape[windows[1]],
         o=groups * outer,
-        r=taps[0],
-        s=taps[1],
-        stride=_first(call.properties["stride"]),
-        pad=_first(call.properties["padding"]),
+        r=space.dims[taps[0]],
+        s=space.dims[taps[1]],
+        stride=first.terms[0][1],
+        pad=-first.offset,
         groups=groups,
-        direction="dgrad" if written == large.value else "wgrad" if written == weight.value else "fwd",
+        direction="dgrad" if written is large else "wgrad" if written is weight else "fwd",
     )
 
 
-def _attention(call: OpCall, work: OpWork) -> tuple[KernelQuery, ...]:
-    sizes = work.spaces[0].dims
-    kind: KernelKind = "attention_decode" if sizes["q"] == 1 else "attention_prefill"
+def _sliding(space: IterationSpace) -> tuple[IndexingMap, IndexingMap, IndexingMap]:
+    """The tensor over which windows slide, that which has an element a window, and the weight."""
+    for large, small, weight in permutations((*space.reads, *space.writes)):
+        if any(_slides(index, small, weight) for index in large.indices):
+            return large, small, weight
+    raise IRError(
+        what="no window slides over a tensor of the convolution", fix="correct the rule of its work"
+    )
+
+
+def _slides(index: Index, small: IndexingMap, weight: IndexingMap) -> bool:
+    """Whether an index is that of a window: its dims index the others alone."""
+    if len(index.terms) != 2:
+        return False
+    (place, _), (tap, _) = index.terms
+    return _has(small, place) and _has(weight, tap)
+
+
+def _has(access: IndexingMap, dim: str) -> bool:
+    return any(index.dims == (dim,) for index in access.indices)
+
+
+def _attention(work: OpWork) -> tuple[KernelQuery, ...]:
+    """The first space makes the scores: query (batch, heads, q, e) by key (batch, heads, s, e)."""
+    scores = work.spaces[0]
+    *batch, heads, queries, features = ((scores, index) for index in scores.reads[0].indices)
+    *_, shared, keys, _ = ((scores, index) for index in scores.reads[1].indices)
+    kind: KernelKind = "attention_decode" if _points(*queries) == 1 else "attention_prefill"
     query = _query(
         kind,
-        b=prod(size for dim, size in sizes.items() if dim.startswith("b")),
-        hq=sizes["k"] * sizes["g"],
-        hkv=sizes["k"],
-        sq=sizes["q"],
-        skv=sizes["s"],
-        d=sizes["e"],
-        causal=int(bool(call.properties.get("is_causal"))),
+        b=prod(_points(*each) for each in batch),
+        hq=_points(*heads),
+        hkv=_points(*shared),
+        sq=_points(*queries),
+        skv=_points(*keys),
+        d=_points(*features),
+        causal=int(any(space.positional for space in work.spaces)),
     )
     products = sum(bool(space.flops_per_iteration.contraction) for space in work.spaces)
     return (replace(query, backward=products > _FORWARD_PRODUCTS),)
 
 
+def _points(space: IterationSpace, index: Index) -> int:
+    return _extent(space, {*index.dims})
+
+
 def _is_layer_norm(space: IterationSpace) -> bool:
     """Whether each row is normalized by itself, and forward: one tensor read is as large as the result."""
-    if not space.writes or space.combine != "other":
+    if not space.writes:
         return False
     whole = [access for access in space.reads if access.type.numel == space.writes[0].type.numel]
-    last = space.writes[0].dims[-1]
-    return len(whole) == 1 and bool(last) and set(last) <= space.reduction
+    last = set(space.writes[0].indices[-1].dims)
+    return len(whole) == 1 and bool(last) and last <= space.reduction
 
 
 def _rows(kind: KernelKind, space: IterationSpace) -> KernelQuery:
@@ -143,18 +175,10 @@ def _rows(kind: KernelKind, space: IterationSpace) -> KernelQuery:
     return _query(kind, rows=space.size // cols, cols=cols)
 
 
-def _dims(access: IndexingMap) -> set[str]:
-    return {dim for dims in access.dims for dim in dims or ()}
-
-
 def _gathered(access: IndexingMap) -> int:
     """How many matrices the data choose from."""
-    return prod(size for size, dims in zip(access.type.shape, access.dims, strict=True) if dims is None)
+    return prod(size for size, index in zip(access.type.shape, access.indices, strict=True) if index.gathered)
 
 
 def _extent(space: IterationSpace, dims: frozenset[str] | set[str]) -> int:
     return prod(space.dims[dim] for dim in dims)
-
-
-def _first(value: list[int] | int) -> int:
-    return value[0] if isinstance(value, list) else value

@@ -118,14 +118,19 @@ class LatencyModel:
             self._by_work[key] = _attribute(latency)
         return self._by_work[key]
 
-    def time_pages(self, latency: LatencyAttr, fresh_bytes: float) -> LatencyAttr:
-        """The latency of a kernel that also gets so many bytes of fresh pages; no model has any in it.
+    @property
+    def counts_page_faults(self) -> bool:
+        """Whether kernels take longer on this device where they are the first to touch a page."""
+        return self._roofline.counts_page_faults
 
-        How many it gets depends on all that ran before: from step to step it is anything from none to twice
-        what is expected (docs/adr/0010-fresh-pages.md).
+    def with_page_faults(self, latency: LatencyAttr, new_bytes: int) -> LatencyAttr:
+        """Return the latency of a kernel that is also the first to touch so many bytes of new pages.
+
+        No model and no measurement of a kernel has page faults in it. The heap may have a hole that serves,
+        and a virtual machine may be slow to find pages: the interval goes from none to twice their time.
         """
         known = latency.data
-        faults_us = self._roofline.page_faults_s(fresh_bytes) * 1e6
+        faults_us = self._roofline.page_faults_s(new_bytes) * 1e6
         if not faults_us:
             return latency
         return LatencyAttr(

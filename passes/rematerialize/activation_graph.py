@@ -1,4 +1,4 @@
-"""What the forward leaves to the backward: who reads whose storage, what may run twice, at what price."""
+"""Saved activations: their readers, recomputability and recomputation cost."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAtt
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.program import PHASE, DropOp, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.passes.rematerialize.recomputable import can_run_again
+from steelyard.passes.rematerialize.recomputable import is_recomputable
 
 
 class Read(NamedTuple):
-    """A value that an op reads: the op that made it (-1: an argument) and its storage, by index."""
+    """A value that an op reads: the index of its producer (-1: an argument) and of its storage."""
 
     maker: int
     storage: int
@@ -25,27 +25,27 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ActivationGraph:
-    """The ops of a flat program, by index.
+    """Ops and storages of a flat program, by index.
 
     Attributes:
         ops: The ops.
-        turn: The first op of the backward; their number where there is none.
+        first_backward_op: Index of the first op of the backward; the number of ops where there is none.
         storages: The storages.
-        storage_of: The index of the storage of each value.
-        reads: What each op reads, each value once; nothing for the end of a reference.
-        born: The storages that each op makes.
-        ended: The storage whose reference each op ends, None for those that run.
-        kinds: The kind of work of each op, "" where it is not known.
-        in_loss: Whether each op is of the loss.
-        cost_us: What each op takes.
-        workspace_bytes: What each op takes while it runs, beside operands and results.
-        repeatable: Whether an op run again in the backward gives the same values and changes nothing.
-        pinned: Storages that are changed after they were made, so that no op makes them as they are.
-        backward_reads: What the backward reads of the values made before it, after the op that reads.
+        storage_of: The storage of each value.
+        reads: The values that each op reads, each once; empty for drops.
+        born: The storages that each op creates.
+        ended: The storage that each drop releases, None for other ops.
+        kinds: The kind of work of each op, "" if unknown.
+        in_loss: Whether each op belongs to the loss.
+        cost_us: Latency of each op.
+        workspace_bytes: Memory that each op takes while it runs, beside operands and results.
+        recomputable: Whether running an op again in the backward gives the same values without side effects.
+        mutated: Storages that are written after their creation, so that recomputation cannot restore them.
+        backward_reads: Reads of the backward of values made before it, with the reading op.
     """
 
     ops: list[Operation]
-    turn: int
+    first_backward_op: int
     storages: list[Storage]
     storage_of: dict[SSAValue, int]
     reads: list[tuple[Read, ...]]
@@ -55,21 +55,21 @@ class ActivationGraph:
     in_loss: list[bool]
     cost_us: list[float]
     workspace_bytes: list[int]
-    repeatable: list[bool]
-    pinned: frozenset[int]
+    recomputable: list[bool]
+    mutated: frozenset[int]
     backward_reads: list[tuple[int, Read]]
 
     @property
     def activations(self) -> Iterator[int]:
-        """The storages made before the backward that are alive when it begins, without what is returned."""
+        """The storages made before the backward and alive when it begins, results excluded."""
         for index, storage in enumerate(self.storages):
-            if 0 <= storage.born < self.turn <= storage.last_use and storage.freed_here:
+            if 0 <= storage.born < self.first_backward_op <= storage.last_use and storage.freed_here:
                 yield index
 
-    def may_go(self, storage: int) -> bool:
-        """Whether a storage is made before the backward and not returned."""
+    def is_releasable(self, storage: int) -> bool:
+        """Whether a storage is made before the backward and is no result."""
         found = self.storages[storage]
-        return found.freed_here and 0 <= found.born < self.turn
+        return found.freed_here and 0 <= found.born < self.first_backward_op
 
     def bytes_of(self, storages: Iterable[int]) -> int:
         """The sum of the bytes of storages."""
@@ -79,11 +79,11 @@ class ActivationGraph:
 def read_graph(
     flat: FunctionStorages, reader: OpInfoCache, workspace: Callable[[Operation], int]
 ) -> ActivationGraph:
-    """The graph of a program's only function, whose ops have `cost.work` and `cost.latency`."""
+    """Build the graph of a program's only function, whose ops have `cost.work` and `cost.latency`."""
     ops = flat.ops
     index_of = {op: index for index, op in enumerate(ops)}
     phases = [text_attribute(op, PHASE) for op in ops]
-    turn = phases.index("backward") if "backward" in phases else len(ops)
+    first_backward_op = phases.index("backward") if "backward" in phases else len(ops)
     end = max((k for k, phase in enumerate(phases) if phase == "backward"), default=len(ops) - 1)
     written_at = _written_at(flat, reader, end)
     born: list[list[int]] = [[] for _ in ops]
@@ -91,15 +91,15 @@ def read_graph(
         if storage.born >= 0:
             born[storage.born].append(number)
     reads: list[tuple[Read, ...]] = []
-    repeatable: list[bool] = []
+    recomputable: list[bool] = []
     for index, op in enumerate(ops):
         found = dict.fromkeys(Read(_maker(value, index_of), flat.of[value]) for value in op.operands)
         reads.append(() if isinstance(op, DropOp) else tuple(found))
         changed_later = any(time > index for read in found for time in written_at.get(read.storage, ()))
-        repeatable.append(not changed_later and _is_priced(op) and can_run_again(op, reader))
+        recomputable.append(not changed_later and _is_priced(op) and is_recomputable(op, reader))
     return ActivationGraph(
         ops=ops,
-        turn=turn,
+        first_backward_op=first_backward_op,
         storages=flat.storages,
         storage_of=flat.of,
         reads=reads,
@@ -109,21 +109,21 @@ def read_graph(
         in_loss=[phase == "loss" for phase in phases],
         cost_us=[_cost_us(op) for op in ops],
         workspace_bytes=[workspace(op) for op in ops],
-        repeatable=repeatable,
-        pinned=frozenset(k for k in written_at if flat.storages[k].born >= 0),
+        recomputable=recomputable,
+        mutated=frozenset(k for k in written_at if flat.storages[k].born >= 0),
         backward_reads=[
             (index, read)
-            for index in range(turn, len(ops))
+            for index in range(first_backward_op, len(ops))
             for read in reads[index]
-            if 0 <= read.maker < turn
+            if 0 <= read.maker < first_backward_op
         ],
     )
 
 
 def _written_at(flat: FunctionStorages, reader: OpInfoCache, end: int) -> dict[int, list[int]]:
-    """By storage, the ops up to the last of the backward that change it after it was made.
+    """The ops up to the end of the backward that write each storage after its creation.
 
-    Later ones do not matter: nothing runs again after the backward.
+    Later ones do not matter: nothing is recomputed after the backward.
     """
     found: dict[int, list[int]] = {}
     for index, op in enumerate(flat.ops[: end + 1]):

@@ -1,4 +1,4 @@
-"""The forward cut into blocks, layers and what lies between them, each a problem of its own."""
+"""Partition of the forward into blocks (layers and the ops between), each a problem of its own."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from steelyard.passes.rematerialize.offload_timetable import Link
 
 _LEAST_REPEATED = 8
 _SHORTEST, _LONGEST = 16, 64
-"""Ops of a block that is not one of several alike: about a layer, so that running it again needs little."""
+"""Range of ops in a block that is not a repeated layer: about one layer's worth, cheap to recompute."""
 
 _INTENSIVE = ("contraction", "convolution", "depthwise_convolution", "attention")
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """A block and the problem it poses.
+class RematBlock:
+    """A block and its rematerialization problem.
 
     Attributes:
         ops: Its ops.
-        problem: What there is to choose.
-        storages: The storage of the program behind each number of the problem.
+        problem: The problem, in local indices.
+        storages: The program's storage behind each local index.
     """
 
     ops: range
@@ -34,11 +34,11 @@ class Block:
     storages: tuple[int, ...]
 
 
-def cut_blocks(graph: ActivationGraph) -> list[range]:
-    """Ranges of ops, one after the other, that cover the forward.
+def partition_forward(graph: ActivationGraph) -> list[range]:
+    """Consecutive ranges of ops that cover the forward.
 
-    Where blocks repeat, each is one; they are cut where the fewest bytes pass from one to the next. What does
-    not repeat is cut where the fewest bytes pass, a layer's worth of ops at a time.
+    Each repeated layer is a block; other ops are split into blocks of about a layer's size. All boundaries
+    are where the fewest bytes cross.
     """
     crossing = _crossing_bytes(graph)
     layers: list[range] = []
@@ -47,18 +47,19 @@ def cut_blocks(graph: ActivationGraph) -> list[range]:
         first = min(turns, key=lambda turn: (fmean(crossing[turn : end + 1 : period]), turn))
         layers += [range(each, each + period) for each in range(first, end - period + 1, period)]
     blocks: list[range] = []
-    for layer in [*sorted(layers, key=lambda layer: layer.start), range(graph.turn, graph.turn)]:
+    forward_end = graph.first_backward_op
+    for layer in [*sorted(layers, key=lambda layer: layer.start), range(forward_end, forward_end)]:
         start = blocks[-1].stop if blocks else 0
         blocks += [*_cut_gap(crossing, start, layer.start), layer]
     return [block for block in blocks if block]
 
 
-def passed_on(graph: ActivationGraph, blocks: Sequence[range]) -> frozenset[int]:
-    """The activations that a block makes and the forward of another reads: the borders between blocks."""
+def border_activations(graph: ActivationGraph, blocks: Sequence[range]) -> frozenset[int]:
+    """The border activations: made in one block and read by the forward of another."""
     block_of = [number for number, block in enumerate(blocks) for _ in block]
     found = set[int]()
     activations = set(graph.activations)
-    for index in range(graph.turn):
+    for index in range(graph.first_backward_op):
         for read in graph.reads[index]:
             if read.storage in activations:
                 made = block_of[graph.storages[read.storage].born]
@@ -67,21 +68,21 @@ def passed_on(graph: ActivationGraph, blocks: Sequence[range]) -> frozenset[int]
     return frozenset(found)
 
 
-def pose(
+def block_problem(
     graph: ActivationGraph,
     ops: range,
     borders: frozenset[int],
     wanted: Mapping[int, Sequence[Read]],
     link: Link | None,
-) -> Block:
-    """The problem of a block.
+) -> RematBlock:
+    """Extract the problem of a block.
 
     Args:
         graph: The program.
         ops: The ops of the block.
-        borders: What passes between blocks and stays; see `passed_on`.
+        borders: The activations between blocks, which are saved; see `border_activations`.
         wanted: By op, the values it makes that the backward reads.
-        link: The way to the host, where storages may move.
+        link: The link to the host, if storages may be offloaded.
     """
     numbers: dict[int, int] = {}
 
@@ -111,41 +112,41 @@ def pose(
     makers = [graph.storages[storage].born for storage in storages]
     problem = BlockProblem(
         cost_us=tuple(graph.cost_us[index] for index in ops),
-        repeatable=tuple(graph.repeatable[index] for index in ops),
+        recomputable=tuple(graph.recomputable[index] for index in ops),
         intensive=tuple(graph.kinds[index] in _INTENSIVE for index in ops),
         reads=tuple(reads),
         sizes=tuple(sizes),
         makers=tuple(born - ops.start if born in ops else None for born in makers),
-        stays=frozenset(
+        required=frozenset(
             number
             for storage, number in numbers.items()
             if storage in borders and graph.storages[storage].born in ops
         ),
-        pinned=frozenset(number for storage, number in numbers.items() if storage in graph.pinned),
+        mutated=frozenset(number for storage, number in numbers.items() if storage in graph.mutated),
         wanted=tuple(asked),
         copy_us=tuple(map(link.copy_us, sizes)) if link else (),
     )
-    return Block(ops, problem, storages)
+    return RematBlock(ops, problem, storages)
 
 
 def _crossing_bytes(graph: ActivationGraph) -> list[int]:
-    """By op, the bytes made before it that the forward reads at it or after."""
+    """For each op, the bytes made before it that the forward reads at it or later."""
     last = dict[int, int]()
-    for index in range(graph.turn):
+    for index in range(graph.first_backward_op):
         for read in graph.reads[index]:
             last[read.storage] = index
-    change = [0] * (graph.turn + 2)
+    change = [0] * (graph.first_backward_op + 2)
     for number, storage in enumerate(graph.storages):
-        if 0 <= storage.born < graph.turn and last.get(number, -1) > storage.born:
+        if 0 <= storage.born < graph.first_backward_op and last.get(number, -1) > storage.born:
             change[storage.born + 1] += storage.bytes
             change[last[number] + 1] -= storage.bytes
     return [*accumulate(change)]
 
 
 def _runs(graph: ActivationGraph) -> list[tuple[int, int, int]]:
-    """Start, end and period of what is repeated back to back, the longest first."""
+    """Start, end and period of back-to-back repetitions, the longest first."""
     seen: dict[Hashable, int] = {}
-    tokens = [seen.setdefault(_token(graph, index), len(seen)) for index in range(graph.turn)]
+    tokens = [seen.setdefault(_token(graph, index), len(seen)) for index in range(graph.first_backward_op)]
     found: list[tuple[int, int, int]] = []
     while (run := longest_run(tokens)) and run.saved >= _LEAST_REPEATED:
         found.append((run.start, run.end, run.period))

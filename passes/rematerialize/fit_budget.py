@@ -1,4 +1,4 @@
-"""A program made to fit a budget of memory: what the passes recompute and offload share."""
+"""Fitting a program into a memory budget, shared by the passes recompute and offload."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,24 +18,30 @@ from steelyard.passes.annotate.reannotate import Annotations
 from steelyard.passes.op_cost.workspace import no_workspace, workspace_of
 from steelyard.passes.rematerialize.activation_graph import ActivationGraph, read_graph
 from steelyard.passes.rematerialize.apply_plan import rewrite
-from steelyard.passes.rematerialize.candidate_plans import BASELINES, Plan, candidates, cheapest, play_plans
-from steelyard.passes.rematerialize.evaluate_plan import Player
-from steelyard.passes.rematerialize.offload_optimizer_state import PLACEMENTS, state_to_host
+from steelyard.passes.rematerialize.candidate_plans import (
+    BASELINES,
+    RematPlan,
+    candidates,
+    cheapest,
+    evaluate_plans,
+)
+from steelyard.passes.rematerialize.evaluate_plan import PlanEvaluator
+from steelyard.passes.rematerialize.offload_optimizer_state import HOST_STATE_PLANS, state_to_host
 from steelyard.passes.rematerialize.offload_timetable import Link
 from steelyard.passes.structure.inline import InlinePass
 
 _PARTS = 1000
-"""Shares of memory are told to the thousandth."""
+"""Resolution of memory shares in advice: a thousandth."""
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """How much memory a pass may leave in use.
+class ActivationBudget:
+    """Memory budget of a pass for activations.
 
     Attributes:
         wanted_by: The name of the pass.
-        share: What activations may add to the peak, as a share of what they add before.
-        peak_bytes: The peak of all live bytes; where given, the share does not count.
+        share: Bytes that activations may add to the peak, as a share of those they add before the pass.
+        peak_bytes: Limit of the peak of all live bytes; overrides the share.
     """
 
     wanted_by: str
@@ -43,44 +49,44 @@ class Budget:
     peak_bytes: int | None
 
     def fit(self, ctx: Context, module: ModuleOp, annotations: Annotations, link: Link | None = None) -> None:
-        """Rewrite a program by the fastest plan within the budget, and annotate it anew.
+        """Rewrite a program by the fastest plan within the budget, and reannotate it.
 
         Raises:
-            UsageError: No plan is within the budget; the error says the least that would do.
+            UsageError: No plan is within the budget; the error states the smallest feasible one.
             IRError: Types cannot be read.
         """
         InlinePass().apply(ctx, module)
-        stays = Player(_read(module, annotations), link)
-        # What moves state comes after the forward, so that a choice means the same in each program.
-        choices = [*candidates(stays)]
-        programs = [_Program(module, stays, play_plans(stays, choices))]
+        resident = PlanEvaluator(_read(module, annotations), link)
+        # State is moved after the forward, so that a policy means the same in each program.
+        policies = [*candidates(resident)]
+        programs = [_Program(module, resident, evaluate_plans(resident, policies))]
         for made, size in _with_state_on_host(ctx, module, annotations, link):
-            player = Player(_read(made, annotations), link, stays.step_us)
-            programs.append(_Program(made, player, play_plans(player, choices), size))
+            evaluator = PlanEvaluator(_read(made, annotations), link, resident.step_us)
+            programs.append(_Program(made, evaluator, evaluate_plans(evaluator, policies), size))
         program, plan = self._choose(programs)
-        plans, player = programs[0].plans, program.player
+        plans, evaluator = programs[0].plans, program.evaluator
         for each in plans:
             if each.name in BASELINES:
                 self._remark("analysis", each, f"{each.name} recomputation: {_price(each)}")
-        graph, schedule = player.graph, player.play(plan.choice)
-        gone = frozenset(graph.activations) - plan.choice.kept - plan.choice.moved
+        graph, schedule = evaluator.graph, evaluator.evaluate(plan.policy)
+        gone = frozenset(graph.activations) - plan.policy.saved - plan.policy.offloaded
         parts = [
             f"{len(gone)} activations of {graph.bytes_of(gone)} bytes are made again",
-            f"{sum(map(len, schedule.again.values()))} ops run again",
+            f"{sum(map(len, schedule.recomputed.values()))} ops run again",
         ]
-        if schedule.moves:
-            moved = graph.bytes_of(move.storage for move in schedule.moves)
-            parts.insert(0, f"{len(schedule.moves)} activations of {moved} bytes go to the host")
+        if schedule.transfers:
+            moved = graph.bytes_of(transfer.storage for transfer in schedule.transfers)
+            parts.insert(0, f"{len(schedule.transfers)} activations of {moved} bytes go to the host")
         if program.state_bytes:
             parts.insert(0, f"optimizer state of {program.state_bytes} bytes lives on the host")
         self._remark("passed", plan, f"{', '.join(parts)}: {_price(plan)}, {plans[0].peak_bytes} before")
-        rewrite(graph, plan.choice, schedule)
+        rewrite(graph, plan.policy, schedule)
         if program.module is not module:
             _take_entry(module, program.module)
         annotations.renew(ctx, module)
 
-    def _choose(self, programs: list["_Program"]) -> tuple["_Program", Plan]:
-        floor, before = programs[0].player.floor_bytes(), programs[0].plans[0].peak_bytes
+    def _choose(self, programs: list["_Program"]) -> tuple["_Program", RematPlan]:
+        floor, before = programs[0].evaluator.floor_bytes(), programs[0].plans[0].peak_bytes
         budget = self.peak_bytes
         if budget is None:
             budget = floor + int(self.share * (before - floor))
@@ -89,7 +95,7 @@ class Budget:
         if fitting:
             return min(fitting, key=lambda each: (each[1].cost_us, each[0].state_bytes))
         least = min(plan.peak_bytes for program in programs for plan in program.plans)
-        # Rounded up, so that what is advised is within reach.
+        # Rounded up, so that the advice is feasible.
         share = ceil((least - floor) / max(before - floor, 1) * _PARTS) / _PARTS
         raise UsageError(
             what=f"no plan keeps the peak within {budget} bytes",
@@ -98,29 +104,29 @@ class Budget:
             fix=f"give budget-bytes={least} or budget={share:g} at the least",
         )
 
-    def _remark(self, kind: RemarkKind, plan: Plan, text: str) -> None:
+    def _remark(self, kind: RemarkKind, plan: RematPlan, text: str) -> None:
         emit(Remark(self.wanted_by, kind, "program", "", text, -plan.cost_us))
 
 
 @dataclass(frozen=True, slots=True)
 class _Program:
-    """The program with some state on the host, and the plans for its activations."""
+    """A variant of the program with some optimizer state on the host, and its plans."""
 
     module: ModuleOp
-    player: Player
-    plans: list[Plan]
+    evaluator: PlanEvaluator
+    plans: list[RematPlan]
     state_bytes: int = 0
 
 
 def _with_state_on_host(
     ctx: Context, module: ModuleOp, annotations: Annotations, link: Link | None
 ) -> Iterator[tuple[ModuleOp, int]]:
-    """The program with more and more state on the host, and how many bytes of it."""
+    """Variants of the program with state on the host, each with the bytes moved."""
     if link is None:
         return
-    for placement in PLACEMENTS:
+    for state_plan in HOST_STATE_PLANS:
         made = module.clone()
-        if size := state_to_host(call_graph(made).entry, placement, link):
+        if size := state_to_host(call_graph(made).entry, state_plan, link):
             AnnotateCostPass().apply(ctx, made)
             annotations.latency.apply(ctx, made)
             yield made, size
@@ -143,5 +149,5 @@ def _read(module: ModuleOp, annotations: Annotations) -> ActivationGraph:
     return read_graph(find_storages(call_graph(module))[entry], OpInfoCache(), workspace)
 
 
-def _price(plan: Plan) -> str:
+def _price(plan: RematPlan) -> str:
     return f"{plan.cost_us:.4g} us more, peak of {plan.peak_bytes} bytes"

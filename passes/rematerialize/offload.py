@@ -1,4 +1,4 @@
-"""The pass offload: activations and optimizer state go to the host and come back, as far as a budget asks."""
+"""The pass offload: copy activations and optimizer state to the host and back, under a memory budget."""
 
 from dataclasses import dataclass
 
@@ -11,34 +11,33 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.links.host_link import host_copy_s
 from steelyard.passes.annotate.reannotate import read_annotations
-from steelyard.passes.rematerialize.fit_budget import Budget
+from steelyard.passes.rematerialize.fit_budget import ActivationBudget
 from steelyard.passes.rematerialize.offload_timetable import Link
 
 
 @dataclass(frozen=True)
 class OffloadPass(ModulePass):
-    """Keep less on the device: activations move to the host and back or are made again, state lives there.
+    """Reduce device memory: offload or recompute activations, and keep optimizer state on the host.
 
-    As `recompute`, which it contains: of each activation one decision says whether it stays, moves or is made
-    again, all under one budget, so that the result is never slower than that of `recompute`. A copy is priced
-    on the device's link to its host. Copies out follow each other beside the kernels, and so do copies back;
-    a copy out starts after the last use in the forward, a copy back as late as it comes in time. What kernels
-    still wait for is part of the price.
+    Includes `recompute`: each activation is saved, offloaded or recomputed, all under one budget, so that the
+    result is never slower than that of `recompute`. Copies are timed on the device's link to its host.
+    Offloads run one after the other beside the kernels, and so do fetches; an offload starts after the last
+    use in the forward, a fetch as late as is in time. Stalls of kernels are part of the cost.
 
         %h = host.offload %1 : tensor<4x8xf32> -> !host.copy<tensor<4x8xf32>>
         program.drop %1 : tensor<4x8xf32>
         %2 = host.fetch %h : !host.copy<tensor<4x8xf32>> -> tensor<4x8xf32>
 
     Optimizer state may live on the host between steps: its arguments are of type `!host.copy`, a fused
-    optimizer becomes several ops over consecutive parameters, and each has its state fetched before and
-    stored after. How much state does so is decided by the same price under the same budget.
+    optimizer becomes several ops over consecutive parameters, each with its state fetched before and stored
+    after. The share of such state is chosen by the same cost under the same budget.
 
         %m = host.fetch %state : !host.copy<tensor<4x8xf32>> -> tensor<4x8xf32>
         host.store %m, %state : tensor<4x8xf32> -> !host.copy<tensor<4x8xf32>>
 
     Raises:
-        UsageError: no plan is within the budget (the error says the least that would do), or `ahead` is less
-            than 1.
+        UsageError: no plan is within the budget (the error states the smallest feasible one), or `ahead` is
+            less than 1.
         DeviceError: the device has no link to a host.
         IRError: the program has no annotated latency, or its types cannot be read.
     """
@@ -46,13 +45,13 @@ class OffloadPass(ModulePass):
     name = "offload"
 
     budget: float = 0.5
-    """What activations may add to the peak of live bytes, as a share of what they add without the pass."""
+    """Bytes that activations may add to the peak, as a share of those they add without the pass."""
 
     budget_bytes: int | None = None
-    """Peak of all live bytes; goes before the share."""
+    """Limit of the peak of all live bytes; overrides the share."""
 
     ahead: float = 1.0
-    """The prefetch distance: how early a copy back starts, as a multiple of what it takes."""
+    """Prefetch distance: start of a fetch before its use, as a multiple of the copy time."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the program of a module."""
@@ -60,7 +59,7 @@ class OffloadPass(ModulePass):
             raise UsageError(what=f"ahead is {self.ahead:g}", where=self.name, why="it must be at least 1")
         annotations = read_annotations(op, self.name)
         link = link_of(load_device(annotations.latency.device), self.ahead)
-        Budget(self.name, self.budget, self.budget_bytes).fit(ctx, op, annotations, link)
+        ActivationBudget(self.name, self.budget, self.budget_bytes).fit(ctx, op, annotations, link)
 
 
 def link_of(device: Device, ahead: float) -> Link:

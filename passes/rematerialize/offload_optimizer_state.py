@@ -1,4 +1,4 @@
-"""Optimizer state on the host: an update in chunks, whose state comes before and goes after."""
+"""Optimizer state on the host: the update in chunks, each with its state fetched before and stored after."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,47 +17,47 @@ from steelyard.compiler.dialects.torch_op import Argument, TorchOp
 from steelyard.passes.rematerialize.offload_timetable import Link
 
 _CHUNKS = 16
-"""Chunks of what moves, fewer where one parameter's state is larger."""
+"""Number of chunks of the moved state; fewer where one parameter's state is larger."""
 
 _LEAST = 4096
-"""What is less than this part of all state stays: a copy of it would be all start."""
+"""State smaller than this fraction of all state stays: its copy would be all latency."""
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """How much state lives on the host, and how many chunks of it are on the device at once.
+class HostStatePlan:
+    """Share of the optimizer state that lives on the host, and chunks of it on the device at once.
 
     Attributes:
-        share: The least part of the state, by bytes, whose parameters are the last of the optimizer.
-        buffers: Chunks on the device: one is updated, the others are on their way.
+        share: Least share of the state, by bytes, that is moved; parameters are taken from the last on.
+        buffers: Chunks on the device: one is updated, the others are in transfer.
     """
 
     share: float
     buffers: int
 
 
-PLACEMENTS = tuple(Placement(share, buffers) for share in (0.25, 0.5, 1.0) for buffers in (2, 8))
-"""What is tried, beside state that stays."""
+HOST_STATE_PLANS = tuple(HostStatePlan(share, buffers) for share in (0.25, 0.5, 1.0) for buffers in (2, 8))
+"""The plans that are tried, besides moving nothing."""
 
 
-def state_to_host(function: FuncOp, placement: Placement, link: Link) -> int:
-    """Split the fused optimizers of a flat step and let their state live on the host; how many bytes do.
+def state_to_host(function: FuncOp, plan: HostStatePlan, link: Link) -> int:
+    """Split the fused optimizers of a flat step and keep their state on the host; return the bytes moved.
 
-    State that moves becomes an argument of type `!host.copy`. The first chunks are fetched in the backward,
-    so early that they are there when the update begins; each further one once an earlier one is stored.
+    Moved state becomes an argument of type `!host.copy`. The first chunks are fetched in the backward, early
+    enough for the update; each further one once an earlier one is stored.
     """
     moved = 0
     for op in [op for op in function.body.block.ops if isinstance(op, TorchOp)]:
         update = _Update.of(op, function)
         if update:
-            moved += update.move(placement, link)
+            moved += update.move(plan, link)
     function.update_function_type()
     return moved
 
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    """A fused optimizer: its op, and by parameter the state that may move."""
+    """A fused optimizer: its op, and the movable state of each parameter."""
 
     op: TorchOp
     states: Sequence[Sequence[BlockArgument]]
@@ -84,19 +84,19 @@ class _Update:
         states = [tuple(cast(BlockArgument, value) for value in row if movable(value)) for row in rows]
         return cls(op, _large(states)) if any(states) else None
 
-    def move(self, placement: Placement, link: Link) -> int:
-        """Put the chunks in the place of the op; the bytes that live on the host from now on."""
-        chunks = self._cut(placement.share)
+    def move(self, plan: HostStatePlan, link: Link) -> int:
+        """Replace the op by its chunks; return the bytes moved to the host."""
+        chunks = self._cut(plan.share)
         phases = [text_attribute(op, PHASE) for op in _before(self.op)]
         if not chunks or "backward" not in phases:
             return 0
-        kept = range(chunks[0].start)
+        resident = range(chunks[0].start)
         moved = [[state for index in chunk for state in self.states[index]] for chunk in chunks]
         size = sum(map(_bytes, (state for chunk in moved for state in chunk)))
-        if kept:
-            _put(self._part(kept, {}), self.op)
+        if resident:
+            _put(self._part(resident, {}), self.op)
         hosted = [[_to_host(state) for state in chunk] for chunk in moved]
-        early = min(placement.buffers, len(chunks))
+        early = min(plan.buffers, len(chunks))
         fetched: list[list[FetchOp]] = []
         took_us = [sum(link.copy_us(size_bytes(_tensor(each))) for each in chunk) for chunk in hosted]
         for number in range(early):
@@ -116,7 +116,7 @@ class _Update:
         return size
 
     def _cut(self, share: float) -> list[range]:
-        """Ranges of consecutive parameters, from the first whose state moves to the last parameter."""
+        """Ranges of consecutive parameters, from the first with moved state to the last one."""
         sizes = [sum(map(_bytes, row)) for row in self.states]
         total, start = sum(sizes), len(sizes)
         while start and sum(sizes[start:]) < share * total:
@@ -131,7 +131,7 @@ class _Update:
         return chunks
 
     def _part(self, indices: range, values: Mapping[SSAValue, SSAValue]) -> TorchOp:
-        """The optimizer of some parameters: of each list, as many as there are parameters, a part."""
+        """The optimizer of some parameters: lists with one item per parameter are sliced."""
 
         def part(value: Argument) -> Argument:
             if not isinstance(value, list) or len(value) != len(self.states):
@@ -185,11 +185,11 @@ def _before(op: Operation) -> Iterator[Operation]:
 
 
 def _ahead_of(update: Operation, ahead_us: float) -> Operation:
-    """The last op that starts so long before the update; the first of the backward if none does."""
+    """The last op that starts at least so long before the update; else the first op of the backward."""
     found = update
     before = list(_before(update))
-    turn = max(index for index, op in enumerate(before) if text_attribute(op, PHASE) == "backward")
-    for op in before[: turn + 1]:
+    first = max(index for index, op in enumerate(before) if text_attribute(op, PHASE) == "backward")
+    for op in before[: first + 1]:
         if ahead_us <= 0:
             break
         latency = op.attributes.get(LATENCY)

@@ -1,4 +1,4 @@
-"""When activations go to the host and come back, beside the kernels."""
+"""Offload timetable: times of host copies of activations, overlapped with kernels."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -13,56 +13,56 @@ from steelyard.passes.timeline.copy_streams import CopyTimeline
 
 
 class Link(NamedTuple):
-    """The way to the host.
+    """The link to the host.
 
     Attributes:
-        copy_us: What a copy of so many bytes takes, one way.
-        ahead: How early a copy back starts, as a multiple of what it takes.
+        copy_us: Time of a one-way copy of a number of bytes.
+        ahead: Prefetch distance: start of a fetch before its use, as a multiple of the copy time.
     """
 
     copy_us: Callable[[int], float]
     ahead: float = 1.0
 
 
-class Move(NamedTuple):
-    """A storage that goes and comes back.
+class Transfer(NamedTuple):
+    """An offloaded storage; all times are indices of ops.
 
     Attributes:
-        storage: Which.
-        leaves: The last op of the forward that uses it; the copy starts after it.
-        gone: The op after which the copy is done and the device's memory free.
-        back: The op of the backward before which the copy back starts.
-        needed: The op of the backward that needs it first, or what runs again for it.
+        storage: The storage.
+        offload_after: The last op of the forward that uses it; the copy to the host starts after it.
+        free_after: The op after which the copy is done and the device's memory is free.
+        fetch_before: The op of the backward before which the fetch starts.
+        needed_at: The op of the backward that needs it first, itself or for a recomputed op.
     """
 
     storage: int
-    leaves: int
-    gone: int
-    back: int
-    needed: int
+    offload_after: int
+    free_after: int
+    fetch_before: int
+    needed_at: int
 
 
 class PrefetchSchedule:
-    """Each copy out as early as its stream is free, each copy back as late as it is in time.
+    """Schedule of copies: to the host as soon as the stream is free, back just in time.
 
     Args:
         graph: The program.
-        again: The ops that run again before each op of the backward.
-        leaves: By storage that moves, the last op of the forward that uses it.
-        needed: By storage that moves, the op of the backward that needs it first, or what runs again for it.
-        link: The way to the host.
+        recomputed: The recomputed ops before each op of the backward.
+        leaves: The last op of the forward that uses each offloaded storage.
+        needed: The op of the backward that needs each offloaded storage first, itself or for a recomputed op.
+        link: The link to the host.
     """
 
     def __init__(
         self,
         graph: ActivationGraph,
-        again: Mapping[int, Sequence[int]],
+        recomputed: Mapping[int, Sequence[int]],
         leaves: Mapping[int, int],
         needed: Mapping[int, int],
         link: Link,
     ) -> None:
         costs_us = [
-            cost_us + sum(graph.cost_us[each] for each in again.get(index, ()))
+            cost_us + sum(graph.cost_us[each] for each in recomputed.get(index, ()))
             for index, cost_us in enumerate(graph.cost_us)
         ]
         self._graph, self._link, self._needed = graph, link, needed
@@ -77,7 +77,7 @@ class PrefetchSchedule:
             self._back_us[storage] = begin_us
 
     def late(self) -> frozenset[int]:
-        """The storages that would have to start back before they are out; better they stay."""
+        """The storages whose fetch would have to start before their offload ends; they should be saved."""
         free_us, found = 0.0, set[int]()
         for storage in self._leaves:
             done_us = self._done_us(storage, free_us)
@@ -87,55 +87,55 @@ class PrefetchSchedule:
                 free_us = done_us
         return frozenset(found)
 
-    def moves(self) -> list[Move]:
-        """The places in the program where copies start and end, in the order in which they leave."""
-        free_us, moves = 0.0, list[Move]()
+    def transfers(self) -> list[Transfer]:
+        """The transfers in the order of their offload."""
+        free_us, transfers = 0.0, list[Transfer]()
         for storage, leaves in self._leaves.items():
             free_us = self._done_us(storage, free_us)
             needed = self._needed[storage]
             gone = self._running(max(min(self._gone(free_us), needed - 1), leaves), -1)
-            back = self._running(max(self._back(storage), self._graph.turn, gone + 1), 1)
-            moves.append(Move(storage, leaves, gone, back, needed))
-        return moves
+            back = self._running(max(self._back(storage), self._graph.first_backward_op, gone + 1), 1)
+            transfers.append(Transfer(storage, leaves, gone, back, needed))
+        return transfers
 
     def _done_us(self, storage: int, free_us: float) -> float:
-        """When a storage is out, if the stream is free from `free_us` on."""
+        """End of a storage's offload if the stream is free from `free_us` on."""
         return max(free_us, self._ends_us[self._leaves[storage]]) + self._took_us[storage]
 
     def _gone(self, done_us: float) -> int:
-        """The op at whose end a copy is out."""
+        """The op by whose end a copy is out."""
         return bisect_left(self._ends_us, done_us)
 
     def _back(self, storage: int) -> int:
-        """The op at whose start a copy back must start."""
+        """The op at whose start a fetch must start."""
         ahead_us = self._back_us[storage] - (self._link.ahead - 1) * self._took_us[storage]
         return min(bisect_right(self._starts_us, ahead_us) - 1, self._needed[storage])
 
     def _running(self, index: int, step: int) -> int:
-        """The next op from an index on that runs; ends of references may not stay where they are."""
+        """The next op from an index on that is no drop; drops may be moved."""
         while isinstance(self._graph.ops[index], DropOp):
             index += step
         return index
 
 
-def by_return(moves: Sequence[Move]) -> dict[int, list[Move]]:
-    """The moves by the op before which their copies back start; the one that is needed first comes first."""
-    found: dict[int, list[Move]] = {}
-    for move in sorted(moves, key=lambda move: (move.needed, move.storage)):
-        found.setdefault(move.back, []).append(move)
+def by_fetch(transfers: Sequence[Transfer]) -> dict[int, list[Transfer]]:
+    """The transfers by the op before which their fetches start, in the order of need."""
+    found: dict[int, list[Transfer]] = {}
+    for transfer in sorted(transfers, key=lambda transfer: (transfer.needed_at, transfer.storage)):
+        found.setdefault(transfer.fetch_before, []).append(transfer)
     return found
 
 
 def stall_us(
-    graph: ActivationGraph, again: Mapping[int, Sequence[int]], moves: Sequence[Move], link: Link
+    graph: ActivationGraph, recomputed: Mapping[int, Sequence[int]], transfers: Sequence[Transfer], link: Link
 ) -> float:
-    """How long kernels wait for copies, those that the program has already and those of `moves`."""
-    after: defaultdict[int, list[Move]] = defaultdict(list)
-    gone: defaultdict[int, list[Move]] = defaultdict(list)
-    for move in moves:
-        after[move.leaves].append(move)
-        gone[move.gone].append(move)
-    before = by_return(moves)
+    """Stall time of kernels that wait for copies, in the program and in `transfers`."""
+    after: defaultdict[int, list[Transfer]] = defaultdict(list)
+    gone: defaultdict[int, list[Transfer]] = defaultdict(list)
+    for transfer in transfers:
+        after[transfer.offload_after].append(transfer)
+        gone[transfer.free_after].append(transfer)
+    before = by_fetch(transfers)
     streams = CopyTimeline()
     back = set[int]()
     copies: dict[int, int] = {}
@@ -143,12 +143,12 @@ def stall_us(
     def step(index: int) -> None:
         match op := graph.ops[index]:
             case OffloadOp() | StoreOp():
-                value, kept = graph.storage_of[op.value], graph.storage_of[op.copy]
-                streams.offload(("copy", kept), link.copy_us(graph.storages[value].bytes))
-                copies[value] = kept
+                value, copy = graph.storage_of[op.value], graph.storage_of[op.copy]
+                streams.offload(("copy", copy), link.copy_us(graph.storages[value].bytes))
+                copies[value] = copy
             case FetchOp():
-                value, kept = graph.storage_of[op.value], graph.storage_of[op.copy]
-                streams.fetch(("back", value), ("copy", kept), link.copy_us(graph.storages[value].bytes))
+                value, copy = graph.storage_of[op.value], graph.storage_of[op.copy]
+                streams.fetch(("back", value), ("copy", copy), link.copy_us(graph.storages[value].bytes))
                 back.add(value)
             case DropOp():
                 value = graph.storage_of[op.value]
@@ -161,15 +161,15 @@ def stall_us(
         streams.run(graph.cost_us[index], reads)
 
     for index in range(len(graph.ops)):
-        for move in before.get(index, ()):
-            took_us = link.copy_us(graph.storages[move.storage].bytes)
-            streams.fetch(("back", move.storage), move.storage, took_us)
-            back.add(move.storage)
-        for each in again.get(index, ()):
+        for transfer in before.get(index, ()):
+            took_us = link.copy_us(graph.storages[transfer.storage].bytes)
+            streams.fetch(("back", transfer.storage), transfer.storage, took_us)
+            back.add(transfer.storage)
+        for each in recomputed.get(index, ()):
             run(each)
         step(index)
-        for move in after[index]:
-            streams.offload(move.storage, link.copy_us(graph.storages[move.storage].bytes))
-        for move in gone[index]:
-            streams.wait(move.storage)
+        for transfer in after[index]:
+            streams.offload(transfer.storage, link.copy_us(graph.storages[transfer.storage].bytes))
+        for transfer in gone[index]:
+            streams.wait(transfer.storage)
     return streams.stall_us

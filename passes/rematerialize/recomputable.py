@@ -1,4 +1,4 @@
-"""Running an op of the forward a second time: which may, and what is put there."""
+"""Recomputability of ops, and their copies in the backward."""
 
 from collections.abc import Mapping
 
@@ -13,17 +13,17 @@ from steelyard.compiler.dialects.program import PHASE
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp
 
 RECOMPUTED = "recomputed"
-"""Attribute of an op that makes again what was made before."""
+"""Attribute of a recomputed op."""
 
 _STATISTICS = ("running_mean", "running_var")
 _ONCE = ("random", "collective", "optimizer")
 
 
-def can_run_again(op: Operation, reader: OpInfoCache) -> bool:
-    """Whether a second run, on the same operands, gives the same results and changes nothing.
+def is_recomputable(op: Operation, reader: OpInfoCache) -> bool:
+    """Whether a second run on the same operands gives the same results without side effects.
 
-    Random ops would draw other numbers, collectives need all ranks to agree. A batch norm in training may:
-    its results depend on the batch alone, and the second run is given no statistics to update.
+    Random ops would draw other numbers; collectives need all ranks to agree. A batch norm in training is
+    recomputable: its results depend on the batch alone, and the copy has no statistics to update.
     """
     if isinstance(op, FusedOp):
         return True
@@ -37,8 +37,8 @@ def can_run_again(op: Operation, reader: OpInfoCache) -> bool:
     return all(value in statistics for value in written_values(op, reader))
 
 
-def run_again(op: Operation, values: Mapping[SSAValue, SSAValue]) -> Operation:
-    """A copy of an op for the backward, which reads `values` in place of those of the original."""
+def recompute_op(op: Operation, values: Mapping[SSAValue, SSAValue]) -> Operation:
+    """A copy of an op for the backward, which reads `values` in place of the original's operands."""
     copy = op.clone(dict(values))
     if isinstance(op, TorchOp) and isinstance(copy, TorchOp):
         given = copy.arguments()

@@ -1,4 +1,4 @@
-"""The pass recompute: what the backward needs is made again instead of kept, as far as a budget asks."""
+"""The pass recompute: activation recomputation (rematerialization) under a memory budget."""
 
 from dataclasses import dataclass
 
@@ -7,40 +7,39 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from steelyard.passes.annotate.reannotate import read_annotations
-from steelyard.passes.rematerialize.fit_budget import Budget
+from steelyard.passes.rematerialize.fit_budget import ActivationBudget
 
 
 @dataclass(frozen=True)
 class RecomputePass(ModulePass):
-    """Keep fewer activations for the backward and run the ops again that make the others.
+    """Save fewer activations for the backward and recompute the others.
 
-    Reads `cost.work`, `cost.latency` and how storages live. Of the plans whose peak is within the budget it
-    takes the one whose repeated ops take least: blocks of the model, equal ones solved once, get ways to
-    recompute from an integer program, and the ways are allotted to blocks so that memory suffices at each;
-    beside those stand the plans that keep all, that keep only what passes between blocks (full), that repeat
-    attention alone (selective), and that keep least without a repeated product (min-cut). A remark gives
-    time and peak of each.
+    Reads `cost.work`, `cost.latency` and lifetimes of storages. Of the plans whose peak is within the budget
+    it takes the one with the least recomputation time. Candidates: an integer program solves each distinct
+    block of the model for several memory limits, and dynamic programming allots the solutions to the blocks.
+    Baselines: save all (none), save only the inputs of blocks (full), recompute attention alone (selective),
+    save least without recomputing a product (min-cut). A remark gives time and peak of each baseline.
 
-    Ops run again right before the backward needs them first, and carry `recomputed`. Results of random ops
-    and collectives are kept, and so is what was changed in place. The results are equal bit by bit: the same
-    kernels run on the same values. Calls are inlined. The annotations that were there are made anew.
+    Ops are recomputed right before the backward needs them first, and carry `recomputed`. Results of random
+    ops and collectives are saved, and so are tensors written in place. The results are equal bit by bit: the
+    same kernels run on the same values. Calls are inlined. Existing annotations are renewed.
 
         steelyard-opt a.mlir -p 'annotate-cost,annotate-latency{device=cpu},recompute{budget=0.4}'
 
     Raises:
-        UsageError: no plan is within the budget; the error says the least that would do.
+        UsageError: no plan is within the budget; the error states the smallest feasible one.
         IRError: the program has no annotated latency, or its types cannot be read.
     """
 
     name = "recompute"
 
     budget: float = 0.5
-    """What activations may add to the peak of live bytes, as a share of what they add without the pass."""
+    """Bytes that activations may add to the peak, as a share of those they add without the pass."""
 
     budget_bytes: int | None = None
-    """Peak of all live bytes; goes before the share."""
+    """Limit of the peak of all live bytes; overrides the share."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrite the program of a module."""
         annotations = read_annotations(op, self.name)
-        Budget(self.name, self.budget, self.budget_bytes).fit(ctx, op, annotations)
+        ActivationBudget(self.name, self.budget, self.budget_bytes).fit(ctx, op, annotations)

@@ -1,4 +1,4 @@
-"""From the functions of a program to their memory graphs."""
+"""Scheduling problems of a program's functions."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +16,14 @@ from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.passes.reorder.memory_graph import Buffer, MemoryGraph
 
 Resource = int | str
-"""What ops read and change: a storage by its index, or something that all share, by name."""
+"""A resource that ops read and write: a storage by index, or global state by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What an op, or a function that is called, reads and changes.
+    """Reads and writes of an op or a called function.
 
-    A function's storages are meant by the index of the argument.
+    A function's storages are identified by the index of the argument.
     """
 
     reads: frozenset[Resource]
@@ -31,15 +31,15 @@ class Effects:
 
 
 class MemoryGraphs:
-    """Makes the memory graphs of a program's functions; ask for those that are called before their callers.
+    """Builder of the memory graphs of a program's functions, callees before callers.
 
-    Values, changes in place, random numbers and collectives keep their order. Drops are no part of it: where
-    a reference ends follows from the order of the rest.
+    Def-use edges, in-place writes, random numbers and collectives constrain the order. Drops are left out:
+    they follow from the order of the other ops.
 
     Args:
         graph: The functions.
         found: Their storages.
-        workspace: Bytes that the kernel of an op takes while it runs.
+        workspace: Workspace bytes of an op's kernel.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class MemoryGraphs:
         self._effects: dict[str, Effects] = {}
 
     def ops(self, name: str) -> list[Operation]:
-        """The ops that a memory graph is about, in the order of the function."""
+        """The ops of a function's memory graph, in the function's order."""
         return [op for op in self._found[name].ops if not isinstance(op, DropOp)]
 
     def of(self, name: str, peaks: Mapping[str, int]) -> MemoryGraph:
@@ -64,7 +64,7 @@ class MemoryGraphs:
 
         Args:
             name: The function.
-            peaks: The most that is alive in each of the functions that it calls, from their entry on.
+            peaks: Peak of live bytes of each function that it calls, relative to the entry.
         """
         function, ops = self._found[name], self.ops(name)
         effects = [self._of_op(op, name) for op in ops]
@@ -90,7 +90,7 @@ class MemoryGraphs:
         return MemoryGraph(sum(s.bytes for s in start), own_bytes, [*buffers.values()], before)
 
     def _of_op(self, op: Operation, name: str) -> Effects:
-        """What an op reads and changes; looking at a storage from another side is neither."""
+        """Reads and writes of an op; a view does neither."""
         function, same = self._found[name], self._same[name]
         operands = [function.of[value] for value in op.operands]
         if isinstance(op, CallOp):
@@ -115,7 +115,7 @@ class MemoryGraphs:
         return Effects(frozenset(reads), frozenset(writes))
 
     def _buffers(self, name: str, ops: Sequence[Operation]) -> dict[int, Buffer]:
-        """What the function makes or frees, by the index of the storage."""
+        """The buffers that the function makes or frees, by index of the storage."""
         function, same = self._found[name], self._same[name]
         place = {op: index for index, op in enumerate(ops)}
         buffers: dict[int, Buffer] = {}
@@ -130,7 +130,7 @@ class MemoryGraphs:
 
 
 def _same_arguments(found: Mapping[str, FunctionStorages]) -> dict[str, Callable[[int], int]]:
-    """For each function the first of the arguments that may share a storage with one, by some call."""
+    """For each function, a map from an argument to the first one that some call gives the same storage."""
     first: dict[str, dict[int, int]] = {name: {} for name in found}
 
     def same(name: str, storage: int) -> int:
@@ -153,7 +153,7 @@ def _same_arguments(found: Mapping[str, FunctionStorages]) -> dict[str, Callable
 
 
 def _dependencies(ops: Sequence[Operation], effects: Sequence[Effects]) -> list[set[int]]:
-    """For each op those that must come before it."""
+    """The predecessors of each op."""
     place = {op: index for index, op in enumerate(ops)}
     before: list[set[int]] = []
     changed: dict[Resource, int] = {}
@@ -176,9 +176,10 @@ def _keep_what_calls_free(
     buffers: Mapping[int, Buffer],
     before: list[set[int]],
 ) -> None:
-    """Let calls stay the last users of what they are the last users of, and of nothing else.
+    """Constrain calls to remain the last users of exactly the storages they use last now.
 
-    A function frees what all of its calls use last, so that otherwise it would free another time.
+    A function frees the arguments that all of its calls use last; another order would change what it may
+    free.
     """
     place = {op: index for index, op in enumerate(ops)}
     for index, op in enumerate(ops):

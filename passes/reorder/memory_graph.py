@@ -1,4 +1,4 @@
-"""The ops of a function as memory sees them: what each makes and uses, and what must precede it."""
+"""Memory scheduling problems: ops, buffers and precedence constraints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Buffer:
-    """A storage in a question of order.
+    """A storage of a scheduling problem.
 
     Attributes:
         bytes: Its size.
-        maker: The op that makes it, -1 where it is there from the start.
+        maker: The op that makes it, -1 if it exists from the start.
         users: The other ops that use it.
-        stays: Whether it is never freed; else it is after the last user, or after the maker.
+        stays: Whether it is never freed; otherwise it is freed after its last user, or after its maker.
     """
 
     bytes: int
@@ -23,14 +23,14 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class MemoryGraph:
-    """A question of order. Ops are meant by their index in the order that the function has.
+    """A scheduling problem: ops, buffers and precedence constraints. Ops are indices in the function's order.
 
     Attributes:
-        start_bytes: Alive before the first op.
-        own_bytes: What each op has alive while it runs, beside what is alive before it.
-        buffers: What is made or freed.
-        before: For each op those that must come before it.
-        after: The reverse.
+        start_bytes: Live bytes before the first op.
+        own_bytes: Bytes that each op adds to the live bytes while it runs.
+        buffers: The storages that are made or freed.
+        before: For each op, its predecessors.
+        after: For each op, its successors.
     """
 
     start_bytes: int
@@ -47,7 +47,7 @@ class MemoryGraph:
         object.__setattr__(self, "after", after)
 
     def tops(self, order: Sequence[int]) -> list[int]:
-        """Live bytes while each op of an order runs."""
+        """Live bytes at each op of an order."""
         place = {op: index for index, op in enumerate(order)}
         place[-1] = -1
         change = [0] * (len(order) + 1)  # before the op of that index
@@ -64,7 +64,7 @@ class MemoryGraph:
         return tops
 
     def is_valid(self, order: Sequence[int]) -> bool:
-        """Whether an order has every op once, each after those that must precede it."""
+        """Whether an order has every op once, each after its predecessors."""
         place = {op: index for index, op in enumerate(order)}
         complete = len(order) == len(place) == len(self.before)
         return complete and all(

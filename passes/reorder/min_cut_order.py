@@ -1,4 +1,4 @@
-"""Orders with a low peak: at the worst op, exactly those ops run before it that leave least alive."""
+"""Low-peak op orders by recursive minimum cuts at the op with the highest live bytes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from steelyard.passes.reorder.memory_graph import MemoryGraph
 from steelyard.passes.solvers.min_cut import UNCUTTABLE, FlowGraph
 
 _LOOKED_AT = 500_000
-"""Ops that all cuts of a search together may look at: seconds for the largest programs."""
+"""Limit on the ops visited by all cuts of a search: seconds for the largest programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class MemoryOrder:
 
     Attributes:
         ops: Each op once.
-        peak_bytes: The most that is alive in it.
-        bound_bytes: What no order goes below, as far as that was found out.
+        peak_bytes: Its peak of live bytes.
+        bound_bytes: A lower bound of the peak of any order.
     """
 
     ops: list[int]
@@ -26,11 +26,11 @@ class MemoryOrder:
 
 
 def order_for_memory(graph: MemoryGraph) -> MemoryOrder:
-    """Look for an order with a low peak; the order that there is, where none is found.
+    """Search for an order with a low peak; the existing order if no better one is found.
 
-    While the worst op runs, that is alive which ops before it made and ops after it need. Which ops come
-    before it, but for those that must, is a minimum cut; so it is known what this op has alive in the best
-    order of all. The ops before and those after are two smaller questions, of which the worse is next.
+    Live at an op are the buffers made before it and used after it. The choice of the ops to run before it
+    that minimizes these bytes is a minimum cut, which is also a lower bound for every order. The ops before
+    and after it are two smaller problems; the one with the higher peak is next.
     """
     order = list(range(len(graph.before)))
     if not order:
@@ -46,10 +46,10 @@ def order_for_memory(graph: MemoryGraph) -> MemoryOrder:
 
 
 def _search(graph: MemoryGraph) -> list[int]:
-    """Cut at the worst op until that does not help it; the best order on the way."""
+    """Cut at the op with the highest live bytes until that no longer helps; the best order found."""
     order = best = list(range(len(graph.before)))
     best_peak = max(graph.tops(order))
-    parts = {0: len(order)}  # from where to where ops may still change places
+    parts = {0: len(order)}  # ranges of ops that may still be reordered
     for _ in range(max(1, _LOOKED_AT // len(order))):
         worst = _worst(graph, order)
         at = order.index(worst)
@@ -69,13 +69,13 @@ def _search(graph: MemoryGraph) -> list[int]:
 
 
 def _worst(graph: MemoryGraph, order: Sequence[int]) -> int:
-    """The op with most alive; of several the last, since others before it may only keep what one made."""
+    """The op with the most live bytes; of several the last, since earlier ones may only hold its inputs."""
     tops = graph.tops(order)
     return order[len(tops) - 1 - tops[::-1].index(max(tops))]
 
 
 def _hungriest(graph: MemoryGraph) -> int:
-    """The op that makes and uses most bytes itself."""
+    """The op that makes and uses the most bytes."""
     touched = list(graph.own_bytes)
     for buffer in graph.buffers:
         for user in buffer.users:
@@ -84,14 +84,14 @@ def _hungriest(graph: MemoryGraph) -> int:
 
 
 def _least_top(graph: MemoryGraph, op: int) -> int:
-    """What an op has alive in the order that is the best for it."""
+    """Live bytes at an op in the order that is best for it."""
     order = range(len(graph.before))
     cut = _cut(graph, order, 0, len(order), op)
     return graph.tops(cut)[cut.index(op)]
 
 
 def _cut(graph: MemoryGraph, order: Sequence[int], start: int, end: int, at: int) -> list[int]:
-    """The order in which those of a part run before one of its ops with which least is alive at it."""
+    """Reorder a range so that live bytes at one of its ops are least."""
     part = order[start:end]
     inside, worst = set(part), order[at]
     early = _reached(worst, graph.before, inside)
@@ -113,7 +113,7 @@ def _reached(op: int, edges: Sequence[Iterable[int]], inside: set[int]) -> set[i
 
 
 def _cheapest(graph: MemoryGraph, free: set[int], early: set[int]) -> set[int]:
-    """Of the ops that may run before or after the worst, those that should run before it."""
+    """The ops, of those free to run on either side of the cut op, that should run before it."""
     flow = FlowGraph()
     node = {op: flow.add_node() for op in sorted(free)}
     for op in node:
@@ -133,9 +133,9 @@ def _cheapest(graph: MemoryGraph, free: set[int], early: set[int]) -> set[int]:
         if used_late:
             flow.add_edge(start, 1, buffer.bytes)
         elif users:
-            kept = flow.add_node()
-            flow.add_edge(start, kept, buffer.bytes)
+            last = flow.add_node()
+            flow.add_edge(start, last, buffer.bytes)
             for user in users:
-                flow.add_edge(kept, node[user], UNCUTTABLE)
+                flow.add_edge(last, node[user], UNCUTTABLE)
     side = flow.source_side()
     return {op for op in free if node[op] in side}

@@ -1,4 +1,4 @@
-"""The pass schedule-memory: ops change places so that less memory is alive at the peak."""
+"""The pass schedule-memory: reorder ops for a lower peak of live bytes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,40 +25,41 @@ from steelyard.passes.reorder.min_cut_order import order_for_memory
 
 @dataclass(frozen=True)
 class ScheduleMemoryPass(ModulePass):
-    """Put the ops of every function in an order that has less alive at once.
+    """Reorder the ops of every function for a lower peak of live bytes.
 
-    Reads operands, aliases and what is written in place; where `annotate-memory` was given a device, also
-    `cost.work`, for workspace. An op stays behind those whose results it reads, behind reads and writes of
-    what it changes in place, and random numbers and collectives keep their order among themselves; phases
-    may mix. A reference that a `program.drop` ends ends with its last use. What functions free for their
-    callers stays the same. If the peak of the program is no lower, all stays as it was (missed).
+    Reads operands, aliases and in-place writes; where `annotate-memory` was given a device, also `cost.work`,
+    for workspace. Data dependences and in-place writes are respected, and random ops and collectives keep
+    their order; phases may mix. Each `program.drop` moves to the last use of its storage. What functions free
+    for their callers is unchanged. If the peak is no lower, the program is left as it was (missed).
 
-    Writes the ops in their new order, the entry `schedule` of the totals (the peak before, the peak, and
-    without calls what no order goes below), `cost.memory` anew if it was there, and one remark.
+    Writes the ops in their new order, the entry `schedule` of the totals (peak before, peak, and for a
+    program without calls a lower bound of any order), `cost.memory` if it was present, and one remark.
 
         steelyard-opt step.mlir -p annotate-cost,annotate-memory,schedule-memory
 
     Raises:
-        DeviceError: the device of `annotate-memory` is not known.
-        IRError: the module is no program, or its types cannot be read.
+        DeviceError: the device of `annotate-memory` is unknown.
+        IRError: the module has no entry function, or its types cannot be read.
     """
 
     name = "schedule-memory"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Reorder the functions of a module."""
-        again = _annotated_memory(op)
+        annotation = _annotated_memory(op)
         workspace = (
-            workspace_of(load_device(again.device), again.threads) if again and again.device else no_workspace
+            workspace_of(load_device(annotation.device), annotation.threads)
+            if annotation and annotation.device
+            else no_workspace
         )
         graph = call_graph(op)
         before_bytes = liveness(op, workspace).peak_bytes
-        kept = {function: [*function.body.block.ops] for function in graph.functions.values()}
+        original = {function: [*function.body.block.ops] for function in graph.functions.values()}
         bound_bytes = _reorder_all(op, workspace)
         peak_bytes = liveness(op, workspace).peak_bytes
         where = graph.entry.sym_name.data
         if peak_bytes >= before_bytes:
-            for function, ops in kept.items():
+            for function, ops in original.items():
                 _arrange(function, ops)
             peak_bytes = before_bytes
             message = f"no order was found with a peak below {before_bytes:,} bytes"
@@ -71,12 +72,12 @@ class ScheduleMemoryPass(ModulePass):
         if len(graph.functions) == 1:
             totals["bound_bytes"] = bound_bytes
         write_totals(op, "schedule", totals)
-        if again:
-            again.apply(ctx, op)
+        if annotation:
+            annotation.apply(ctx, op)
 
 
 def _annotated_memory(module: ModuleOp) -> AnnotateMemoryPass | None:
-    """The pass that wrote the live bytes that the program has, if it has any."""
+    """The pass that wrote the program's memory annotations, None if it has none."""
     memory = read_totals(module).get("memory")
     if not isinstance(memory, Mapping):
         return None
@@ -86,17 +87,17 @@ def _annotated_memory(module: ModuleOp) -> AnnotateMemoryPass | None:
 
 
 def _reorder_all(module: ModuleOp, workspace: Callable[[Operation], int]) -> int:
-    """Reorder callees before callers; what no order of the entry goes below."""
+    """Reorder callees before callers; return the lower bound of the entry's peak."""
     graph = call_graph(module)
     found = find_storages(graph)
     graphs = MemoryGraphs(graph, found, workspace)
     peaks: dict[str, int] = {}
     bound = 0
     for name, function in graph.functions.items():
-        question, ops = graphs.of(name, peaks), graphs.ops(name)
-        order = order_for_memory(question)
+        problem, ops = graphs.of(name, peaks), graphs.ops(name)
+        order = order_for_memory(problem)
         peaks[name], bound = order.peak_bytes, order.bound_bytes
-        assert question.is_valid(order.ops), f"the order of @{name} breaks a dependency"
+        assert problem.is_valid(order.ops), f"the order of @{name} breaks a dependency"
         _arrange(function, _with_drops([ops[index] for index in order.ops], found[name]))
     return bound
 
@@ -118,7 +119,7 @@ def _with_drops(ops: Sequence[Operation], function: FunctionStorages) -> list[Op
 
 
 def _arrange(function: FuncOp, ops: Sequence[Operation]) -> None:
-    """Put ops first in a function, in their order."""
+    """Move ops to the start of a function, in their order."""
     block = function.body.block
     returned = block.last_op
     assert returned is not None

@@ -19,6 +19,7 @@ from xdsl.passes import ModulePass
 from steelyard.compiler.dialects.program import entry_function
 from steelyard.compiler.pass_infra.remarks import Remark, emit
 from steelyard.compiler.pass_infra.totals import TOTALS
+from steelyard.compiler.semantics.placement import Shard
 from steelyard.hw.base.errors import IRError, UsageError, did_you_mean
 from steelyard.passes.annotate.shard_attributes import MESH, PARTS, PLAN, SPLIT, mesh_ranks
 from steelyard.passes.sharding.spmd_partitioner import rewrite_for_ranks
@@ -134,8 +135,9 @@ def _write_layout(function: FuncOp, layout: ShardingPlan) -> None:
     known = function.arg_attrs or ArrayAttr([DictionaryAttr({})] * len(layout.placements))
     entries: list[DictionaryAttr] = []
     for entry, placement in zip(known, layout.placements, strict=True):
-        cut: dict[str, IntegerAttr] = {SPLIT: IntegerAttr(placement.dim, i64)}
-        if placement.parts > 1:
+        is_sharded = isinstance(placement, Shard)
+        cut: dict[str, IntegerAttr] = {SPLIT: IntegerAttr(placement.dim if is_sharded else -1, i64)}
+        if is_sharded and placement.parts > 1:
             cut[PARTS] = IntegerAttr(placement.parts, i64)
         entries.append(DictionaryAttr({**entry.data, **cut}))
     function.arg_attrs = ArrayAttr(entries)

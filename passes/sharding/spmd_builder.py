@@ -10,10 +10,14 @@ from steelyard.compiler.dialects.program import OP_PATH, PHASE
 from steelyard.compiler.dialects.schema import schema_of
 from steelyard.compiler.dialects.torch_dialects import op_class
 from steelyard.compiler.dialects.torch_op import Argument
-from steelyard.passes.sharding.placement import Placement
+from steelyard.compiler.semantics.iteration_space import Combiner
+from steelyard.compiler.semantics.placement import Shard
 
 _GROUP = "0"
 """torch's name of the group of all ranks."""
+
+_REDUCE_OPS: dict[Combiner, str] = {"sum": "sum", "max": "max", "min": "min", "prod": "product"}
+"""torch's names of what an all-reduce does."""
 
 
 class SpmdBuilder:
@@ -40,18 +44,18 @@ class SpmdBuilder:
         """Add an op of torch with one result; it belongs to the module and the phase of another op."""
         return self._call(name, arguments, [result], like)[0]
 
-    def all_reduce(self, terms: Sequence[SSAValue], like: Operation) -> Sequence[SSAValue]:
-        """The sums of what all ranks hold; several, of one element type, are formed by one message."""
-        sum_: dict[str, Argument] = {"reduce_op": "sum", "group_name": _GROUP}
+    def all_reduce(self, terms: Sequence[SSAValue], combine: Combiner, like: Operation) -> Sequence[SSAValue]:
+        """Combine what all ranks hold; several values, of one element type, go as one message."""
+        how: dict[str, Argument] = {"reduce_op": _REDUCE_OPS[combine], "group_name": _GROUP}
         types = [term.type for term in terms]
         if len(terms) == 1:
-            pending = self._call("_c10d_functional.all_reduce", {"input": terms[0], **sum_}, types, like)
+            pending = self._call("_c10d_functional.all_reduce", {"input": terms[0], **how}, types, like)
         else:
             inputs: dict[str, Argument] = {"inputs": [*terms]}
-            pending = self._call("_c10d_functional.all_reduce_coalesced", inputs | sum_, types, like)
+            pending = self._call("_c10d_functional.all_reduce_coalesced", inputs | how, types, like)
         return [self._wait(each, like) for each in pending]
 
-    def all_gather(self, local: SSAValue, placement: Placement, like: Operation) -> SSAValue:
+    def all_gather(self, local: SSAValue, placement: Shard, like: Operation) -> SSAValue:
         """The whole of what all ranks hold blocks of.
 
         The collective lays the blocks of all ranks one behind the other; unless they are cut along the first

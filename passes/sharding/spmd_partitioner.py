@@ -1,27 +1,32 @@
 """The program of each rank, from where the arguments lie."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from xdsl.dialects.builtin import TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
-from steelyard.compiler.analysis.op_facts import OpInfoCache, tensor_type, to_call, where
+from steelyard.compiler.analysis.op_facts import size_bytes, tensor_type, to_call, where
 from steelyard.compiler.dialects.cost import LATENCY, MEMORY, WORK
 from steelyard.compiler.dialects.literal import Literal, to_attribute
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, DropOp, text_attribute
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
+from steelyard.compiler.semantics.iteration_space import Combiner
+from steelyard.compiler.semantics.placement import (
+    REPLICATE,
+    Partial,
+    Placement,
+    Replicate,
+    Shard,
+    ShardingError,
+)
+from steelyard.compiler.semantics.sharding_rule import Sharding
 from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
-from steelyard.passes.sharding.compute_rules import has_addend, place
-from steelyard.passes.sharding.local_shapes import local_properties
-from steelyard.passes.sharding.placement import PARTIAL, WHOLE, Placement, ShardingError
+from steelyard.passes.sharding.propagation import ShardingRules
 from steelyard.passes.sharding.spmd_builder import SpmdBuilder
 from steelyard.passes.sharding.strategies import ShardingPlan
-from steelyard.passes.sharding.view_rules import is_cat_along, place_cat, place_view
-
-_MEAN, _SUM = 1, 2
 
 
 def rewrite_for_ranks(function: FuncOp, layout: ShardingPlan, ranks: int) -> Block:
@@ -46,11 +51,11 @@ class _Rewriter:
         self._ranks = ranks
         self._batch = layout.batch
         self._constants = layout.constants
-        self._reader = OpInfoCache()
+        self._rules = ShardingRules()
         self._values: dict[SSAValue, SSAValue] = {}
         self._wholes: dict[SSAValue, SSAValue] = {}
         self._placed: dict[SSAValue, Placement] = dict(zip(self._old.args, layout.placements, strict=True))
-        self._block = SpmdBuilder([self._cut(v.type, self._placed[v]) for v in self._old.args], ranks)
+        self._block = SpmdBuilder([self._local(v.type, self._placed[v]) for v in self._old.args], ranks)
         for old, new in zip(self._old.args, self._block.arguments, strict=True):
             new.name_hint = old.name_hint
             self._values[old] = new
@@ -85,76 +90,89 @@ class _Rewriter:
             ) from error
 
     def _place(self, op: TorchOp) -> None:
-        work = self._reader.read(op).work
-        operands = [WHOLE if value in self._wholes else self._placed[value] for value in op.operands]
-        if PARTIAL in operands and not _is_linear(op, work, operands):
-            partial = zip(op.operands, operands, strict=True)
-            self._sum([value for value, each in partial if each == PARTIAL], op)
-            operands = [WHOLE if each == PARTIAL else each for each in operands]
-        if op.results and op.results[0] in self._constants:
-            self._emit(op, [self._constants[op.results[0]]])
-        elif operands == [WHOLE] and self._repeats_over_batch(op):
-            self._emit(op, [Placement(0)])
-        elif PARTIAL in operands or all(each == WHOLE for each in operands):
-            self._emit(op, [operands[0] if PARTIAL in operands else WHOLE] * len(op.results))
-        elif work is None:
-            raise ShardingError("its work is not known: docs/howto/add-an-op.md adds it")
-        elif work.is_view:
-            self._emit(op, [place_view(op, operands[0])] * len(op.results))
-        elif is_cat_along(op, operands[0].dim):
-            self._emit(op, [place_cat(op, operands)])
+        work = self._rules.work(op)
+        operands = [REPLICATE if value in self._wholes else self._placed[value] for value in op.operands]
+        if _has_partial(operands) and not _postpones(op, work, operands):
+            placed = zip(op.operands, operands, strict=True)
+            self._combine([value for value, each in placed if isinstance(each, Partial)], op)
+            operands = [REPLICATE if isinstance(each, Partial) else each for each in operands]
+        if op.results and (constant := self._constants.get(op.results[0])):
+            self._emit(op, self._rules.of_value(op, op.results[0], constant))
+        elif operands == [REPLICATE] and self._repeats_over_batch(op, work):
+            self._emit(op, self._rules.of_value(op, op.results[0], Shard(0)))
+        elif _has_partial(operands) or all(each == REPLICATE for each in operands):
+            self._emit(op, None, operands[0] if _has_partial(operands) else REPLICATE)
         else:
-            self._emit_kernel(op, work, operands, place(op, work, operands))
+            self._emit_sharded(op, self._rules.place(op, operands))
 
-    def _repeats_over_batch(self, op: TorchOp) -> bool:
+    def _repeats_over_batch(self, op: TorchOp, work: OpWork | None) -> bool:
         """Whether one row becomes a row for each sample, as in the gradient of a sum over the batch.
 
         All blocks of it are alike, so each rank makes its own. Behind the forward samples may be flattened.
         """
-        if operator_name(op) != "aten.expand":
+        if work is None or not work.is_view or not work.spaces or self._batch == 1:
             return False
-        before, after = _shape(op.operands[0]), _shape(op.results[0])
-        is_new = len(before) < len(after) or before[:1] == (1,)
-        rows = after[0] if after else 1
+        (source,), (result, *_) = work.spaces[0].reads, work.spaces[0].writes
+        rows = result.type.shape[0] if result.type.shape else 1
         flattened = text_attribute(op, PHASE) == "backward" and rows % self._batch == 0
-        return is_new and self._batch > 1 and (rows == self._batch or flattened)
+        is_new = rows > 1 and source.dims.isdisjoint(result.indices[0].dims)
+        return is_new and (rows == self._batch or flattened)
 
-    def _emit_kernel(
-        self, op: TorchOp, work: OpWork, operands: list[Placement], results: list[Placement]
-    ) -> None:
-        """Emit an op some of whose operands are cut; a mean is of all that the ranks have together."""
+    def _emit_sharded(self, op: TorchOp, sharding: Sharding) -> None:
+        """Emit an op some of whose operands are sharded; a mean is of all that the ranks have together."""
         call = to_call(op)
-        name = operator_name(op).split(".")[1]
-        is_mean = call.properties.get("reduction") == _MEAN
-        named = {value.name: each for value, each in zip(call.tensors, operands, strict=True)}
-        if name.endswith("_backward") and is_mean and call.get("total_weight") is None:
-            gradient = op.operands[0]
-            self._wholes[gradient] = self._divide(self._values_of(gradient), op)
-            self._emit(op, results)
-            del self._wholes[gradient]
-        elif name.startswith("nll_loss") and not name.endswith("_backward") and is_mean:
-            new = self._emit(op, results, {"reduction": _SUM})
-            weight = self._whole(op.results[1], op)
+        weighted = next(
+            (space.mean for space in sharding.work.spaces if space.mean and space.mean.weight), None
+        )
+        values = dict(zip((each.name for each in call.tensors), op.operands, strict=True))
+        values |= {f"result{index}": result for index, result in enumerate(op.results)}
+        if weighted and weighted.over.intersection(factor.dim for factor in sharding.factors):
+            new = self._emit(op, sharding, arguments=dict(weighted.as_sum))
+            weight = self._whole(values[weighted.weight], op)
             self._values[op.results[0]] = self._block.call(
                 "aten.div.Tensor", {"self": new.results[0], "other": weight}, new.results[0].type, op
             )
-        elif PARTIAL in results and has_addend(work, named):
-            # Each rank adds its share of what all of them would add.
-            self._emit(op, results, {"beta": call.properties["beta"] / self._ranks})
+            return
+        # Each rank adds its share of what all of them would add.
+        scales = {
+            each.scale: call.properties[each.scale] / self._ranks for each in sharding.repeated_summands
+        }
+        if not sharding.divides_mean:
+            self._emit(op, sharding, arguments=scales)
+            return
+        # What is divided is the result, or an operand that it is proportional to, whichever is smaller.
+        summands = sharding.work.summands
+        factors = [values[name] for name in (summands[0].factors if len(summands) == 1 else ())]
+        smallest = min((op.results[0], *factors), key=lambda value: size_bytes(value.type))
+        if smallest is op.results[0]:
+            new = self._emit(op, sharding, arguments=scales)
+            self._values[smallest] = self._divide(new.results[0], op)
         else:
-            new = self._emit(op, results)
-            if PARTIAL in results and (is_mean or name == "mean"):
-                self._values[op.results[0]] = self._divide(new.results[0], op)
+            self._emit(
+                op, sharding, arguments=scales, given={smallest: self._divide(self._values_of(smallest), op)}
+            )
 
     def _emit(
-        self, op: TorchOp, results: list[Placement], properties: dict[str, Literal] | None = None
+        self,
+        op: TorchOp,
+        sharding: Sharding | None,
+        otherwise: Placement = REPLICATE,
+        *,
+        arguments: Mapping[str, Literal] | None = None,
+        given: Mapping[SSAValue, SSAValue] | None = None,
     ) -> TorchOp:
-        changed = {name: to_attribute(value) for name, value in (properties or {}).items()}
+        """Emit an op for one rank; results that its sharding does not place are placed as `otherwise`."""
+        changed = {**(sharding.local_arguments(to_call(op).properties, self._ranks) if sharding else {})}
+        changed |= arguments or {}
         kept = {key: v for key, v in op.attributes.items() if key not in (WORK, LATENCY, MEMORY)}
+        results = [
+            sharding.placement(f"result{index}") if sharding else otherwise
+            for index in range(len(op.results))
+        ]
         new = type(op).create(
-            operands=[self._values_of(value) for value in op.operands],
-            result_types=[self._cut(r.type, p) for r, p in zip(op.results, results, strict=True)],
-            properties={**op.properties, **local_properties(op, results, self._ranks), **changed},
+            operands=[(given or {}).get(value, self._values_of(value)) for value in op.operands],
+            result_types=[self._local(r.type, p) for r, p in zip(op.results, results, strict=True)],
+            properties={**op.properties, **{name: to_attribute(value) for name, value in changed.items()}},
             attributes=kept,
         )
         for old, fresh, placement in zip(op.results, new.results, results, strict=True):
@@ -169,43 +187,43 @@ class _Rewriter:
     def _whole(self, value: SSAValue, user: Operation) -> SSAValue:
         """All of a value on every rank."""
         placement, local = self._placed[value], self._values_of(value)
-        if value in self._wholes or placement == WHOLE:
+        if value in self._wholes or isinstance(placement, Replicate):
             return local
-        if placement == PARTIAL:
-            self._sum([value], user)
+        if isinstance(placement, Partial):
+            self._combine([value], user)
         else:
             self._wholes[value] = self._block.all_gather(local, placement, user)
         return self._wholes[value]
 
-    def _sum(self, terms: Sequence[SSAValue], user: Operation) -> None:
-        """Form sums over the ranks; those of one element type go together, as all gradients do."""
-        by_type: dict[str, list[SSAValue]] = {}
-        for value in dict.fromkeys(terms):
-            found = tensor_type(value.type)
-            by_type.setdefault(found.dtype if found else "", []).append(value)
-        for values in by_type.values():
-            sums = self._block.all_reduce([self._values[value] for value in values], user)
-            self._wholes.update(zip(values, sums, strict=True))
+    def _combine(self, partials: Sequence[SSAValue], user: Operation) -> None:
+        """Form whole values over the ranks; those of one element type go together, as all gradients do."""
+        messages: dict[tuple[str, Combiner], list[SSAValue]] = {}
+        for value in dict.fromkeys(partials):
+            found, placement = tensor_type(value.type), self._placed[value]
+            combine = placement.combine if isinstance(placement, Partial) else "sum"
+            messages.setdefault((found.dtype if found else "", combine), []).append(value)
+        for (_, combine), values in messages.items():
+            whole = self._block.all_reduce([self._values[value] for value in values], combine, user)
+            self._wholes.update(zip(values, whole, strict=True))
 
     def _divide(self, value: SSAValue, like: Operation) -> SSAValue:
         arguments: dict[str, Argument] = {"self": value, "other": self._ranks}
         return self._block.call("aten.div.Scalar", arguments, value.type, like)
 
-    def _cut(self, type_: Attribute, placement: Placement) -> Attribute:
+    def _local(self, type_: Attribute, placement: Placement) -> Attribute:
         """The type of what one rank holds."""
-        if not placement.is_cut or not isinstance(type_, TensorType):
+        if not isinstance(placement, Shard) or not isinstance(type_, TensorType):
             return type_
         shape = placement.block(tuple(type_.get_shape()), self._ranks)
         return TensorType(cast("TensorType[Attribute]", type_).element_type, shape)
 
 
-def _is_linear(op: TorchOp, work: OpWork | None, operands: list[Placement]) -> bool:
-    """Whether an op of terms gives the terms of its result."""
-    if operator_name(op) in ("aten.add.Tensor", "aten.add_.Tensor"):
-        return operands == [PARTIAL] * 2
-    return bool(work and work.is_view)
+def _has_partial(placements: Sequence[Placement]) -> bool:
+    return any(isinstance(each, Partial) for each in placements)
 
 
-def _shape(value: SSAValue) -> tuple[int, ...]:
-    found = tensor_type(value.type)
-    return found.shape if found else ()
+def _postpones(op: TorchOp, work: OpWork | None, operands: Sequence[Placement]) -> bool:
+    """Whether to combine partial sums after the op, at no more messages: of views, and of sums of several."""
+    if work is None or any(each != Partial() for each in operands):
+        return False
+    return work.is_linear([each.name for each in to_call(op).tensors]) and (work.is_view or len(operands) > 1)

@@ -1,4 +1,4 @@
-"""Where the arguments of a program lie, by data and by tensor parallelism."""
+"""Placements of the arguments of a program by data and by tensor parallelism."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from steelyard.compiler.analysis.op_facts import tensor_type, where
 from steelyard.compiler.dialects.program import ROLE, argument_texts
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.pass_infra.remarks import Remark, emit
+from steelyard.compiler.semantics.placement import REPLICATE, Replicate, Shard
 from steelyard.hw.base.errors import IRError
-from steelyard.passes.sharding.placement import WHOLE, Placement
-from steelyard.passes.sharding.propagation import is_constant
+from steelyard.passes.sharding.propagation import ShardingRules
 from steelyard.passes.sharding.tensor_parallel import TensorParallelFinder
 
 Strategy = Literal["data", "tensor"]
@@ -24,7 +24,7 @@ _MAX_REASONS = 3
 
 @dataclass(frozen=True, slots=True)
 class ShardingPlan:
-    """Where the arguments of a program lie.
+    """The placements of a program's arguments.
 
     Attributes:
         strategy: By what they were placed.
@@ -34,9 +34,9 @@ class ShardingPlan:
     """
 
     strategy: Strategy
-    placements: tuple[Placement, ...]
+    placements: tuple[Shard | Replicate, ...]
     batch: int = 1
-    constants: Mapping[SSAValue, Placement] = field(default_factory=dict[SSAValue, Placement])
+    constants: Mapping[SSAValue, Shard] = field(default_factory=dict[SSAValue, Shard])
 
 
 def assign_placements(function: FuncOp, strategy: Strategy, ranks: int) -> ShardingPlan:
@@ -61,14 +61,14 @@ def _by_data(function: FuncOp, ranks: int) -> ShardingPlan:
             fix=f"capture it with a --batch that is a multiple of {ranks}",
         )
     placements = (
-        Placement(0) if role in ("input", "target") and shape[:1] == (batch,) else WHOLE
+        Shard(0) if role in ("input", "target") and shape[:1] == (batch,) else REPLICATE
         for role, shape in zip(roles, shapes, strict=True)
     )
     return ShardingPlan("data", tuple(placements), batch)
 
 
 def _by_tensor(function: FuncOp, ranks: int) -> ShardingPlan:
-    """Weights and what goes with them are cut as `tensor_groups` finds, all else is whole."""
+    """Weights and what goes with them are sharded as `TensorParallelFinder` finds, all else is replicated."""
     finder = TensorParallelFinder(function, ranks)
     groups = finder.groups()
     if not groups:
@@ -80,12 +80,13 @@ def _by_tensor(function: FuncOp, ranks: int) -> ShardingPlan:
         if refusal.weight not in placed:
             name, message = operator_name(refusal.op), f"its weight is not cut: {refusal.why}"
             emit(Remark("shard", "missed", name, where(refusal.op), message))
+    rules = ShardingRules()
     constants = {
         value: each
         for value, each in placed.items()
-        if isinstance(value.owner, TorchOp) and is_constant(value.owner)
+        if isinstance(value.owner, TorchOp) and (work := rules.work(value.owner)) and work.is_constant
     }
-    placements = (placed.get(value, WHOLE) for value in function.body.block.args)
+    placements = (placed.get(value, REPLICATE) for value in function.body.block.args)
     return ShardingPlan("tensor", tuple(placements), constants=constants)
 
 

@@ -1,4 +1,4 @@
-"""Which weights can be cut together: tensor parallelism, found from the work of the ops.
+"""Tensor parallelism: the weights that can be sharded together, found from the work of the ops.
 
 Cut the dim of a weight that a contraction sums over: ranks then hold terms of the result, and what goes in
 must be cut as well. From there the cut spreads both ways, through pointwise ops, views and the heads of
@@ -16,7 +16,7 @@ from xdsl.ir import Operation, SSAValue
 from steelyard.compiler.analysis.op_facts import size_bytes, tensor_type, to_call, where
 from steelyard.compiler.dialects.program import PHASE, ROLE, DropOp, argument_texts, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
-from steelyard.passes.sharding.placement import Placement, ShardingError
+from steelyard.compiler.semantics.placement import Shard, ShardingError
 from steelyard.passes.sharding.propagation import Related, ShardingRules
 
 
@@ -26,12 +26,12 @@ class TensorGroup:
 
     Attributes:
         placements: How each lies.
-        nests: The iteration spaces that are cut: an op and the index of the nest in its work.
+        spaces: The iteration spaces that are sharded: an op and the index of the space in its work.
         flops: Operations of these, which ranks share out.
         exchanged_bytes: Of the sums over ranks.
     """
 
-    placements: dict[SSAValue, Placement]
+    placements: dict[SSAValue, Shard]
     spaces: set[tuple[Operation, int]] = field(default_factory=set[tuple[Operation, int]])
     flops: int = 0
     exchanged_bytes: int = 0
@@ -57,7 +57,7 @@ class TensorParallelFinder:
         self._function = function
         self._ranks = ranks
         self._relations = ShardingRules()
-        self._failed: dict[tuple[SSAValue, Placement], str] = {}
+        self._failed: dict[tuple[SSAValue, Shard], str] = {}
         roles = dict(zip(function.body.block.args, argument_texts(function, ROLE), strict=True))
         self._weights = {value for value, role in roles.items() if role == "parameter"}
         self._given = {value for value, role in roles.items() if role in ("input", "target")}
@@ -85,7 +85,7 @@ class TensorParallelFinder:
                 taken |= group.spaces
         return chosen
 
-    def _seeds(self) -> Iterator[tuple[TorchOp, SSAValue, Placement]]:
+    def _seeds(self) -> Iterator[tuple[TorchOp, SSAValue, Shard]]:
         """The weights of the forward's contractions, cut along a dim that is summed over."""
         for op in self._function.body.block.ops:
             if not isinstance(op, TorchOp) or text_attribute(op, PHASE) in ("backward", "optimizer"):
@@ -96,11 +96,13 @@ class TensorParallelFinder:
             values = dict(zip((each.name for each in to_call(op).tensors), op.operands, strict=True))
             for access in (access for space in work.spaces for access in space.reads):
                 reduced = (dim for space in work.spaces for dim in space.reduction)
-                at = next((i for dim in reduced for i, each in enumerate(access.dims) if each == (dim,)), -1)
+                at = next(
+                    (i for dim in reduced for i, each in enumerate(access.indices) if each.dims == (dim,)), -1
+                )
                 if at >= 0 and _origin(values[access.value]) in self._weights:
-                    yield op, values[access.value], Placement(at)
+                    yield op, values[access.value], Shard(at)
 
-    def _grow(self, seed: SSAValue, placement: Placement) -> TensorGroup:
+    def _grow(self, seed: SSAValue, placement: Shard) -> TensorGroup:
         group = TensorGroup({})
         sums: set[SSAValue] = set()
         queue = [(seed, placement)]
@@ -124,14 +126,14 @@ class TensorParallelFinder:
         exchanged = sum(size_bytes(value.type) for value in sums)
         return TensorGroup(group.placements, group.spaces, flops, exchanged)
 
-    def _relate(self, op: TorchOp, value: SSAValue, placement: Placement) -> Related:
+    def _relate(self, op: TorchOp, value: SSAValue, placement: Shard) -> Related:
         try:
             return self._relations.relate(op, value, placement)
         except ShardingError as error:
             raise ShardingError(_at(op, str(error))) from error
 
     def _enter(
-        self, group: TensorGroup, value: SSAValue, placement: Placement, op: TorchOp | None = None
+        self, group: TensorGroup, value: SSAValue, placement: Shard, op: TorchOp | None = None
     ) -> bool:
         """Add a value to a group; whether it is new there."""
         known = group.placements.get(value)
@@ -165,7 +167,7 @@ def _around(value: SSAValue) -> Iterator[TorchOp]:
     """The ops that make or use a value.
 
     Raises:
-        CannotPlace: One of them is no op of torch.
+        ShardingError: One of them is no op of torch.
     """
     owners = [value.owner] if isinstance(value.owner, Operation) else []
     for op in dict.fromkeys([*owners, *(use.operation for use in value.uses)]):

@@ -1,4 +1,4 @@
-"""The one place that talks to a solver of integer programs: HiGHS, through SciPy."""
+"""Mixed-integer linear programs, solved by HiGHS through SciPy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 Terms = Mapping[int, float]
-"""Coefficients of variables, by their number."""
+"""Coefficients of a linear expression, by variable number."""
 
 
 @dataclass(slots=True)
@@ -19,25 +19,25 @@ class IntegerProgram:
     _rows: list[tuple[Terms, float]] = field(default_factory=list[tuple[Terms, float]])
 
     def add_choice(self, weight: float) -> int:
-        """A new variable that is 0 or 1; returns its number."""
+        """Add a binary variable and return its number."""
         return self._add(weight, 1)
 
     def add_amount(self, weight: float) -> int:
-        """A new variable that is 0 or more; returns its number."""
+        """Add a non-negative variable and return its number."""
         return self._add(weight, inf)
 
     def require_at_least(self, terms: Terms, bound: float) -> None:
-        """The weighted sum of some variables is `bound` or more."""
+        """Constrain a linear expression to `bound` or more."""
         self._rows.append((terms, bound))
 
     def require_at_most(self, terms: Terms, bound: float) -> None:
-        """The weighted sum of some variables is `bound` or less."""
+        """Constrain a linear expression to `bound` or less."""
         self.require_at_least({number: -factor for number, factor in terms.items()}, -bound)
 
     def solve(self) -> Sequence[float] | None:
-        """The best values, None where there are none; choices are within 1e-6 of 0 or 1.
+        """The optimal values, or None where the program is infeasible; binaries are within 1e-6 of 0 or 1.
 
-        The same program always gets the same answer: no limit of time is set.
+        Deterministic: no time limit is set.
         """
         if not self._weights:
             return []

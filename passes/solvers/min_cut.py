@@ -1,4 +1,4 @@
-"""The cheapest way to part a graph in two, by Dinic's maximum flow."""
+"""Minimum cut of a directed graph, by Dinic's maximum flow."""
 
 from collections import deque
 from itertools import count
@@ -20,25 +20,25 @@ class FlowGraph:
         self._left: list[int] = []
 
     def add_node(self) -> int:
-        """A new node."""
+        """Add a node and return its number."""
         self._edges.append([])
         return len(self._edges) - 1
 
     def add_edge(self, start: int, end: int, capacity: int) -> None:
-        """An edge; each edge and its reverse are neighbours in the lists."""
+        """Add an edge; each edge and its reverse are neighbours in the lists."""
         for one, other, free in ((start, end, capacity), (end, start, 0)):
             self._edges[one].append(len(self._to))
             self._to.append(other)
             self._left.append(free)
 
     def source_side(self) -> set[int]:
-        """The nodes on the source's side of a cheapest cut; the smallest such set."""
+        """The nodes on the source's side of a minimum cut; the smallest such set."""
         while 1 in (level := self._levels()):
             self._augment(level)
         return {*level}
 
     def _levels(self) -> dict[int, int]:
-        """How far from the source each node is that still can be reached."""
+        """The BFS level of each node that is reachable in the residual graph."""
         level, queue = {0: 0}, deque([0])
         while queue:
             node = queue.popleft()
@@ -50,7 +50,7 @@ class FlowGraph:
         return level
 
     def _augment(self, level: dict[int, int]) -> None:
-        """Fill all shortest paths."""
+        """Saturate all shortest augmenting paths (a blocking flow)."""
         tried = [0] * len(self._edges)
         path: list[int] = []
         node = 0

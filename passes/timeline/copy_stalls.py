@@ -1,4 +1,4 @@
-"""How long the kernels of a program wait for copies to and from the host."""
+"""Copy stalls: time that kernels wait for copies to and from the host."""
 
 from typing import cast
 
@@ -16,7 +16,7 @@ from steelyard.passes.timeline.copy_streams import CopyTimeline
 
 
 def stall_us(graph: CallGraph, device: Device) -> float | None:
-    """How long kernels wait, in microseconds; None where a program copies nothing.
+    """Stall time in microseconds; None if the program copies nothing.
 
     A kernel waits for what it reads of values that come back, the end of a reference for its copy out.
 

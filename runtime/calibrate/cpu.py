@@ -10,6 +10,7 @@ from statistics import median
 import torch
 
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
+from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import MeasuredRates
@@ -37,9 +38,6 @@ from steelyard.runtime.timing.stream_bandwidth import (
     streams,
     transcendental_flops_per_s,
 )
-
-Progress = Callable[[int, int, str], None]
-"""Told before every measurement, and after the last: how many are done, how many there are, which is next."""
 
 _LOOKS = 3
 """Of the reference kernels before each round, so that they are as warm as beside steps."""
@@ -98,7 +96,7 @@ def calibrate(
 
 @dataclass(frozen=True, slots=True)
 class _Rounds:
-    """What probes took in rounds, and before each round the host and the reference kernels."""
+    """Times of microbenchmarks in rounds, with host and reference kernels before each."""
 
     timings: list[Timing]
     hosts: list[HostTime]

@@ -5,9 +5,10 @@ from datetime import date
 from pathlib import Path
 
 from steelyard.hw.base.errors import UsageError
+from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.fitting.calibrate_table import Calibration, Progress, calibrate_table
+from steelyard.hw.fitting.calibrate_table import Calibration, calibrate_table
 from steelyard.hw.tables.csv_rows import Rows
 from steelyard.hw.tables.parse_requests import Request, parse_requests
 from steelyard.runtime.predict.predict import measured_column, read_rows

@@ -26,7 +26,7 @@ _SMOOTHNESS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Operands:
-    """What comes on top of the arithmetic of one group of kernels.
+    """Packing and store costs of one group of kernels, besides arithmetic.
 
     Attributes:
         overhead_s: Of one call.

@@ -26,7 +26,7 @@ _LEAST_BUSY = 0.1
 
 @dataclass(frozen=True, slots=True)
 class KernelTime:
-    """What a probe does, and the seconds that it took, those of the host taken off."""
+    """Work of a microbenchmark and its seconds, without host time."""
 
     work: KernelWork
     busy_s: float

@@ -1,4 +1,4 @@
-"""A behaviour as a table for people, as JSON or as CSV."""
+"""Format of a behaviour as a table, JSON or CSV."""
 
 import json
 from dataclasses import asdict
@@ -15,8 +15,8 @@ def format_behaviour(behaviour: Behaviour, where: str, style: Literal["table", "
     """Return the time of each size, and in tables and JSON the steps.
 
     Args:
-        behaviour: What was found.
-        where: What took the times.
+        behaviour: The behaviour.
+        where: The measured or predicted device.
         style: Table, JSON or CSV.
     """
     sweep, name = behaviour.sweep, behaviour.sweep.dims[0]
@@ -25,7 +25,7 @@ def format_behaviour(behaviour: Behaviour, where: str, style: Literal["table", "
         return format_csv([name, "time_us"], [(size, f"{time_us:.6g}") for size, time_us in points])
     if style == "json":
         found = {
-            "kind": sweep.group.name,
+            "kind": sweep.family.name,
             "where": where,
             "swept": list(sweep.dims),
             "others": dict(sweep.others),
@@ -40,4 +40,4 @@ def format_behaviour(behaviour: Behaviour, where: str, style: Literal["table", "
     ]
     fixed = " ".join(f"{key}={size}" for key, size in sweep.others.items() if key != "pad")
     header = (name, "time", "")
-    return f"{format_aligned(header, rows)}\n{sweep.group.name} {fixed} on {where}: {behaviour}"
+    return f"{format_aligned(header, rows)}\n{sweep.family.name} {fixed} on {where}: {behaviour}"

@@ -1,4 +1,4 @@
-"""A plot of a sweep, where matplotlib is installed."""
+"""Plot of a sweep, by matplotlib."""
 
 # pyright: standard
 
@@ -11,16 +11,16 @@ FORMATS = (".png", ".svg", ".pdf")
 
 
 def require_plot(path: Path) -> None:
-    """Do nothing where a plot can be written.
+    """Check that a plot can be written to a file.
 
     Raises:
-        UsageError: matplotlib is not installed, or the file is of another type.
+        UsageError: matplotlib is missing, or the file has another type.
     """
     if path.suffix not in FORMATS:
         raise UsageError(
-            what=f"no plot can be written as {path.suffix or 'a file without an ending'}",
+            what=f"a plot cannot be written as {path.suffix or 'a file without a suffix'}",
             where="--plot",
-            fix=f"end the name in {', '.join(FORMATS)}",
+            fix=f"use one of the suffixes {', '.join(FORMATS)}",
         )
     try:
         import matplotlib as _  # noqa: F401
@@ -49,6 +49,6 @@ def plot_behaviour(behaviour: Behaviour, where: str, path: Path) -> None:
             f"steps of {steps.width}; sizes between cost {steps.penalty:+.1%} on average", fontsize="medium"
         )
     fixed = " ".join(f"{name}={size}" for name, size in sweep.others.items() if name != "pad")
-    figure.suptitle(f"{sweep.group.name} on {where}\n{fixed}", fontsize="medium")
+    figure.suptitle(f"{sweep.family.name} on {where}\n{fixed}", fontsize="medium")
     axes.set(xlabel=" = ".join(sweep.dims), ylabel="time in us", ylim=(0, None))
     figure.savefig(path)

@@ -1,6 +1,6 @@
-"""Finding steps in how time grows with a size.
+"""Detection of a staircase in time over size.
 
-Hardware works in vectors, tiles and blocks, so that time over a number of channels is a staircase (Tang et
+Hardware works in vectors, tiles and blocks, so time over the number of channels is a staircase (Tang et
 al., To bridge neural network design and real-world performance: a behaviour study for neural networks,
 MLSys 2021).
 """
@@ -17,16 +17,16 @@ _LEAST_STEPS, _MOST_STEPS = 3, 64
 _LEAST_WIDTH = 3
 _LEAST_POINTS = 12
 _LEAST_EXPLAINED = 0.5
-"""The part of the deviation from a smooth curve that steps must take away, to be steps and not noise."""
+"""Least part of the deviation from a smooth curve that steps must explain, to count as steps."""
 _SMOOTH_ERROR = 0.005
-"""A mean relative error of a smooth curve below this is as good as none."""
+"""A smooth curve with a mean relative error below this counts as exact."""
 _LEAST_ERROR = 0.001
-"""Among steps, one below this is."""
+"""Floor of the error in the criterion of steps."""
 _SMOOTH_DEGREE = 5
-"""Of the polynomial that stands for all smooth curves."""
+"""Degree of the polynomial that represents smooth curves."""
 _ITERATIONS = 10
 _RIDGE = 1e-13
-"""Makes terms that say the same solvable."""
+"""Regularisation of collinear terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class Staircase:
 
     Attributes:
         width: Sizes between two rises.
-        explained: The part of the mean deviation from a smooth curve that steps of this width take away.
-        penalty: What a size that is no multiple of the width costs: its time over that of a line between the
-            multiples around it, less 1; the mean.
-        worst_penalty: The largest of that.
-        worst_size: Where that is.
+        explained: The part of the mean deviation from a smooth curve that steps of this width explain.
+        penalty: Mean penalty of sizes that are no multiple of the width: time over the line between the
+            neighbouring multiples, less 1.
+        worst_penalty: The largest penalty.
+        worst_size: The size with the largest penalty.
     """
 
     width: int
@@ -50,17 +50,15 @@ class Staircase:
 
 
 def find_staircase(sizes: Sequence[int], times_s: Sequence[float]) -> Staircase | None:
-    """Return the steps in measured times, None where a smooth curve does about as well.
+    """Return the steps in measured times, None if a smooth curve fits about as well.
 
-    With steps of a width, time is a line in the size, plus a rise of its own after each multiple of the
-    width, plus a constant at sizes that are no multiple, with the least absolute relative errors, which
-    outliers hardly move. Of all widths the one with the best Bayesian information criterion for errors of
-    that kind (Laplace) is taken, 2 n ln(error) + terms ln(n): a divisor of the true width has more terms and
-    fits no better, and a multiple misses rises.
+    The model of a width is a line in the size, plus a rise of its own after each multiple of the width, plus
+    a constant at other sizes, fitted by least absolute relative errors, which are robust to outliers. The
+    width with the best Bayesian information criterion for Laplace errors wins, 2 n ln(error) + terms ln(n): a
+    divisor of the true width has more terms and fits no better, and a multiple misses rises.
 
     Args:
-        sizes: Ascending; widths from 3, or a 64th of their range, to a third of it
-            are looked for.
+        sizes: Ascending; candidate widths are from 3, or a 64th of their range, to a third of it.
         times_s: Positive.
     """
     if len(sizes) < _LEAST_POINTS:
@@ -83,7 +81,7 @@ def find_staircase(sizes: Sequence[int], times_s: Sequence[float]) -> Staircase 
 
 
 def _penalties(sizes: Sequence[int], times_s: Sequence[float], width: int) -> dict[int, float]:
-    """Return what each size between two multiples of a width costs."""
+    """Return the penalty of each size between two multiples of a width."""
     time_at = dict(zip(sizes, times_s, strict=True))
     penalties: dict[int, float] = {}
     for size, time_s in time_at.items():
@@ -103,7 +101,7 @@ def _steps(size: Floats, width: int) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """A mean absolute relative error, and the criterion by which fits of different sizes compare."""
+    """A mean absolute relative error, and the information criterion of the fit."""
 
     error: float
     criterion: float

@@ -1,4 +1,4 @@
-"""Kernels that differ in one size, and the steps in how long they take."""
+"""Sweeps of kernels over one size, and their time behaviour."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from typing import Literal
 
 from steelyard.hw.base.errors import UsageError, did_you_mean
 from steelyard.runtime.characterize.staircase import Staircase, find_staircase
-from steelyard.runtime.learn.kernel_families import GROUPS, Config, Group
+from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES, Config, KernelFamily
 
 Swept = Literal["channels", "kernel", "batch"]
 SweptKind = Literal["conv2d", "depthwise_conv2d", "gemm"]
@@ -17,37 +17,37 @@ class Sweep:
     """Kernels that differ in one size.
 
     Attributes:
-        group: Their kind.
-        dims: The dims that take the size.
-        sizes: Its values, ascending.
-        others: The other dims.
+        family: Their kernel family.
+        dims: The swept dims, all equal.
+        sizes: Their values, ascending.
+        others: The fixed dims.
     """
 
-    group: Group
+    family: KernelFamily
     dims: tuple[str, ...]
     sizes: tuple[int, ...]
     others: Mapping[str, int]
 
     @property
     def configs(self) -> list[Config]:
-        """The kernel of each size. A window is padded by half of it, so that the result is as large."""
+        """The kernel of each size. Padding is half the window, so that the output keeps its size."""
         found: list[Config] = []
         for size in self.sizes:
             dims = {**self.others, **dict.fromkeys(self.dims, size)}
-            if self.group.kind == "conv2d":
+            if self.family.kind == "conv2d":
                 dims["pad"] = dims["r"] // 2
-            found.append(tuple(dims[name] for name in self.group.sizes))
+            found.append(tuple(dims[name] for name in self.family.sizes))
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How time grows in a sweep.
+    """Time over size in a sweep.
 
     Attributes:
-        sweep: What was swept.
+        sweep: The sweep.
         times_s: Seconds of each size.
-        staircase: The steps, None where time grows smoothly.
+        staircase: The steps, None if time grows smoothly.
     """
 
     sweep: Sweep
@@ -57,7 +57,7 @@ class Behaviour:
     def __str__(self) -> str:
         steps, name = self.staircase, self.sweep.dims[0]
         if steps is None:
-            return f"no steps are seen in how time grows with {name}"
+            return f"time grows smoothly with {name}: no steps"
         return (
             f"time grows in steps of {steps.width} {name}, {steps.explained:.0%} of what a curve leaves; "
             f"sizes between cost {steps.penalty:+.1%} on average, "
@@ -69,19 +69,19 @@ def find_sweep(kind: SweptKind, swept: Swept, others: Mapping[str, int], largest
     """Return the sweep of a kind.
 
     Args:
-        kind: What is swept.
-        swept: Which size of it.
-        others: Dims to take in place of the usual ones.
-        largest: Where the sweep ends, in place of the usual end.
+        kind: The kernel kind.
+        swept: The size that varies.
+        others: Fixed dims that replace the defaults.
+        largest: The largest size, in place of the default.
 
     Raises:
-        UsageError: A product of matrices has no kernel size, or a dim is swept or none of the kind.
+        UsageError: A matrix product has no kernel size, or a dim of `others` is swept or unknown.
     """
     if (kind, swept) not in _SWEEPS:
         raise UsageError(
             what=f"{kind} cannot be swept by {swept}",
             where="--sweep",
-            why="a product of matrices has no window",
+            why="a matrix product has no window",
             fix="sweep it by channels or batch, or take --kind conv2d",
         )
     sweep = _SWEEPS[kind, swept]
@@ -109,14 +109,18 @@ def characterize(sweep: Sweep, time: Callable[[Sequence[Config]], Sequence[float
     return Behaviour(sweep, times_s, find_staircase(sweep.sizes, times_s))
 
 
-_CONV2D, _DEPTHWISE, _GEMM = GROUPS["conv2d"], GROUPS["depthwise_conv2d"], GROUPS["gemm"]
+_CONV2D, _DEPTHWISE, _GEMM = (
+    KERNEL_FAMILIES["conv2d"],
+    KERNEL_FAMILIES["depthwise_conv2d"],
+    KERNEL_FAMILIES["gemm"],
+)
 _LAYER = {"n": 1, "c": 64, "h": 28, "w": 28, "o": 64, "r": 3, "s": 3, "stride": 1, "groups": 1}
 _CHANNELWISE = {**_LAYER, "groups": 64}
 _PRODUCT = {"b": 1, "m": 128, "n": 256, "k": 256}
 
 
-def _sweep(group: Group, dims: tuple[str, ...], sizes: range, others: Mapping[str, int]) -> Sweep:
-    return Sweep(group, dims, tuple(sizes), {k: size for k, size in others.items() if k not in dims})
+def _sweep(family: KernelFamily, dims: tuple[str, ...], sizes: range, others: Mapping[str, int]) -> Sweep:
+    return Sweep(family, dims, tuple(sizes), {k: size for k, size in others.items() if k not in dims})
 
 
 _SWEEPS: Mapping[tuple[SweptKind, Swept], Sweep] = {

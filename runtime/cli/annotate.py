@@ -1,4 +1,4 @@
-"""`steelyard annotate`: what a model costs, and where."""
+"""`steelyard annotate`: cost of a model by module, op or phase."""
 
 import time
 from pathlib import Path
@@ -16,19 +16,20 @@ def annotate(
     choices: dict[str, Any],
     device: given.Device = "cpu",
     context: Annotated[
-        Literal["eager", "graph", "compiled"], Option(help="How the program is run.")
+        Literal["eager", "graph", "compiled"], Option(help="Execution mode of the program.")
     ] = "eager",
-    tf32: Annotated[bool, Option("--tf32", help="f32 products may round their inputs to TF32.")] = False,
-    depth: Annotated[int, Option(min=1, help="Levels of the module tree that are shown.")] = 5,
-    by: Annotated[Literal["module", "op", "phase"], Option(help="What a row of the table is.")] = "module",
+    tf32: Annotated[bool, Option("--tf32", help="Allow f32 products to round their inputs to TF32.")] = False,
+    depth: Annotated[int, Option(min=1, help="Levels of the module tree to show.")] = 5,
+    by: Annotated[Literal["module", "op", "phase"], Option(help="Rows of the table.")] = "module",
     style: Annotated[
-        Literal["table", "json", "csv"], Option("--format", help="Of what goes to stdout.")
+        Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")
     ] = "table",
     output: Annotated[Path | None, Option("-o", help="Write the annotated IR to this file.")] = None,
     memory_timeline: given.MemoryTimeline = None,
-    strict: Annotated[bool, Option("--strict", help="An op of unknown work is an error.")] = False,
+    strict: Annotated[bool, Option("--strict", help="Fail on an op of unknown work.")] = False,
     fusion_rules: Annotated[
-        Path | None, Option(help="Fuse, but not what this file of `detect-fusion` saw to run apart.")
+        Path | None,
+        Option(help="Fuse ops, except pairs that this file of `detect-fusion` lists as separate."),
     ] = None,
 ) -> None:
     """Weigh a model: FLOPs, bytes, time and live memory, without running it.

@@ -1,4 +1,4 @@
-"""`steelyard calibrate`: measure this machine's CPU, or fit a device to measurements, into a device file."""
+"""`steelyard calibrate`: write a device file from measurements of this CPU or from a table."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,19 +16,20 @@ _MEASURED = Path("local-cpu.toml")
 
 def calibrate(
     output: Annotated[
-        Path | None, Option("-o", help="The device file to write; local-cpu.toml where this CPU is measured.")
+        Path | None,
+        Option("-o", help="Device file to write; local-cpu.toml by default, if this CPU is measured."),
     ] = None,
-    threads: Annotated[list[int] | None, Option(min=1, help="Threads to measure; repeatable.")] = None,
+    threads: Annotated[list[int] | None, Option(min=1, help="Thread count to measure; repeatable.")] = None,
     rows: Annotated[
         str | None,
-        Option("--from", help="Fit to this CSV of kernels and their latency_ms instead; - for stdin."),
+        Option("--from", help="Fit to this CSV of kernels with latency_ms instead; - for stdin."),
     ] = None,
-    device: Annotated[str | None, Option(help="With --from: the device that they were measured on.")] = None,
+    device: Annotated[str | None, Option(help="With --from: the measured device.")] = None,
     name: Annotated[
-        str | None, Option(help="With --from: the new device's name; that of the file by default.")
+        str | None, Option(help="With --from: name of the new device; the file's name by default.")
     ] = None,
 ) -> None:
-    """Measure this machine's CPU into a device file, in under two minutes; or fit one to measurements.
+    """Measure this machine's CPU in under two minutes, or fit a device to a table of measurements.
 
     steelyard calibrate --from rows.csv --device h100-sxm -o my-h100.toml
     """
@@ -36,7 +37,7 @@ def calibrate(
     from steelyard.hw.devices.write import write_device
 
     if rows is None and (device or name):
-        raise UsageError(what="--device and --name only make sense with --from", where="calibrate")
+        raise UsageError(what="--device and --name need --from", where="calibrate")
     if rows is not None and (device is None or output is None or threads):
         raise UsageError(what="--from needs --device and -o, and no --threads", where="calibrate")
     output = output or _MEASURED

@@ -1,4 +1,4 @@
-"""`steelyard characterize`: how time grows with one size of a kernel."""
+"""`steelyard characterize`: time of a kernel over one size."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,22 +10,23 @@ from steelyard.runtime.cli.progress import show_progress
 
 
 def characterize(
-    kind: Annotated[Literal["conv2d", "depthwise_conv2d", "gemm"], Option(help="The kernel.")] = "conv2d",
-    sweep: Annotated[Literal["channels", "kernel", "batch"], Option(help="What of it varies.")] = "channels",
+    kind: Annotated[Literal["conv2d", "depthwise_conv2d", "gemm"], Option(help="Kind of kernel.")] = "conv2d",
+    sweep: Annotated[Literal["channels", "kernel", "batch"], Option(help="Size that varies.")] = "channels",
     at: Annotated[
-        list[str] | None, Option(help="Another dim, as in n=32; repeatable; a small layer by default.")
+        list[str] | None,
+        Option(help="Value of another dim, such as n=32; repeatable; a small layer by default."),
     ] = None,
-    largest: Annotated[int | None, Option(min=4, help="The size with which the sweep ends.")] = None,
+    largest: Annotated[int | None, Option(min=4, help="Largest size of the sweep.")] = None,
     device: Annotated[
-        str | None, Option(help="Predict it for this device; this machine's CPU is measured by default.")
+        str | None, Option(help="Predict for this device; by default this machine's CPU is measured.")
     ] = None,
-    budget: Annotated[float, Option(min=1.0, help="Seconds to measure for.")] = 60.0,
-    plot: Annotated[Path | None, Option(help="Write a plot to this .png, .svg or .pdf.")] = None,
+    budget: Annotated[float, Option(min=1.0, help="Time budget in seconds.")] = 60.0,
+    plot: Annotated[Path | None, Option(help="Write a plot to this .png, .svg or .pdf file.")] = None,
     style: Annotated[
-        Literal["table", "json", "csv"], Option("--format", help="Of what goes to stdout.")
+        Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")
     ] = "table",
 ) -> None:
-    """Time a kernel over a range of sizes, and find the steps in its time.
+    """Time a kernel over a range of sizes and find steps in its time.
 
     steelyard characterize --kind conv2d --sweep channels --plot steps.png
     """
@@ -44,11 +45,11 @@ def characterize(
     found = find_sweep(kind, sweep, _sizes(at or ()), largest)
     if device is None:
         where = cpu_model()
-        behaviour = characterize(found, lambda them: measured_s(found.group, them, budget, show_progress))
+        behaviour = characterize(found, lambda them: measured_s(found.family, them, budget, show_progress))
     else:
         hardware = load_device(device)
         where = hardware.name
-        behaviour = characterize(found, lambda them: predicted_s(hardware, found.group, them))
+        behaviour = characterize(found, lambda them: predicted_s(hardware, found.family, them))
     if plot is not None:
         plot_behaviour(behaviour, where, plot)
         typer.echo(f"wrote {plot}", err=True)
@@ -62,6 +63,8 @@ def _sizes(given: list[str] | tuple[str, ...]) -> dict[str, int]:
     for text in given:
         name, _, size = text.partition("=")
         if not size.isdecimal() or int(size) < 1:
-            raise UsageError(what=f"{text!r} is no size of a dim", where="--at", fix="write it as in n=32")
+            raise UsageError(
+                what=f"{text!r} is not the size of a dim", where="--at", fix="write it as in n=32"
+            )
         sizes[name] = int(size)
     return sizes

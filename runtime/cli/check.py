@@ -1,4 +1,4 @@
-"""`steelyard check`: which ops of a model are not understood."""
+"""`steelyard check`: ops of a model whose work is unknown."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _CHECK_FAILED = 1
 
 @given.with_capture
 def check(spec: str, choices: dict[str, Any]) -> None:
-    """List the ops whose work is not known, with the source lines they come from.
+    """List the ops whose work is unknown, with the source lines they come from.
 
     steelyard check model.py:make --train
     """
@@ -22,6 +22,6 @@ def check(spec: str, choices: dict[str, Any]) -> None:
     for op in found:
         typer.echo(f"{op.name}  {op.count} ops  first at {op.where}")
     if found:
-        typer.echo("say what work they do: docs/howto/add-an-op.md", err=True)
+        typer.echo("describe their work: docs/howto/add-an-op.md", err=True)
         raise typer.Exit(_CHECK_FAILED)
     typer.echo("every op is understood")

@@ -1,4 +1,4 @@
-"""`steelyard detect-fusion`: which pairs of ops an executor runs as one kernel."""
+"""`steelyard detect-fusion`: pairs of ops that an executor runs as one kernel."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,17 +10,17 @@ from steelyard.runtime.cli.progress import show_progress
 
 
 def detect_fusion(
-    output: Annotated[Path | None, Option("-o", help="The rules file to write, as TOML.")] = None,
-    executor: Annotated[Literal["eager", "inductor"], Option(help="What runs the ops.")] = "inductor",
+    output: Annotated[Path | None, Option("-o", help="TOML rules file to write.")] = None,
+    executor: Annotated[Literal["eager", "inductor"], Option(help="Executor of the ops.")] = "inductor",
     ops: Annotated[
-        list[str] | None, Option("--op", help="Only pairs of such ops; repeatable; all by default.")
+        list[str] | None, Option("--op", help="Test only pairs of these ops; repeatable; all by default.")
     ] = None,
-    budget: Annotated[float, Option(min=1.0, help="Seconds to take.")] = 170.0,
+    budget: Annotated[float, Option(min=1.0, help="Time budget in seconds.")] = 170.0,
     style: Annotated[
-        Literal["table", "json", "csv"], Option("--format", help="Of what goes to stdout.")
+        Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")
     ] = "table",
 ) -> None:
-    """Time pairs of ops on this machine's CPU, and say which of them run as one kernel.
+    """Time pairs of ops on this machine's CPU and report which run as one kernel.
 
     steelyard detect-fusion --op aten.relu --op aten.add.Tensor -o rules.toml
     """

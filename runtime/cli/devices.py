@@ -1,11 +1,11 @@
-"""`steelyard devices`: the hardware that Steelyard knows."""
+"""`steelyard devices`: the known devices."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-devices = typer.Typer(help="The devices that are known.", no_args_is_help=True, rich_markup_mode=None)
+devices = typer.Typer(help="List, show and validate devices.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @devices.command("list")
@@ -27,7 +27,7 @@ def list_devices() -> None:
 
 
 @devices.command()
-def show(name: Annotated[str, typer.Argument(help="A name of `devices list`, or a .toml file.")]) -> None:
+def show(name: Annotated[str, typer.Argument(help="A name from `devices list`, or a .toml file.")]) -> None:
     """Print every number of a device with its source."""
     from steelyard.hw.devices.registry import load_device
     from steelyard.hw.devices.write import dump_device
@@ -37,10 +37,10 @@ def show(name: Annotated[str, typer.Argument(help="A name of `devices list`, or 
 
 @devices.command()
 def validate(file: Annotated[Path, typer.Argument(help="A device file.")]) -> None:
-    """Check a device file and report everything that is wrong with it."""
+    """Check a device file and report all of its faults."""
     from steelyard.hw.base.errors import UsageError
     from steelyard.hw.devices.registry import load_device
 
     if file.suffix != ".toml":
-        raise UsageError(what=f"{file} is no device file", why="the name of a device file ends in .toml")
+        raise UsageError(what=f"{file} is not a device file", why="the name of a device file ends in .toml")
     typer.echo(f"{file}: {load_device(file).title} is valid")

@@ -1,4 +1,4 @@
-"""`steelyard fits` and `steelyard max-batch`: what goes into the memory of a device."""
+"""`steelyard fits` and `steelyard max-batch`: memory capacity of a device."""
 
 import json
 from dataclasses import asdict
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 _DOES_NOT_FIT = 1
 
-Reserve = Annotated[str, Option(help='Memory to leave free, as in "1GiB".')]
+Reserve = Annotated[str, Option(help='Memory to leave free, such as "1GiB".')]
 AllocatorOptions = Annotated[
     str,
     Option(
         "--allocator",
-        help="As in PYTORCH_CUDA_ALLOC_CONF, such as expandable_segments:True; or backend:onnxruntime.",
+        help="Options of PYTORCH_CUDA_ALLOC_CONF, such as expandable_segments:True, or backend:onnxruntime.",
     ),
 ]
-Cuda = Annotated[str, Option(help="Version of CUDA, whose context is smaller from 11.7 on.")]
+Cuda = Annotated[str, Option(help="CUDA version; its context is smaller from 11.7 on.")]
 KeepGradients = Annotated[
-    bool, Option("--keep-gradients", help="Gradients are set to zero, not to None, as before PyTorch 2.0.")
+    bool, Option("--keep-gradients", help="Set gradients to zero instead of None, as before PyTorch 2.0.")
 ]
-Style = Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")]
+Style = Annotated[Literal["table", "json"], Option("--format", help="Format of the output on stdout.")]
 
 
 @given.with_capture
@@ -38,11 +38,13 @@ def fits(
     allocator: AllocatorOptions = "",
     cuda: Cuda = "",
     keep_gradients: KeepGradients = False,
-    devices: Annotated[int, Option(min=1, help="Devices that could share states by ZeRO.")] = 8,
+    devices: Annotated[
+        int, Option(min=1, help="Devices that ZeRO may shard states over, for suggestions.")
+    ] = 8,
     memory_timeline: given.MemoryTimeline = None,
     style: Style = "table",
 ) -> None:
-    """Say whether a model fits into a device, with what margin, and what would make it fit.
+    """Check whether a model fits into a device's memory, and suggest changes if it does not.
 
     steelyard fits hf:gpt2 --train --batch 16 --sequence 512 --device t4 --reserve 1GiB
     """
@@ -83,7 +85,7 @@ def max_batch(
     keep_gradients: KeepGradients = False,
     style: Style = "table",
 ) -> None:
-    """Find the largest batch that fits into a device.
+    """Find the largest batch that fits into a device's memory.
 
     steelyard max-batch hf:gpt2 --train --sequence 512 --device t4
     """

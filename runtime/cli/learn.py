@@ -1,4 +1,4 @@
-"""`steelyard learn`: regressors of kernels, from measurements on this machine, into a device file."""
+"""`steelyard learn`: learn kernel regressors on this machine, into a device file."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,17 +10,17 @@ from steelyard.runtime.cli.progress import show_progress
 
 
 def learn(
-    output: Annotated[Path, Option("-o", help="The device file to write; may be that of --device.")],
-    device: Annotated[str, Option(help="This machine's CPU: cpu, or the file of `calibrate`.")] = "cpu",
+    output: Annotated[Path, Option("-o", help="Device file to write; may be that of --device.")],
+    device: Annotated[str, Option(help="This machine's CPU: cpu, or a file from `calibrate`.")] = "cpu",
     kinds: Annotated[
-        list[str] | None, Option("--kind", help="Only this kind of kernel; repeatable; all by default.")
+        list[str] | None, Option("--kind", help="Learn only this kind of kernel; repeatable; all by default.")
     ] = None,
-    budget: Annotated[float, Option(min=1.0, help="Seconds to measure for.")] = 170.0,
+    budget: Annotated[float, Option(min=1.0, help="Time budget in seconds.")] = 170.0,
     style: Annotated[
-        Literal["table", "json", "csv"], Option("--format", help="Of what goes to stdout.")
+        Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")
     ] = "table",
 ) -> None:
-    """Learn how long kernels take on this machine's CPU, and print how good that is on others.
+    """Learn kernel times on this machine's CPU and print the accuracy on held-out kernels.
 
     steelyard learn --device local-cpu.toml -o local-cpu.toml
     """
@@ -29,17 +29,17 @@ def learn(
     from steelyard.hw.devices.write import write_device
     from steelyard.runtime.learn.fit import require_scikit_learn
     from steelyard.runtime.learn.format import format_learned
-    from steelyard.runtime.learn.kernel_families import GROUPS, group_named
+    from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES, family_named
     from steelyard.runtime.learn.this_machine import learn_here
 
     if not output.absolute().parent.is_dir():  # before minutes are spent
         raise UsageError(what=f"the folder of {output} does not exist", where="-o")
     require_scikit_learn()
-    groups = [group_named(name) for name in dict.fromkeys(kinds or GROUPS)]
+    families = [family_named(name) for name in dict.fromkeys(kinds or KERNEL_FAMILIES)]
     learned = {}
-    for group, known, found in learn_here(load_device(device), groups, budget, show_progress, _warn):
+    for family, known, found in learn_here(load_device(device), families, budget, show_progress, _warn):
         write_device(output, known)
-        learned[group.name] = found
+        learned[family.name] = found
     typer.echo(f"\nwrote {output}; use it with --device {output}", err=True)
     typer.echo(format_learned(learned, style))
 

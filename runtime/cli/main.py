@@ -1,4 +1,4 @@
-"""`steelyard`: the verbs, and what becomes of errors."""
+"""`steelyard`: the verbs, exit codes and error reports."""
 
 import os
 import shlex
@@ -45,8 +45,8 @@ app.add_typer(devices, name="devices")
 def main(arguments: list[str] | None = None) -> None:
     """Run a command line and leave with its exit code.
 
-    0: done. 1: a check failed. 2: usage or bad input. 3: a prediction out of tolerance. 70: a bug of
-    ours, with a file that reproduces it. 130: interrupted.
+    0: success. 1: a check failed. 2: usage or bad input. 3: a prediction out of tolerance. 70: an internal
+    error, with a reproducer file. 130: interrupted.
     """
     given = sys.argv[1:] if arguments is None else arguments
     try:
@@ -70,8 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 _NO_MEMORY = (
-    "error: there is no memory left\n"
-    "  fix: take a smaller --batch, --sequence or model, or a machine with more memory"
+    "error: out of memory\n  fix: take a smaller --batch, --sequence or model, or a machine with more memory"
 )
 
 

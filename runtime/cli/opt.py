@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The command line after the command's name; that of this process where not given.
 
     Returns:
-        0, or 2 where the command line or the program is wrong.
+        0, or 2 if the command line or the program is invalid.
     """
     try:
         with collecting() as remarks:
@@ -44,14 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Held(StringIO):
-    """Output that the driver may close before it is written."""
+    """Buffered output that survives the driver's close."""
 
     def close(self) -> None:
         pass
 
 
 class _Opt(xDSLOptMain):
-    """xDSL's driver, which writes its output whole or not at all."""
+    """xDSL's driver with atomic output."""
 
     def run(self) -> None:
         self._output = _Held()
@@ -69,11 +69,11 @@ class _Opt(xDSLOptMain):
         try:
             super().setup_pipeline()
         except ArgSpecParseError as error:
-            raise UsageError(what="the passes cannot be read", where="-p", why=str(error)) from error
+            raise UsageError(what="the pass pipeline cannot be parsed", where="-p", why=str(error)) from error
         except Exception as error:  # the driver raises bare exceptions for names and options alike
             unknown = re.search(r"Unrecognized passes: \['(.*?)'", str(error))
             raise UsageError(
-                what="the passes make no sense",
+                what="the pass pipeline is not valid",
                 where=f"-p {self.args.passes!r}",
                 why=str(error),
                 fix=did_you_mean(unknown[1], self.available_passes) if unknown else None,
@@ -84,7 +84,7 @@ class _Opt(xDSLOptMain):
             return super().prepare_input()
         except ValueError as error:
             raise UsageError(
-                what="the file is no program",
+                what="the file type is not known",
                 where=self.args.input_file,
                 why=str(error),
                 fix="name it *.mlir",

@@ -1,4 +1,4 @@
-"""The options that several verbs share."""
+"""Options shared by several verbs."""
 
 import inspect
 from collections.abc import Callable
@@ -7,44 +7,50 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from typer import Argument, Option
 
-Device = Annotated[str, Option(help="A name of `steelyard devices list`, or a .toml file.")]
+Device = Annotated[str, Option(help="Device: a name from `steelyard devices list`, or a .toml file.")]
 
 MemoryTimeline = Annotated[
     Path | None,
-    Option("--memory-timeline", help="Write what is alive after each allocation to this .csv or .json file."),
+    Option("--memory-timeline", help="Write live bytes after each allocation to this .csv or .json file."),
 ]
 
 
 def _capture(
     spec: Annotated[str, Argument(help="hf:TYPE?key=value, file.py:function, file.pt2 or program.mlir.")],
-    train: Annotated[bool, Option("--train", help="A whole training step, not the forward alone.")] = False,
-    batch: Annotated[int | None, Option(help="Samples in a step; 1 by default.")] = None,
+    train: Annotated[
+        bool, Option("--train", help="Capture a whole training step instead of the forward alone.")
+    ] = False,
+    batch: Annotated[int | None, Option(help="Samples per step; 1 by default.")] = None,
     sequence: Annotated[
-        int | None, Option(help="Tokens in a sample; 128 or the model's limit by default.")
+        int | None, Option(help="Tokens per sample; 128 or the model's limit by default.")
     ] = None,
-    image_size: Annotated[int | None, Option(help="Pixels along a side; the model's own by default.")] = None,
-    dtype: Annotated[str, Option(help="Of parameters and inputs.")] = "float32",
+    image_size: Annotated[
+        int | None, Option(help="Image height and width in pixels; the model's own by default.")
+    ] = None,
+    dtype: Annotated[str, Option(help="Dtype of parameters and inputs.")] = "float32",
     attention: Annotated[
         Literal["sdpa", "eager"] | None,
-        Option(help="Kernel of attention; the model's own choice by default."),
+        Option(help="Attention implementation; the model's own by default."),
     ] = None,
-    optimizer: Annotated[Literal["adamw", "sgd", "none"], Option(help="Of the training step.")] = "adamw",
-    autocast: Annotated[str | None, Option(help="The dtype of torch.autocast; none by default.")] = None,
+    optimizer: Annotated[
+        Literal["adamw", "sgd", "none"], Option(help="Optimizer of the training step.")
+    ] = "adamw",
+    autocast: Annotated[str | None, Option(help="Dtype of torch.autocast; off by default.")] = None,
     dropout: Annotated[
-        bool, Option("--dropout", help="Keep dropout; it is off by default, in training too.")
+        bool, Option("--dropout", help="Keep the model's dropout, which is off by default even in training.")
     ] = False,
     allow_pickle: Annotated[
-        bool, Option("--allow-pickle", help="Load a .pt2 even where that may run code that it holds.")
+        bool, Option("--allow-pickle", help="Load a .pt2 even if that may run code inside it.")
     ] = False,
 ) -> None:
-    """What is captured; the signature is all there is to it."""
+    """Options of a capture; only the signature is used."""
 
 
 _SHARED = inspect.signature(_capture).parameters
 
 
 def with_capture(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb the options of a capture: it gets them as `spec` and `choices` and names only its own.
+    """Decorate a verb with the options of a capture, which it receives as `spec` and `choices`.
 
     Args:
         command: A function whose first two parameters are `spec` and `choices`, the keyword arguments of

@@ -1,4 +1,4 @@
-"""`steelyard predict`: how long kernels take, and how good that is where they were measured."""
+"""`steelyard predict`: predicted times of a table of kernels, scored against measured ones."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,20 +8,20 @@ from typer import Argument, Option
 
 
 def predict(
-    file: Annotated[str, Argument(help="CSV with kind, dtype and dims, a kernel a row; - for stdin.")],
+    file: Annotated[str, Argument(help="CSV with kind, dtype and dims, one kernel a row; - for stdin.")],
     device: Annotated[
-        str | None, Option(help="A name of `devices list` or a .toml file; a device column overrides it.")
+        str | None, Option(help="A name from `devices list` or a .toml file; a device column overrides it.")
     ] = None,
-    score: Annotated[str | None, Option(help="The column of measured milliseconds to score against.")] = None,
+    score: Annotated[str | None, Option(help="Column of measured milliseconds to score against.")] = None,
     style: Annotated[
-        Literal["table", "json", "csv"], Option("--format", help="Of what goes to stdout.")
+        Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")
     ] = "table",
     output: Annotated[
         Path | None,
         Option("-o", help="Write the predicted rows to this file, as JSON if it is .json, else CSV."),
     ] = None,
 ) -> None:
-    """Price the kernels of a table, each with a 90% interval, its limiter and its source.
+    """Predict the kernels of a table, each with a 90% interval, its limiter and its source.
 
     steelyard predict --device h100-sxm rows.csv --score latency_ms
     """

@@ -13,11 +13,15 @@ from steelyard.runtime.cli.progress import show_progress
 def profile(
     spec: str,
     choices: dict[str, Any],
-    device: Annotated[str, Option(help="This machine: cpu, the file of `calibrate`, or its GPU.")] = "cpu",
-    repeats: Annotated[int, Option(min=1, help="Calls of each op that are timed.")] = 19,
-    style: Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")] = "table",
+    device: Annotated[
+        str, Option(help="This machine: cpu, a file from `calibrate`, or the name of its GPU.")
+    ] = "cpu",
+    repeats: Annotated[int, Option(min=1, help="Timed calls of each op.")] = 19,
+    style: Annotated[
+        Literal["table", "json"], Option("--format", help="Format of the output on stdout.")
+    ] = "table",
 ) -> None:
-    """Measure each distinct op of a model here, and keep it for `annotate` and `predict` on this device.
+    """Measure each distinct op of a model on this machine, for `annotate` and `predict` on this device.
 
     steelyard profile hf:gpt2 --train --device local.toml
     """

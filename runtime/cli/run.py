@@ -11,19 +11,21 @@ _CHECK_FAILED = 1
 
 
 def run(
-    plan: Annotated[Path, Argument(help="A program that the pass shard made.")],
-    ranks: Annotated[int, Option("--nproc-per-node", min=1, help="Processes, one for each rank.")] = 1,
-    steps: Annotated[int, Option(min=1, help="Steps to time, after one that warms up.")] = 3,
+    plan: Annotated[Path, Argument(help="A program from the pass shard.")],
+    ranks: Annotated[int, Option("--nproc-per-node", min=1, help="Number of processes, one a rank.")] = 1,
+    steps: Annotated[int, Option(min=1, help="Steps to time, after one warm-up step.")] = 3,
     check: Annotated[
-        bool, Option("--check", help="Compare results and time with the model in one process.")
+        bool, Option("--check", help="Compare results and time with the same model in one process.")
     ] = False,
     device: Annotated[
         str | None,
-        Option(help="Predict the time for this device; else for that of the plan's annotations, or for cpu."),
+        Option(help="Device of the prediction; by default that of the plan's annotations, else cpu."),
     ] = None,
-    style: Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")] = "table",
+    style: Annotated[
+        Literal["table", "json"], Option("--format", help="Format of the output on stdout.")
+    ] = "table",
 ) -> None:
-    """Run a sharded program: print its loss, and its predicted beside its measured step time."""
+    """Run a sharded program and print its loss, predicted and measured step time."""
     from steelyard.runtime.execute.torchrun import launch
 
     report = launch(plan, ranks, steps, check, device)

@@ -1,4 +1,4 @@
-"""`steelyard transfer`: what was measured on one device, scaled to another."""
+"""`steelyard transfer`: scale times measured on one device to another."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,12 +8,14 @@ from typer import Argument, Option
 
 
 def transfer(
-    trace: Annotated[Path, Argument(help="What `steelyard profile --format json` wrote.")],
-    origin: Annotated[str, Option("--from", help="The device of the trace: a name or a .toml file.")],
-    destination: Annotated[str, Option("--to", help="The other device: a name or a .toml file.")],
-    style: Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")] = "table",
+    trace: Annotated[Path, Argument(help="A trace from `steelyard profile --format json`.")],
+    origin: Annotated[str, Option("--from", help="Device of the trace: a name or a .toml file.")],
+    destination: Annotated[str, Option("--to", help="Other device: a name or a .toml file.")],
+    style: Annotated[
+        Literal["table", "json"], Option("--format", help="Format of the output on stdout.")
+    ] = "table",
 ) -> None:
-    """Scale measured op times to another device by waves, beside what the models predict for it.
+    """Scale measured op times to another device by wave scaling, and compare with the models.
 
     steelyard transfer trace.json --from t4 --to h100-sxm
     """

@@ -1,4 +1,4 @@
-"""`steelyard verify`: run a model on this machine and compare with what was predicted."""
+"""`steelyard verify`: run a model on this machine and compare with the prediction."""
 
 import json
 from typing import Annotated, Any, Literal
@@ -15,15 +15,20 @@ _OUT_OF_TOLERANCE = 3
 def verify(
     spec: str,
     choices: dict[str, Any],
-    device: Annotated[str, Option(help="This machine: the file that `calibrate` wrote.")] = "cpu",
-    tolerance: Annotated[float, Option(min=0.0, help="How far off a prediction may be; 0.25 is 25%.")] = 0.25,
-    passes: Annotated[str, Option(help="What rewrites the program before, as 'recompute{budget=0.4}'.")] = "",
+    device: Annotated[str, Option(help="This machine's device file, from `calibrate`.")] = "cpu",
+    tolerance: Annotated[
+        float, Option(min=0.0, help="Tolerated relative error of a prediction; 0.25 is 25%.")
+    ] = 0.25,
+    passes: Annotated[str, Option(help="Passes to run first, such as 'recompute{budget=0.4}'.")] = "",
     threads: Annotated[
-        int | None, Option(min=1, help="CPU threads to run with and to predict for; as torch has them.")
+        int | None,
+        Option(min=1, help="CPU threads to run with and to predict for; torch's number by default."),
     ] = None,
-    style: Annotated[Literal["table", "json"], Option("--format", help="Of what goes to stdout.")] = "table",
+    style: Annotated[
+        Literal["table", "json"], Option("--format", help="Format of the output on stdout.")
+    ] = "table",
 ) -> None:
-    """Run a model here and put what is measured beside what was predicted.
+    """Run a model on this machine and compare measured with predicted time and memory.
 
     steelyard verify hf:gpt2 --train --device local.toml
     """

@@ -1,4 +1,4 @@
-"""Runs the parts of a pair, op by op or compiled by TorchInductor, on this machine's CPU."""
+"""Executors of op pairs on this machine's CPU: op by op, or compiled by TorchInductor."""
 
 # pyright: standard
 
@@ -22,16 +22,16 @@ _Program = tuple[Shape, tuple[str, ...]]
 
 _CALLS = 15
 _LEAST_S = 1e-9
-"""No op takes less, whatever a disturbed clock says."""
+"""Lower bound of a time, against clock noise."""
 _LARGEST_KEPT_BYTES = 31 * MIB
 """A little less than the largest threshold above which glibc maps memory anew for each block (mallopt(3))."""
 
 
 class PairTimer:
-    """Times parts of pairs; each program is made, and compiled, once.
+    """Timer of parts of pairs; each program is built and compiled once.
 
     Raises:
-        ExecutionError: Inductor finds no C++ compiler.
+        ExecutionError: TorchInductor finds no C++ compiler.
     """
 
     def __init__(self, executor: Executor) -> None:
@@ -47,12 +47,12 @@ class PairTimer:
         torch.empty(_LARGEST_KEPT_BYTES, dtype=torch.uint8)
 
     def prepare(self, pair: Pair) -> None:
-        """Make the programs of a pair, and run each once."""
+        """Build the programs of a pair and run each once."""
         for part in PARTS:
             self._call(*_program(pair, part))
 
     def __call__(self, pair: Pair, part: Part) -> float:
-        """Return the seconds of the shortest of some calls of a part, less those of one that does nothing."""
+        """Return the shortest seconds of a part over some calls, less those of an empty call."""
         shape, names = _program(pair, part)
         with torch.no_grad():
             spent_s = _shortest_s(self._call(shape, names)) - _shortest_s(self._call(shape, ()))

@@ -1,4 +1,4 @@
-"""What was found of pairs of ops, for people or as CSV; the rules file is `rules_file`."""
+"""Format of fusion verdicts as a table, JSON or CSV; `rules_file` writes rules."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ HEADER = ("first", "second", "fused", "saved", "agree", "T1 us", "T2 us", "T12 u
 def format_verdicts(
     verdicts: Sequence[Verdict], measured: Mapping[str, str | int], style: Literal["table", "json", "csv"]
 ) -> str:
-    """Return the pairs with their times; `saved` is of the shorter op's time."""
+    """Return the pairs with their times; `saved` is relative to the shorter op's time."""
     if style == "json":
         return json.dumps({"measured": measured, "pairs": [record(each) for each in verdicts]}, indent=1)
     if style == "csv":

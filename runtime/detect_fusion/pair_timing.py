@@ -1,6 +1,6 @@
-"""The test of whether an executor fuses two ops: together they take less than one after the other.
+"""Test for fusion of two ops: together they take less time than one after the other.
 
-nn-Meter (Zhang et al., MobiSys 2021, section 4) holds two ops to be fused where
+nn-Meter (Zhang et al., MobiSys 2021, section 4) considers two ops fused if
 T1 + T2 - T12 > alpha * min(T1, T2), with alpha = 0.5.
 """
 
@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Literal, get_args
 
+from steelyard.hw.base.progress import Progress
+
 ALPHA = 0.5
-"""The part of the shorter op's time that must be saved: nn-Meter's."""
+"""The part of the shorter op's time that must be saved, as in nn-Meter."""
 
 LEAST_AGREEMENT = 0.8
-"""The part of the rounds that must come to the same verdict by themselves, else there is none."""
+"""The part of the rounds that must agree with the verdict, else there is none."""
 
 LEAST_ROUNDS = 3
 MOST_ROUNDS = 25
@@ -30,22 +32,20 @@ class Pair:
     second: str
 
 
-Measure = Callable[[Pair, Part], float]
-"""Times a part of a pair once; its seconds, without those of a call that does nothing."""
-
-Progress = Callable[[int, int, str], None]
+MeasurePair = Callable[[Pair, Part], float]
+"""Times a part of a pair once: seconds, less those of an empty call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found of a pair.
+    """The verdict on a pair.
 
     Attributes:
         pair: The ops.
         times_s: The median seconds of each part over the rounds.
         spreads: The ratio of the quartiles of each.
-        agreement: The part of the rounds that come to the verdict of the medians by themselves.
-        rounds: How many there were.
+        agreement: The part of the rounds that agree with the verdict of the medians.
+        rounds: Number of rounds.
     """
 
     pair: Pair
@@ -61,27 +61,27 @@ class Verdict:
 
     @property
     def fused(self) -> bool | None:
-        """Whether the ops run as one kernel; None where the rounds disagree."""
+        """Whether the ops run as one kernel; None if the rounds disagree."""
         return self.saved_share > ALPHA if self.agreement >= LEAST_AGREEMENT else None
 
 
 def decide_pairs(
     pairs: Sequence[Pair],
-    measure: Measure,
+    measure: MeasurePair,
     *,
     enough: Callable[[], bool] = lambda: False,
     progress: Progress | None = None,
 ) -> list[Verdict]:
-    """Time the parts of pairs in rounds, and say which pairs run as one kernel; in the order given.
+    """Time pairs in rounds and decide which run as one kernel; in the order given.
 
-    A round goes through all pairs before the next begins: something else that runs for a while on the
-    machine then spoils one round of many pairs, not all rounds of one, and the median leaves it out.
+    A round covers all pairs before the next begins, so that a disturbance spoils one round of many pairs, not
+    all rounds of one pair, and the median discards it.
 
     Args:
-        pairs: What to test.
-        measure: Times them.
-        enough: Asked before each round after the first three.
-        progress: Told before each round, and at the end.
+        pairs: The pairs.
+        measure: Times a part of a pair.
+        enough: Whether to stop; called before each round after the first three.
+        progress: Called before each round, and at the end.
     """
     times_s: dict[Pair, list[dict[Part, float]]] = {pair: [] for pair in pairs}
     for number in range(MOST_ROUNDS):

@@ -1,4 +1,4 @@
-"""Fusion rules as TOML: the verdict on each pair, and the times as evidence."""
+"""Fusion rules as TOML: the verdict on each pair, with its times as evidence."""
 
 import json
 import tomllib
@@ -16,7 +16,7 @@ _HEAD = """# Two ops run as one kernel where first + second - both > alpha * min
 
 @dataclass(frozen=True, slots=True)
 class FusionRules:
-    """What a rules file says: the pairs of ops by name that run as one kernel, and those that do not."""
+    """Rules of a file: pairs of ops, by name, that run as one kernel, and pairs that do not."""
 
     fused: frozenset[tuple[str, str]]
     apart: frozenset[tuple[str, str]]
@@ -27,7 +27,7 @@ def format_rules(verdicts: Sequence[Verdict], measured: Mapping[str, str | int])
 
     Args:
         verdicts: In the order of the file.
-        measured: What the times depend on: the executor, the machine, the day.
+        measured: Conditions of the measurement: executor, machine, date.
     """
     head = {**measured, "alpha": ALPHA}
     lines = [_HEAD, "", "[measured]", *(f"{key} = {json.dumps(value)}" for key, value in head.items())]
@@ -38,7 +38,7 @@ def format_rules(verdicts: Sequence[Verdict], measured: Mapping[str, str | int])
 
 
 def record(verdict: Verdict) -> dict[str, str | float | bool]:
-    """Return what there is to say of a pair; times are in microseconds, a spread is the quartiles' ratio."""
+    """Return the record of a pair; times are in microseconds, a spread is the ratio of quartiles."""
     found: dict[str, str | float | bool] = {"first": verdict.pair.first, "second": verdict.pair.second}
     if verdict.fused is not None:
         found["fused"] = verdict.fused
@@ -57,7 +57,7 @@ def read_rules(path: Path) -> FusionRules:
     """Read the verdicts of a rules file.
 
     Raises:
-        UsageError: There is no such file, or it holds no rules.
+        UsageError: The file cannot be read, or holds no rules.
     """
     try:
         pairs: Any = tomllib.loads(path.read_text(encoding="utf-8"))["pair"]
@@ -66,7 +66,7 @@ def read_rules(path: Path) -> FusionRules:
         raise UsageError(what="the file cannot be read", where=str(path), why=str(error)) from error
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            what="this is no file of fusion rules",
+            what="the file holds no fusion rules",
             where=str(path),
             why=f"it has no {error}" if isinstance(error, KeyError) else str(error),
             fix="write one with: steelyard detect-fusion -o rules.toml",

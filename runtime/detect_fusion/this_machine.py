@@ -1,4 +1,4 @@
-"""Detecting fusion on this machine within a given time."""
+"""Fusion detection on this machine, within a time budget."""
 
 # pyright: standard
 
@@ -8,12 +8,13 @@ from time import perf_counter
 
 import torch
 
+from steelyard.hw.base.progress import Progress
 from steelyard.runtime.detect_fusion.executors import Executor, PairTimer
-from steelyard.runtime.detect_fusion.pair_timing import Pair, Progress, Verdict, decide_pairs
+from steelyard.runtime.detect_fusion.pair_timing import Pair, Verdict, decide_pairs
 from steelyard.runtime.timing.host_cpu import cpu_model
 
 _PREPARING = 0.7
-"""The part of the time after which no more programs are compiled."""
+"""The part of the budget after which no more programs are compiled."""
 
 
 def detect_here(
@@ -23,17 +24,17 @@ def detect_here(
     progress: Progress,
     warn: Callable[[str], None],
 ) -> list[Verdict]:
-    """Return what was found of pairs on this machine's CPU.
+    """Return the verdicts on pairs on this machine's CPU.
 
     Args:
-        pairs: What to test; those whose programs cannot be compiled in time are left out.
-        executor: What runs them.
-        budget_s: How long it may take.
-        progress: Told what is being done.
-        warn: Told if pairs are left out.
+        pairs: The pairs; those that cannot be compiled in time are left out.
+        executor: Runs the ops.
+        budget_s: Time budget in seconds.
+        progress: Called before each step.
+        warn: Called if pairs are left out.
 
     Raises:
-        ExecutionError: Inductor finds no C++ compiler.
+        ExecutionError: TorchInductor finds no C++ compiler.
     """
     start_s, timer = perf_counter(), PairTimer(executor)
     ready: list[Pair] = []
@@ -51,7 +52,7 @@ def detect_here(
 
 
 def this_machine(executor: Executor) -> dict[str, str | int]:
-    """Return what the times depend on."""
+    """Return the conditions of a measurement."""
     return {
         "executor": executor,
         "device": cpu_model(),

@@ -1,4 +1,4 @@
-"""A prediction beside a measurement."""
+"""Comparison of a prediction with a measurement."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A prediction beside a measurement; `ratio` is predicted over measured."""
+    """A prediction and its measurement; `ratio` is predicted over measured."""
 
     predicted: float
     measured: float
@@ -15,7 +15,7 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Predicted over measured; 1 is right."""
+        """Predicted over measured; 1 is exact."""
         return self.predicted / self.measured if self.measured else float("inf")
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Runs fused kernels: each distinct one is compiled once by TorchInductor."""
+"""Fused kernels compiled by TorchInductor, each distinct one once."""
 
 import warnings
 from collections.abc import Callable, Hashable, Sequence
@@ -17,24 +17,24 @@ from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.emit.fx import emit_kernel
 
-ShardingPlan = tuple[tuple[int, ...], ...]
+Strides = tuple[tuple[int, ...], ...]
 
 
 class FusedKernels:
-    """Gives what runs a fused kernel; kernels that do the same share one.
+    """Cache of compiled fused kernels by structure.
 
-    The results are those of the ops run one by one, but for the rounding of elementary functions and of
-    contracted products: in f32 within a few units in the last place.
+    Results equal those of the separate ops except for rounding of elementary functions and contracted
+    products: in f32 within a few units in the last place.
     """
 
     def __init__(self) -> None:
         self._known: dict[Hashable, FusedKernel] = {}
 
     def __call__(self, op: FusedOp) -> "FusedKernel":
-        """What runs this kernel.
+        """The compiled kernel of an op.
 
         Raises:
-            ExecutionError: torch lacks an op of it.
+            ExecutionError: torch lacks one of its ops.
         """
         key = _structure(op)
         if key not in self._known:
@@ -42,36 +42,36 @@ class FusedKernels:
         return self._known[key]
 
     def __len__(self) -> int:
-        """How many distinct kernels there are."""
+        """Number of distinct kernels."""
         return len(self._known)
 
 
 class FusedKernel:
-    """A fused kernel as a function of its inputs, compiled when first called with tensors of a layout.
+    """A fused kernel as a function of its inputs, compiled at the first call with given strides.
 
-    Without a C++ compiler it runs op by op, and says so once.
+    Without a C++ compiler it runs op by op, with one warning.
     """
 
     def __init__(self, graph_module: GraphModule) -> None:
         self.__name__ = "fused"  # FX names the node by it
         self._graph_module = graph_module
-        self._compiled: dict[ShardingPlan, Callable[..., Any]] = {}
+        self._compiled: dict[Strides, Callable[..., Any]] = {}
 
     def __call__(self, *inputs: torch.Tensor) -> Sequence[torch.Tensor]:
-        """The outputs, new tensors laid out as those of the ops run one by one."""
-        layout = tuple(value.stride() for value in inputs)
-        compiled = self._compiled.get(layout)
+        """The outputs: new tensors with the strides that the separate ops give."""
+        strides = tuple(value.stride() for value in inputs)
+        compiled = self._compiled.get(strides)
         if compiled is None:
             compiled = self._compile(inputs) if has_compiler() else self._graph_module.forward
-            self._compiled[layout] = compiled
+            self._compiled[strides] = compiled
         return compiled(*inputs)
 
     def _compile(self, inputs: Sequence[torch.Tensor]) -> Callable[..., Any]:
-        """What TorchInductor generates, called directly.
+        """Compile with TorchInductor and return its kernel without wrappers.
 
-        What it returns is wrapped for views, changes in place and gradients, none of which a fused kernel
-        has, and torch.compile would guard shapes and strides, which are fixed here. The wrappers alone take
-        longer than a small kernel: 3.6 us beside 1.1 on the machine of docs/accuracy.md.
+        The wrappers handle views, mutation and gradients, none of which a fused kernel has, and torch.compile
+        would guard shapes and strides, which are fixed here. The wrappers alone take longer than a small
+        kernel: 3.6 us beside 1.1 on the machine of docs/accuracy.md.
         """
         made: list[Any] = []
 
@@ -86,7 +86,7 @@ class FusedKernel:
 
 @cache
 def has_compiler() -> bool:
-    """Whether TorchInductor finds a C++ compiler; warns, once, where it does not."""
+    """Whether TorchInductor finds a C++ compiler; warns once if it does not."""
     try:
         get_cpp_compiler()
     except InvalidCxxCompiler:
@@ -100,7 +100,7 @@ def has_compiler() -> bool:
 
 
 def _structure(op: FusedOp) -> Hashable:
-    """What two fused kernels share if they do the same: the ops, and which value goes where."""
+    """Structural key of a fused kernel: its ops and their def-use edges."""
     numbers: dict[SSAValue, int] = {value: index for index, value in enumerate(op.body.block.args)}
     inside: list[Hashable] = []
     for each in op.body.block.ops:

@@ -1,5 +1,5 @@
 # pyright: standard
-"""One rank of a sharded program: builds the model, takes its blocks, runs steps, reports from rank 0.
+"""Worker of one rank of a sharded program: build the model, take its shards, run steps, report from rank 0.
 
 Run by torchrun: `-m torch.distributed.run ... -m steelyard.runtime.execute.rank_main PLAN REPORT STEPS
 CHECK`.
@@ -37,7 +37,7 @@ from steelyard.runtime.timing.malloc_settings import memory_kept
 from steelyard.runtime.timing.steady_state import measure_time_s
 
 TOLERANCE = 1e-4
-"""How far a result may be off, relative to its largest element: sums are formed in another order."""
+"""Tolerance of results relative to their largest element: sums are formed in another order."""
 _SMALLEST = 1e-3
 """No result is measured by less than this part of the largest but the loss: with the tolerance that is 1e-7,
 the rounding of f32. The gradient of a key's bias, for one, is zero but for rounding."""

@@ -1,5 +1,5 @@
 # pyright: standard
-"""What a rank holds of whole tensors, as `shard` wrote it down, and the whole of what all ranks hold."""
+"""Shards of tensors by rank, as annotated by the pass `shard`, and gathering of shards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,27 +15,27 @@ from steelyard.runtime.execute.single_process import Binding
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Along which dim a tensor is cut, -1 for none, and of how many parts of it each rank has a block."""
+    """Sharding of a tensor: the sharded dim, -1 for none, and the parts of it that are each sharded."""
 
     dim: int = -1
     parts: int = 1
 
     def block(self, tensor: torch.Tensor, rank: int, ranks: int) -> torch.Tensor:
-        """What one rank holds of a tensor; all of it, and no copy, if it is not cut."""
+        """The shard of one rank; the tensor itself if it is replicated."""
         if self.dim < 0:
             return tensor
         pieces = tensor.chunk(self.parts * ranks, self.dim)
         return torch.cat(pieces[rank::ranks], self.dim).contiguous()
 
     def whole(self, blocks: Sequence[torch.Tensor]) -> torch.Tensor:
-        """The tensor of which these are the blocks of all ranks."""
+        """The tensor that the shards of all ranks form."""
         if self.dim < 0:
             return blocks[0]
         pieces = [block.chunk(self.parts, self.dim) for block in blocks]
         return torch.cat([piece for part in zip(*pieces, strict=True) for piece in part], self.dim)
 
     def gather(self, block: torch.Tensor) -> torch.Tensor:
-        """The whole of what the ranks of the default group hold; all of them must ask."""
+        """All-gather the shards of the default group; a collective call."""
         if self.dim < 0:
             return block
         blocks = [torch.empty_like(block) for _ in range(dist.get_world_size())]
@@ -44,7 +44,7 @@ class Split:
 
 
 def splits_of(module: ModuleOp) -> dict[tuple[str, str], Split]:
-    """How the arguments of a sharded program are cut, by role and path."""
+    """The sharding of each argument of a program, by role and path."""
     function = entry_function(module)
     roles, paths = argument_texts(function, ROLE), argument_texts(function, PATH)
     entries = map(_split, function.arg_attrs or ())
@@ -52,7 +52,7 @@ def splits_of(module: ModuleOp) -> dict[tuple[str, str], Split]:
 
 
 def take_blocks(module: ModuleOp, whole: Binding) -> Binding:
-    """Of each tensor that the program takes the block of this rank of the default group."""
+    """The shards of the program's arguments for this rank of the default group."""
     rank, ranks = dist.get_rank(), dist.get_world_size()
     splits = splits_of(module).items()
     return {key: split.block(whole[key], rank, ranks) for key, split in splits if key in whole}

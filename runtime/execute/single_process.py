@@ -1,4 +1,4 @@
-"""Runs a program of the IR on this machine: IR to FX to ATen."""
+"""Execution of a program in this process: IR to FX to ATen."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,14 +19,13 @@ Binding = Mapping[tuple[str, str], torch.Tensor]
 
 
 def compile_program(module: ModuleOp) -> Callable[..., tuple[torch.Tensor, ...]]:
-    """A function of the program's arguments, in their order, that runs each op as its own kernel.
+    """Compile a program to a function of its arguments, in order, that runs each op as a separate kernel.
 
-    What is in a `kernel.fused` runs as one, compiled by TorchInductor when it runs first.
-    The function frees every value after its last use and updates parameters, buffers and optimizer state in
-    place.
+    A `kernel.fused` runs as one kernel, compiled by TorchInductor at its first run. The function frees every
+    value after its last use and updates parameters, buffers and optimizer state in place.
 
     Raises:
-        ExecutionError: torch cannot run an op of it.
+        ExecutionError: torch cannot run one of its ops.
     """
     graph_module = GraphModule(torch.nn.Module(), emit_graph(entry_function(module), FusedKernels()))
 
@@ -57,7 +56,7 @@ def bind(
 
 
 def order_arguments(module: ModuleOp, binding: Binding) -> Sequence[torch.Tensor | HostCopy]:
-    """The tensors of a binding in the order of the program's arguments; for those on the host, copies.
+    """The tensors of a binding in the order of the arguments; host copies where those are on the host.
 
     Raises:
         ExecutionError: an argument has no tensor, or one of another shape.

@@ -1,4 +1,4 @@
-"""Starts the ranks of a sharded program on this machine with torchrun, and reads what they report."""
+"""Launch of a sharded program's ranks on this machine with torchrun."""
 
 import json
 import os
@@ -24,8 +24,8 @@ from steelyard.runtime.timing.host_cpu import usable_cpus
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """How long a step of each rank should take on a device, milliseconds."""
+class StepPrediction:
+    """Predicted time of one rank's step on a device, milliseconds."""
 
     device: str
     value_ms: float
@@ -34,24 +34,23 @@ class Prediction:
 
 
 def launch(plan: Path, ranks: int, steps: int, check: bool, device: str | None = None) -> dict[str, Any]:
-    """Run a sharded program with one process a rank and gloo between them, cores shared out evenly.
+    """Run a sharded program with one process a rank over gloo; cores are split evenly.
 
     Args:
         plan: A program that the pass `shard` made.
-        ranks: How many processes to start; the program's mesh must have as many ranks.
-        steps: How many steps to time.
+        ranks: Number of processes; must equal the ranks of the program's mesh.
+        steps: Number of timed steps.
         check: Compare with the same model in one process.
-        device: What to predict the time for; that of the plan's annotations where not given, else `cpu`.
+        device: Device of the prediction; by default that of the plan's annotations, else `cpu`.
 
     Returns:
-        The report of rank 0 (see `steelyard.runtime.execute.rank_main`), the predicted beside the measured
-        time.
+        The report of rank 0 (see `steelyard.runtime.execute.rank_main`), with predicted and measured time.
 
     Raises:
-        IRError: The file is no program.
+        IRError: The file is not a valid program.
         UsageError: The program is not sharded, or for another number of ranks.
-        DeviceError: The device is not known, or lacks a rate.
-        ExecutionError: A rank failed; what it said is on stderr.
+        DeviceError: The device is unknown, or lacks a rate.
+        ExecutionError: A rank failed; its output is on stderr.
     """
     module = read_program(plan)
     mesh = mesh_ranks(module)
@@ -74,16 +73,16 @@ def launch(plan: Path, ranks: int, steps: int, check: bool, device: str | None =
     return {**report, "device": predicted.device, "step_time_ms": time.to_json()}
 
 
-def predict(module: ModuleOp, device: str | None, threads: int) -> Prediction:
-    """How long a step of each rank takes here: with its threads, and a malloc that keeps its memory.
+def predict(module: ModuleOp, device: str | None, threads: int) -> StepPrediction:
+    """Predict the step time of each rank on this machine, with its threads and a malloc that keeps memory.
 
     Args:
-        module: A sharded program; it is annotated anew.
-        device: Its name or file; that of the program's annotations where not given, else `cpu`.
-        threads: Of each rank, if it is a CPU that was calibrated with so many.
+        module: A sharded program; its annotations are renewed.
+        device: Name or file of the device; by default that of the program's annotations, else `cpu`.
+        threads: Threads of each rank; used if the CPU was calibrated with that number.
 
     Raises:
-        DeviceError: The device is not known, or lacks a rate.
+        DeviceError: The device is unknown, or lacks a rate.
     """
     latencies = annotate_alike(module, device)
     calibrated = {entry.threads for entry in load_device(latencies.device).sustained}
@@ -93,7 +92,7 @@ def predict(module: ModuleOp, device: str | None, threads: int) -> Prediction:
     here.apply(context, module)
     total: Any = read_totals(module)["latency"]
     value, low, high = (total[f"{name}_us"] / 1e3 for name in ("value", "low", "high"))
-    return Prediction(total["device"], value, low, high)
+    return StepPrediction(total["device"], value, low, high)
 
 
 def _run(plan: Path, ranks: int, steps: int, check: bool, threads: int) -> dict[str, Any]:
@@ -112,6 +111,6 @@ def _run(plan: Path, ranks: int, steps: int, check: bool, threads: int) -> dict[
                 what="a rank failed",
                 where=str(plan),
                 why=f"torchrun ended with {done.returncode}",
-                fix="what the rank said is above",
+                fix="see the output of the rank above",
             )
         return json.loads(report.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""How good predictions are, in nn-Meter's figures."""
+"""Accuracy of predictions, in nn-Meter's figures."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Adaptive sampling: more kernels are measured where the regressor is wrong (nn-Meter, MobiSys 2021)."""
+"""Adaptive sampling of kernels where the regressor is wrong (nn-Meter, MobiSys 2021)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
@@ -6,6 +6,7 @@ from random import Random
 import numpy as np
 
 from steelyard.hw.base.errors import UsageError
+from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.base.spread import conformal_spread
 from steelyard.hw.devices.learned_models import Learned
@@ -13,15 +14,12 @@ from steelyard.hw.kernels.common.kernel_queries import Floats
 from steelyard.hw.latency.learned_rung import learned_s
 from steelyard.runtime.learn.accuracy import accuracy
 from steelyard.runtime.learn.fit import fit_regressor
-from steelyard.runtime.learn.kernel_families import Config, Group
+from steelyard.runtime.learn.kernel_families import Config, KernelFamily
 from steelyard.runtime.learn.sample import Sampler
 from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 
-Measure = Callable[[Sequence[Microbenchmark]], Sequence[float]]
-"""Runs kernels, each among the others; the seconds of each."""
-
-Progress = Callable[[int, int, str], None]
-"""Told before every measurement, and after the last: how many are done, how many there are, which is next."""
+MeasureKernels = Callable[[Sequence[Microbenchmark]], Sequence[float]]
+"""Times kernels, interleaved: the seconds of each."""
 
 LEAST_KERNELS = 45
 _FROM_MODELS = 0.6
@@ -29,15 +27,15 @@ _HELD_OUT_EVERY = 3
 _FOLDS = 3
 _LARGE_ERROR = 0.10
 _ROUNDS = 4
-"""How often a regressor is fitted to find where more kernels are needed."""
+"""Rounds of fitting and sampling where the fit is wrong."""
 _BATCH = 48
-"""Kernels that are measured among each other; more would hold too much memory."""
+"""Kernels that are timed interleaved; more would take too much memory."""
 
 
 def learn(
-    group: Group,
+    family: KernelFamily,
     shapes: Sequence[Config],
-    measure: Measure,
+    measure: MeasureKernels,
     kernels: int,
     threads: int,
     source: Source,
@@ -47,32 +45,32 @@ def learn(
 ) -> Learned:
     """Measure kernels and fit a regressor to them.
 
-    Three fifths are kernels of models, every other one with other sizes; a third of those is held out, and
-    measured again in the end; the shorter time counts, since what disturbs a kernel only makes it slower. The
-    rest are neighbours of the kernels that cross-validation among those that are not held out predicts with
-    an error above 10%, found anew in every round and measured again first.
+    Three fifths are kernels of models, every other one with other sizes. A third of those is held out and
+    measured again at the end; the shorter time counts, since disturbances only make a kernel slower. The rest
+    are neighbours of training kernels that cross-validation predicts with an error above 10%; these are
+    determined, and measured again, in every round.
 
     Args:
-        group: Of the kernels.
+        family: The kernel family.
         shapes: Kernels of models.
-        measure: Runs some.
-        kernels: How many to measure, at least `LEAST_KERNELS`.
-        threads: The CPU threads that they run with.
-        source: What to say of where the numbers are from.
-        enough: Whether to stop sampling before that; asked once as many as `LEAST_KERNELS` are measured.
-        progress: Told before every batch.
+        measure: Times kernels.
+        kernels: Number of kernels to measure, at least `LEAST_KERNELS`.
+        threads: CPU threads that they run with.
+        source: Source of the measurements.
+        enough: Whether to stop sampling early; called once `LEAST_KERNELS` are measured.
+        progress: Called before every batch.
 
     Raises:
         UsageError: There are too few kernels, or scikit-learn is missing.
     """
     if kernels < LEAST_KERNELS:
         raise UsageError(
-            what=f"{kernels} kernels of {group.name} are too few to fit and check",
+            what=f"{kernels} kernels of {family.name} are too few to fit and check",
             why=f"it takes {LEAST_KERNELS}",
             fix="take a larger --budget, or fewer kinds with --kind",
         )
-    sampler = Sampler(group, shapes, Random(0))
-    measuring = _Measuring(group, measure, kernels, enough, progress)
+    sampler = Sampler(family, shapes, Random(0))
+    measuring = _Measuring(family, measure, kernels, enough, progress)
     found = measuring.run([sampler.from_models() for _ in range(round(kernels * _FROM_MODELS))])
     held_out = dict(list(found.items())[::_HELD_OUT_EVERY])
     seen = {config: time_s for config, time_s in found.items() if config not in held_out}
@@ -80,27 +78,27 @@ def learn(
     for _ in range(_ROUNDS):
         if enough():
             break
-        wrong = _checked_again(measuring, seen, _badly_predicted(group, seen))
+        wrong = _checked_again(measuring, seen, _badly_predicted(family, seen))
         seen |= measuring.run([_another(sampler, wrong) for _ in range(size)])
-    return _finished(group, seen, held_out, measuring.again(list(held_out)), threads, source)
+    return _finished(family, seen, held_out, measuring.again(list(held_out)), threads, source)
 
 
 class _Measuring:
-    """Measures kernels batch by batch."""
+    """Measurement of kernels batch by batch."""
 
     def __init__(
         self,
-        group: Group,
-        measure: Measure,
+        family: KernelFamily,
+        measure: MeasureKernels,
         kernels: int,
         enough: Callable[[], bool],
         progress: Progress | None,
     ) -> None:
-        self._group, self._measure, self._enough, self._progress = group, measure, enough, progress
+        self._family, self._measure, self._enough, self._progress = family, measure, enough, progress
         self._done, self._total = 0, kernels
 
     def run(self, configs: Sequence[Config]) -> dict[Config, float]:
-        """Return the seconds of kernels, or of the first of them if there is no more time."""
+        """Return the seconds of kernels, or of the first ones if time runs out."""
         found: dict[Config, float] = {}
         for batch in _batches(configs):
             if self._done >= LEAST_KERNELS and self._enough():
@@ -110,12 +108,12 @@ class _Measuring:
         return found
 
     def again(self, configs: Sequence[Config]) -> dict[Config, float]:
-        """Return the seconds of kernels, which do not count."""
+        """Return the seconds of kernels without counting them as done."""
         found: dict[Config, float] = {}
         for batch in _batches(configs):
             if self._progress:
-                self._progress(self._done, max(self._total, self._done), self._group.name)
-            times_s = self._measure([self._group.probe_of(config) for config in batch])
+                self._progress(self._done, max(self._total, self._done), self._family.name)
+            times_s = self._measure([self._family.probe_of(config) for config in batch])
             found |= dict(zip(batch, times_s, strict=True))
         return found
 
@@ -129,16 +127,16 @@ def _another(sampler: Sampler, wrong: Sequence[Config]) -> Config:
     return sampler.near(sampler.random.choice(wrong)) if wrong else sampler.from_models()
 
 
-def _badly_predicted(group: Group, seen: dict[Config, float]) -> list[Config]:
-    """Return the kernels that a fit to the others predicts with a large error."""
+def _badly_predicted(family: KernelFamily, seen: dict[Config, float]) -> list[Config]:
+    """Return the kernels that cross-validation predicts with a large error."""
     configs, time_s = list(seen), np.array(list(seen.values()))
     fold = np.arange(len(configs)) % _FOLDS
     error = np.empty(len(configs))
     for each in range(_FOLDS):
         others = [config for config, of in zip(configs, fold, strict=True) if of != each]
         left_out = [config for config, of in zip(configs, fold, strict=True) if of == each]
-        regressor = fit_regressor(group.queries(others), time_s[fold != each])
-        predicted_s = learned_s(regressor, group.kind, "f32", group.dims(left_out))
+        regressor = fit_regressor(family.queries(others), time_s[fold != each])
+        predicted_s = learned_s(regressor, family.kind, "f32", family.dims(left_out))
         error[fold == each] = np.abs(predicted_s / time_s[fold == each] - 1)
     return [config for config, off in zip(configs, error, strict=True) if off > _LARGE_ERROR]
 
@@ -146,9 +144,9 @@ def _badly_predicted(group: Group, seen: dict[Config, float]) -> list[Config]:
 def _checked_again(
     measuring: "_Measuring", seen: dict[Config, float], wrong: Sequence[Config]
 ) -> list[Config]:
-    """Measure kernels again, keep the shorter times in `seen`, and return those that had been right.
+    """Measure kernels again, keep the shorter times in `seen`, and return those whose first time was right.
 
-    What looks hard to predict is often what another process disturbed, and would draw all samples to it.
+    A kernel that looks hard to predict was often disturbed by another process, and would attract all samples.
     """
     again = measuring.again(wrong)
     steady = [config for config in wrong if again[config] > (1 - _LARGE_ERROR) * seen[config]]
@@ -157,15 +155,15 @@ def _checked_again(
 
 
 def _finished(
-    group: Group,
+    family: KernelFamily,
     seen: dict[Config, float],
     held_out: dict[Config, float],
     repeated: dict[Config, float],
     threads: int,
     source: Source,
 ) -> Learned:
-    regressor = fit_regressor(group.queries(list(seen)), _seconds(seen))
-    predicted_s = learned_s(regressor, group.kind, "f32", group.dims(list(held_out)))
+    regressor = fit_regressor(family.queries(list(seen)), _seconds(seen))
+    predicted_s = learned_s(regressor, family.kind, "f32", family.dims(list(held_out)))
     measured_s = np.minimum(_seconds(held_out), _seconds(repeated))
     sizes = list(zip(*seen, strict=True))
     return Learned(

@@ -1,4 +1,4 @@
-"""Fitting a regressor to measured kernels: a law by least squares, then trees by scikit-learn on the rest."""
+"""Fit of a regressor to measured kernels: a linear law by least squares, boosted trees on the residual."""
 
 # pyright: standard
 
@@ -25,14 +25,14 @@ _BOOSTING: Mapping[str, Any] = {
     "min_samples_leaf": 3,
     "random_state": 0,
 }
-"""Of gradient boosting (Friedman, Annals of Statistics 2001), with outliers linear in the loss."""
+"""Parameters of gradient boosting (Friedman, Annals of Statistics 2001); Huber loss for robustness."""
 
 
 def require_scikit_learn() -> None:
-    """Do nothing where scikit-learn is installed.
+    """Check that scikit-learn is installed.
 
     Raises:
-        UsageError: It is not.
+        UsageError: It is missing.
     """
     try:
         import sklearn  # noqa: F401
@@ -49,7 +49,7 @@ def fit_regressor(queries: KernelBatch, measured_s: Floats) -> Regressor:
 
     Args:
         queries: The kernels.
-        measured_s: What each took.
+        measured_s: Their measured seconds.
 
     Raises:
         UsageError: scikit-learn is missing.
@@ -72,7 +72,7 @@ def fit_regressor(queries: KernelBatch, measured_s: Floats) -> Regressor:
 
 
 def _fit_law(queries: KernelBatch, measured_s: Floats) -> Floats:
-    """Return the seconds of each amount with the least squared relative errors; none is negative."""
+    """Return the non-negative coefficients of the law with the least squared relative errors."""
     amounts = law_amounts(queries.kind, queries.dtype, queries.dims)
     size = amounts.mean(axis=0)  # they are many orders of magnitude apart
     found, _ = nnls(amounts / size / measured_s[:, None], np.ones(len(measured_s)))
@@ -80,7 +80,7 @@ def _fit_law(queries: KernelBatch, measured_s: Floats) -> Floats:
 
 
 def _preorder(tree: Any, node: int, rate: float) -> tuple[float, ...]:
-    """Return a tree of scikit-learn as `hw.learned.Regressor` has it; numbers are cut for readers."""
+    """Return a scikit-learn tree in the form of `Regressor`; numbers are rounded for readability."""
     left, right = tree.children_left[node], tree.children_right[node]
     if left < 0:
         return -1, float(f"{rate * tree.value[node, 0, 0]:.4g}")

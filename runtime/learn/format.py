@@ -1,4 +1,4 @@
-"""What was learned, as a table for people, as JSON or as CSV."""
+"""Format of learned regressors' accuracy as a table, JSON or CSV."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ HEADER = ("kind", "kernels", "held out", "<=5%", "<=10%", "RMSPE", "again:", "<=
 
 
 def format_learned(found: Mapping[str, Learned], style: Literal["table", "json", "csv"]) -> str:
-    """Return how good each regressor is on kernels held out, and how well those agree when measured again."""
+    """Return the held-out accuracy of each regressor, and the agreement of repeated measurements."""
     if style == "json":
         return json.dumps({"learned": [_record(name, each) for name, each in found.items()]}, indent=1)
     if style == "csv":

@@ -1,4 +1,4 @@
-"""The kinds of kernels that regressors are learned for: which of their sizes vary, and what runs them."""
+"""Kernel families that share a regressor: their varying sizes, and the microbenchmark of each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ Config = tuple[int, ...]
 
 _LARGEST_FLOPS = 4e9
 _LARGEST_BYTES = 2**27
-"""A kernel is measured on two sets of operands, a few dozen kernels at a time."""
+"""Limit of a kernel: each has two sets of operands, and a few dozen are timed together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class KernelFamily:
     """Kernels that share a regressor.
 
     Attributes:
-        name: As on the command line.
-        scaled: The dims that vary freely among models; those that must be equal, or in proportion, together.
+        name: Name on the command line.
+        scaled: The dims that vary among models; dims in one tuple are equal or in a fixed proportion.
         batch: The dim that grows with the batch.
-        probe: Makes the operation that runs a kernel, from its sizes by name.
+        probe: Makes the microbenchmark of a kernel from its sizes by name.
     """
 
     name: LearnedKind
@@ -50,11 +50,11 @@ class Group:
 
     @property
     def sizes(self) -> tuple[str, ...]:
-        """The names of a config's numbers."""
+        """The names of a config's sizes."""
         return size_names(self.kind)
 
     def dims(self, configs: Sequence[Config]) -> dict[str, Column]:
-        """Return configs as the columns of a query."""
+        """Return configs as columns of dims."""
         columns = np.array(configs, dtype=np.int64).reshape(len(configs), len(self.sizes)).T
         dims: dict[str, Column] = dict(zip(self.sizes, columns, strict=True))
         if self.kind == "conv2d":
@@ -62,15 +62,15 @@ class Group:
         return dims
 
     def queries(self, configs: Sequence[Config]) -> KernelBatch:
-        """Return configs as a question to models."""
+        """Return configs as a batch for kernel models."""
         return KernelBatch(self.kind, "f32", self.dims(configs))
 
     def probe_of(self, config: Config) -> Microbenchmark:
-        """Return what runs a kernel."""
+        """Return the microbenchmark of a kernel."""
         return self.probe(**dict(zip(self.sizes, config, strict=True)))
 
     def is_possible(self, config: Config) -> bool:
-        """Whether a kernel can be measured: windows fit, and neither time nor memory is out of hand."""
+        """Whether a kernel can be measured: its window fits, and time and memory are within limits."""
         sizes = dict(zip(self.sizes, config, strict=True))
         if self.kind == "conv2d" and not _windows_fit(**sizes):
             return False
@@ -79,16 +79,16 @@ class Group:
         return float(counts.contraction_flops[0]) <= _LARGEST_FLOPS and moved_bytes <= _LARGEST_BYTES
 
 
-def group_named(name: str) -> Group:
-    """Return the group of this name.
+def family_named(name: str) -> KernelFamily:
+    """Return the family of this name.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no such family.
     """
-    if name in GROUPS:
-        return GROUPS[name]
+    if name in KERNEL_FAMILIES:
+        return KERNEL_FAMILIES[name]
     raise UsageError(
-        what=f"no regressor is learned for {name!r}", where="--kind", fix=did_you_mean(name, GROUPS)
+        what=f"no regressor is learned for {name!r}", where="--kind", fix=did_you_mean(name, KERNEL_FAMILIES)
     )
 
 
@@ -96,15 +96,15 @@ def _windows_fit(*, h: int, w: int, r: int, s: int, pad: int, **_: int) -> bool:
     return h + 2 * pad >= r and w + 2 * pad >= s
 
 
-GROUPS: Mapping[str, Group] = {
-    group.name: group
-    for group in (
-        Group("gemm", (("m",), ("n",), ("k",)), "m", product_probe),
-        Group("bmm", (("m",), ("n",), ("k",)), "b", batched_product_probe),
-        Group("conv2d", (("c",), ("o",)), "n", convolution_probe),
-        Group("depthwise_conv2d", (("c", "o", "groups"),), "n", convolution_probe),
-        Group("softmax", (("rows",), ("cols",)), "rows", softmax_probe),
-        Group("layer_norm", (("rows",), ("cols",)), "rows", layer_norm_probe),
-        Group("attention_prefill", (("hq", "hkv"), ("sq", "skv")), "b", attention_probe),
+KERNEL_FAMILIES: Mapping[str, KernelFamily] = {
+    family.name: family
+    for family in (
+        KernelFamily("gemm", (("m",), ("n",), ("k",)), "m", product_probe),
+        KernelFamily("bmm", (("m",), ("n",), ("k",)), "b", batched_product_probe),
+        KernelFamily("conv2d", (("c",), ("o",)), "n", convolution_probe),
+        KernelFamily("depthwise_conv2d", (("c", "o", "groups"),), "n", convolution_probe),
+        KernelFamily("softmax", (("rows",), ("cols",)), "rows", softmax_probe),
+        KernelFamily("layer_norm", (("rows",), ("cols",)), "rows", layer_norm_probe),
+        KernelFamily("attention_prefill", (("hq", "hkv"), ("sq", "skv")), "b", attention_probe),
     )
 }

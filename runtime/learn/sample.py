@@ -1,14 +1,14 @@
-"""Drawing kernels near those of models."""
+"""Sampling of kernels near those of models."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from steelyard.hw.base.errors import UsageError
-from steelyard.runtime.learn.kernel_families import Config, Group
+from steelyard.runtime.learn.kernel_families import Config, KernelFamily
 
 SCALE = (0.4, 1.2)
-"""How far a size is from that of a model, or of a kernel that was predicted badly: nn-Meter's range."""
+"""Range of a size relative to that of a model or a badly predicted kernel, as in nn-Meter."""
 
 _BATCHES = (1, 1, 2, 4)
 _ATTEMPTS = 1000
@@ -16,16 +16,16 @@ _ATTEMPTS = 1000
 
 @dataclass(slots=True)
 class Sampler:
-    """Draws kernels of a group that it has not drawn before.
+    """Sampler of distinct kernels of a family.
 
     Attributes:
-        group: Whose.
+        family: The kernel family.
         shapes: Kernels of models.
-        random: What it draws with.
-        drawn: All that it has drawn.
+        random: The random generator.
+        drawn: All kernels drawn so far.
     """
 
-    group: Group
+    family: KernelFamily
     shapes: Sequence[Config]
     random: Random
     drawn: set[Config] = field(default_factory=set[Config])
@@ -34,7 +34,7 @@ class Sampler:
         """Draw a kernel of a model, every other time with other sizes.
 
         Raises:
-            UsageError: There are none left.
+            UsageError: No new kernel is found.
         """
 
         def draw() -> Config:
@@ -47,25 +47,25 @@ class Sampler:
         """Draw a kernel like this one with other sizes.
 
         Raises:
-            UsageError: There are none left.
+            UsageError: No new kernel is found.
         """
         return self._new(lambda: self._other_sizes(config))
 
     def _new(self, draw: Callable[[], Config]) -> Config:
         for _ in range(_ATTEMPTS):
             config = draw()
-            if config not in self.drawn and self.group.is_possible(config):
+            if config not in self.drawn and self.family.is_possible(config):
                 self.drawn.add(config)
                 return config
         raise UsageError(
-            what=f"there are too few different kernels of {self.group.name} near those of models",
+            what=f"there are too few different kernels of {self.family.name} near those of models",
             why=f"{len(self.drawn)} were found",
             fix="take a smaller --budget, or more kinds",
         )
 
     def _other_sizes(self, config: Config) -> Config:
-        sizes = dict(zip(self.group.sizes, config, strict=True))
-        for names in self.group.scaled:
+        sizes = dict(zip(self.family.sizes, config, strict=True))
+        for names in self.family.scaled:
             scale = self.random.uniform(*SCALE)
             # One rounding for all that belong together keeps them equal, or multiples as they were.
             smallest = min(sizes[name] for name in names)
@@ -73,5 +73,5 @@ class Sampler:
             for name in names:
                 times, rest = divmod(sizes[name], smallest)
                 sizes[name] = round(sizes[name] * scale) if rest else times * scaled
-        sizes[self.group.batch] *= self.random.choice(_BATCHES)
+        sizes[self.family.batch] *= self.random.choice(_BATCHES)
         return tuple(sizes.values())

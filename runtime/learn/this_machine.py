@@ -1,4 +1,4 @@
-"""Learning on this machine's CPU: what runs kernels here, and for how long."""
+"""Learning of kernel regressors on this machine's CPU, within a time budget."""
 
 # pyright: standard
 
@@ -10,12 +10,13 @@ from time import perf_counter
 import torch
 
 from steelyard.hw.base.errors import DeviceError
+from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.learned_models import Learned
 from steelyard.runtime.calibrate.cpu import IDLE_CPUS
-from steelyard.runtime.learn.adaptive_sampling import Progress, learn
-from steelyard.runtime.learn.kernel_families import Group
+from steelyard.runtime.learn.adaptive_sampling import learn
+from steelyard.runtime.learn.kernel_families import KernelFamily
 from steelyard.runtime.learn.shapes import shipped_shapes
 from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 from steelyard.runtime.timing.cpu_contention import OtherLoad
@@ -24,34 +25,34 @@ from steelyard.runtime.timing.interleaved_rounds import time_in_rounds
 from steelyard.runtime.timing.microbench import threads_set_to
 
 _KERNEL_S = 0.1
-"""How long to measure one kernel, in all rounds together."""
+"""Time to measure one kernel, over all rounds."""
 _COST_S = 0.18
-"""What one kernel costs of the budget: its operands, its part of the fits, and its part of the repeats."""
+"""Budget per kernel: measurement, operands, and its share of fits and repeats."""
 
 
 def measure(probes: Sequence[Microbenchmark]) -> list[float]:
-    """Return the seconds of each kernel, timed in rounds among the others.
+    """Return the seconds of each kernel, timed in interleaved rounds.
 
-    The lowest decile of the rounds counts, since what disturbs a kernel only makes it slower.
+    The lowest decile of the rounds counts, since disturbances only make a kernel slower.
     """
     return [timing.low_s for timing in time_in_rounds(probes, budget_s=_KERNEL_S * len(probes))]
 
 
 def learn_here(
     device: Device,
-    groups: Sequence[Group],
+    families: Sequence[KernelFamily],
     budget_s: float,
     progress: Progress,
     warn: Callable[[str], None],
-) -> Iterator[tuple[Group, Device, Learned]]:
-    """Yield each group with the device that knows it too, and what was learned.
+) -> Iterator[tuple[KernelFamily, Device, Learned]]:
+    """Yield each family with the device extended by its regressor, and the regressor.
 
     Args:
         device: This machine's CPU.
-        groups: What to learn.
-        budget_s: How long all of them may take together.
-        progress: Told before every batch.
-        warn: Told if the machine was too busy for what was measured to be trusted.
+        families: The kernel families.
+        budget_s: Time budget for all of them together, in seconds.
+        progress: Called before every batch.
+        warn: Called if the machine was too busy for reliable measurements.
 
     Raises:
         DeviceError: The device is no CPU.
@@ -65,13 +66,13 @@ def learn_here(
         )
     threads = (device.sustained_with(None).threads if device.sustained else None) or torch.get_num_threads()
     source = Source(title=f"learn on {cpu_model()}, torch {torch.__version__}", date=date.today())
-    share_s, start_s, load = budget_s / len(groups), perf_counter(), OtherLoad()
-    for number, group in enumerate(groups, start=1):
+    share_s, start_s, load = budget_s / len(families), perf_counter(), OtherLoad()
+    for number, family in enumerate(families, start=1):
         end_s = start_s + number * share_s
         with threads_set_to(threads):
             found = learn(
-                group,
-                shipped_shapes(group),
+                family,
+                shipped_shapes(family),
                 measure,
                 round(share_s / _COST_S),
                 threads,
@@ -79,9 +80,9 @@ def learn_here(
                 enough=lambda end_s=end_s: perf_counter() > end_s,
                 progress=progress,
             )
-        types = {**device.learned.get(group.name, {}), "f32": found}
-        device = replace(device, learned={**device.learned, group.name: types})
-        yield group, device, found
+        types = {**device.learned.get(family.name, {}), "f32": found}
+        device = replace(device, learned={**device.learned, family.name: types})
+        yield family, device, found
     others_cpus = load.cpus()
     if others_cpus is not None and others_cpus > IDLE_CPUS:
         warn(

@@ -1,4 +1,4 @@
-"""`predict`: a table of kernels in, their times out, with a score where they were measured too."""
+"""Prediction of a CSV table of kernels, scored against measured times if it has them."""
 
 import sys
 from dataclasses import dataclass
@@ -15,40 +15,40 @@ from steelyard.runtime.predict.score import Score, score
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """A table, the price of each of its rows, and the score where one was asked for."""
+class TablePrediction:
+    """A table, the estimate of each row, and the scores if requested."""
 
     rows: Rows
     prices: LatencyEstimates
     scores: list[Score] | None
 
 
-def predict(path: str, device: str | None, latency_column: str | None = None) -> Prediction:
-    """Price the kernels of a CSV file.
+def predict(path: str, device: str | None, latency_column: str | None = None) -> TablePrediction:
+    """Predict the kernels of a CSV file.
 
     Args:
         path: The file, or "-" for stdin; its columns are those of `requests.parse_requests`.
-        device: The device of the rows that name none.
+        device: The device of rows that name none.
         latency_column: The column of measured milliseconds to score against.
 
     Raises:
-        SteelyardError: The file cannot be read, or a row makes no sense; names row and column.
+        SteelyardError: The file cannot be read, or a row is invalid; the error names row and column.
     """
     rows = read_rows(path)
     measured_s = measured_column(rows, latency_column) if latency_column else None
     requests = parse_requests(rows, device)
     prices = price_table(rows, requests)
     if measured_s is None:
-        return Prediction(rows, prices, None)
+        return TablePrediction(rows, prices, None)
     roofline_s = peak_roofline_table(rows, requests)
-    return Prediction(rows, prices, score(requests, prices, roofline_s, measured_s))
+    return TablePrediction(rows, prices, score(requests, prices, roofline_s, measured_s))
 
 
 def read_rows(path: str) -> Rows:
-    """Return the rows of a CSV file, or of stdin where the path is "-".
+    """Return the rows of a CSV file, or of stdin if the path is "-".
 
     Raises:
-        UsageError: The file cannot be read, or is no table in UTF-8.
+        UsageError: The file cannot be read, or is not a UTF-8 table.
     """
     name = "stdin" if path == "-" else path
     try:
@@ -67,7 +67,7 @@ def measured_column(rows: Rows, column: str) -> Floats:
     """Return a column of measured milliseconds in seconds.
 
     Raises:
-        UsageError: There is no such column, or a cell is no positive number.
+        UsageError: There is no such column, or a cell is not a positive number.
     """
     if column not in rows.header:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""How good predictions are: figures of each kind and device, beside those of a plain roofline."""
+"""Scores of predictions by kind and device, beside those of a plain roofline."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ EVERY_DEVICE = "(all)"
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Figures of some rows; errors are relative to what was measured.
+    """Error figures of some rows, relative to the measured times.
 
     Attributes:
         kind: The kind of the kernels.
-        device: Where they ran, or `EVERY_DEVICE`.
-        rows: How many there are.
+        device: The device they ran on, or `EVERY_DEVICE`.
+        rows: Number of rows.
         mape: Mean absolute error.
         median_ape: Median absolute error.
         within_10_percent: The part of the rows with an error of at most 10%.
-        bias: Mean signed error; positive where predictions are too long.
-        kendall_tau: Rank correlation (Kendall's tau-b): whether the longer is predicted to be the longer.
+        bias: Mean signed error; positive if predictions are too long.
+        kendall_tau: Rank correlation (Kendall's tau-b).
         coverage: The part of the rows inside their 90% interval.
-        roofline_mape: The same figures of the roofline at the peaks of the data sheet.
-        roofline_median_ape: Median absolute error of it.
-        roofline_within_10_percent: Its part with an error of at most 10%.
+        roofline_mape: Mean absolute error of the roofline at data-sheet peaks.
+        roofline_median_ape: Its median absolute error.
+        roofline_within_10_percent: The part of its rows with an error of at most 10%.
         roofline_bias: Its mean signed error.
         roofline_kendall_tau: Its rank correlation.
     """
@@ -54,13 +54,13 @@ class Score:
 def score(
     requests: Sequence[Request], prices: LatencyEstimates, roofline_s: Floats, measured_s: Floats
 ) -> list[Score]:
-    """Return the figures of each kind on each device, and of the kind where it has several devices.
+    """Return the scores of each kind on each device, and over all devices if there are several.
 
     Args:
-        requests: What each row asks.
-        prices: What was predicted of each row.
-        roofline_s: What the roofline says of it.
-        measured_s: What was measured.
+        requests: The parsed rows.
+        prices: The predictions.
+        roofline_s: The roofline's times.
+        measured_s: The measured times.
     """
     return [
         _score(kind, device, np.concatenate(members), prices, roofline_s, measured_s)

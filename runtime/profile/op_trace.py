@@ -1,4 +1,4 @@
-"""The trace that `profile --format json` writes and `transfer` reads: ops, their work, what they took."""
+"""Op traces, written by `profile --format json` and read by `transfer`: ops, their work and times."""
 
 import json
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class TracedOp:
     Attributes:
         name: The signature of the op.
         dtype: The type that it calculates in.
-        count: How often the program runs it.
-        op: What it does and took.
+        count: Runs per program run.
+        op: Its work and measured time.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Trace:
         model: The program.
         device: The name of the device.
         ops: The ops that were measured.
-        unmeasured: How many distinct ops were not.
+        unmeasured: Number of distinct ops that were not.
     """
 
     model: str
@@ -53,7 +53,7 @@ def read_trace(path: Path) -> Trace:
     """Return the trace of a file.
 
     Raises:
-        UsageError: It cannot be read, is no trace, an entry makes no sense, or nothing in it was measured.
+        UsageError: It cannot be read, is no trace, has an invalid entry, or no measured op.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """`profile`: measures the distinct ops of a program on this machine and keeps what they took."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import ceil, floor
@@ -17,6 +17,7 @@ from steelyard.compiler.dialects.cost import WORK, LatencyAttr, WorkAttr, WorkCo
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.spread import COVERAGE
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import MeasuredRates
@@ -34,7 +35,6 @@ REPEATS = 19
 ROUNDS = 3
 """So many times is each op measured, far apart: what disturbs a machine for seconds spoils one of them."""
 
-Progress = Callable[[int, int, str], None]
 """Told before every measurement, and after the last: how many are done, how many there are, which is next."""
 
 _CONTEXT = "eager"
@@ -67,14 +67,14 @@ class DistinctOp:
 
 @dataclass(frozen=True, slots=True)
 class Profiling:
-    """What was found out about a program.
+    """Result of profiling a program.
 
     Attributes:
         ops: Its distinct ops in the order in which they first run.
-        measured: By signature and type, also what was known before.
-        failed: Why an op could not be run by itself, by signature.
-        threads: With how many threads it ran; 0 on a GPU.
-        new: How many ops were measured this time.
+        measured: Measurements by signature and dtype, earlier ones included.
+        failed: The reason why an op could not be run alone, by signature.
+        threads: Number of CPU threads; 0 on a GPU.
+        new: Number of ops measured in this run.
     """
 
     ops: tuple[DistinctOp, ...]

@@ -1,4 +1,4 @@
-"""`transfer`: a trace of one device, scaled to another, beside what our models say of the other."""
+"""Transfer of a measured trace to another device by wave scaling, beside the models' predictions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,13 @@ _EAGER = ExecutionContext(mode="eager")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TransferredOp:
     """An op of a trace on another device.
 
     Attributes:
-        traced: The op and what it took on its own device.
-        scaled: What wave scaling makes of that.
-        predicted_s: What our models say, without the trace; None where they do not know the work.
+        traced: The op with its measured time.
+        scaled: Its time by wave scaling.
+        predicted_s: Its time by the models, without the trace; None if its work is unknown.
     """
 
     traced: TracedOp
@@ -39,27 +39,27 @@ class Transfer:
 
     Attributes:
         trace: The trace.
-        destination: The name of the other device.
+        destination: Name of the other device.
         rows: Its ops.
     """
 
     trace: Trace
     destination: str
-    rows: tuple[Row, ...]
+    rows: tuple[TransferredOp, ...]
 
     @property
     def measured_s(self) -> float:
-        """What all ops took on their own device."""
+        """Total time measured on the trace's device."""
         return sum(row.traced.count * row.traced.op.measured_s for row in self.rows)
 
     @property
     def scaled_s(self) -> float:
-        """What they take by wave scaling."""
+        """Total time by wave scaling."""
         return sum(row.traced.count * row.scaled.seconds for row in self.rows)
 
     @property
     def predicted_s(self) -> float | None:
-        """What they take by our models; None where those do not know one of them."""
+        """Total time by the models; None if the work of an op is unknown."""
         known = [row.traced.count * row.predicted_s for row in self.rows if row.predicted_s is not None]
         return sum(known) if len(known) == len(self.rows) else None
 
@@ -68,12 +68,12 @@ def transfer_file(path: Path, origin: str, destination: str) -> Transfer:
     """Return the trace of a file on another device.
 
     Args:
-        path: What `profile --format json` wrote.
+        path: A trace written by `profile --format json`.
         origin: The device of the trace, by name or file.
         destination: The other device, by name or file.
 
     Raises:
-        SteelyardError: The file is no trace, or of another device; a device is unknown or lacks a rate.
+        SteelyardError: The file is no trace or of another device; or a device is unknown or lacks a rate.
     """
     source, target = load_device(origin), load_device(destination)
     trace = read_trace(path)
@@ -85,17 +85,17 @@ def transfer_file(path: Path, origin: str, destination: str) -> Transfer:
             fix=f"say --from {trace.device}",
         )
     rows = [
-        Row(each, transfer(each.op, source, target), predicted_s(each.op, each.dtype, target))
+        TransferredOp(each, transfer(each.op, source, target), predicted_s(each.op, each.dtype, target))
         for each in trace.ops
     ]
     return Transfer(trace, target.name, tuple(rows))
 
 
 def predicted_s(op: MeasuredOp, dtype: DType, device: Device) -> float | None:
-    """Return what our models say of an op in a running program, None where its work is not known.
+    """Return the models' prediction of an op in a running program, None if its work is unknown.
 
     Args:
-        op: The op; what it took is not looked at.
+        op: The op; its measured time is not used.
         dtype: The type that it calculates in.
         device: The device.
 

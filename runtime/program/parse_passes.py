@@ -17,7 +17,7 @@ def parse_passes(text: str) -> PassPipeline:
         return PassPipeline.parse_spec(PASSES, text)
     except (ArgSpecParseError, ValueError, TypeError) as error:
         raise UsageError(
-            what="the passes make no sense",
+            what="the pass pipeline is not valid",
             where=f"--passes {text!r}",
             why=str(error),
             fix=f"choose of {', '.join(sorted(PASSES))}, with options as in recompute{{budget=0.4}}",

@@ -1,4 +1,4 @@
-"""What `fits` and `max-batch` print."""
+"""Format of `fits` and `max-batch`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 

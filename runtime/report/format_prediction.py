@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from math import isfinite, isnan
 from typing import Any, Literal
 
-from steelyard.runtime.predict.predict import Prediction
+from steelyard.runtime.predict.predict import TablePrediction
 from steelyard.runtime.predict.score import Score
 from steelyard.runtime.report.tables import format_aligned, format_csv
 
@@ -15,7 +15,7 @@ ADDED = ("predicted_ms", "low_ms", "high_ms", "source", "limiter")
 """The columns that a prediction adds; a table that has them already gets new ones in their place."""
 
 
-def format_prediction(prediction: Prediction, style: Style) -> str:
+def format_prediction(prediction: TablePrediction, style: Style) -> str:
     """Return the rows with what was predicted of them."""
     header, records = _predicted(prediction)
     if style == "json":
@@ -65,7 +65,7 @@ def _figures(mape: float, median: float, within: float, bias: float, tau: float)
     return [f"{mape:.1%}", f"{median:.1%}", f"{within:.1%}", f"{bias:+.1%}", rank]
 
 
-def _predicted(prediction: Prediction) -> tuple[list[str], list[list[Any]]]:
+def _predicted(prediction: TablePrediction) -> tuple[list[str], list[list[Any]]]:
     rows, prices = prediction.rows, prediction.prices
     kept = [index for index, column in enumerate(rows.header) if column not in ADDED]
     header = [*(rows.header[index] for index in kept), *ADDED]

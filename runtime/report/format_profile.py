@@ -1,4 +1,4 @@
-"""What was profiled, as a table for people and as the trace that `transfer` reads."""
+"""Format of a profile as a table, and as the trace that `transfer` reads."""
 
 import json
 from typing import Any

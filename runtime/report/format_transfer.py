@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from steelyard.hw.base.units import format_us
-from steelyard.runtime.profile.transfer import Row, Transfer
+from steelyard.runtime.profile.transfer import Transfer, TransferredOp
 
 _WIDEST_NAME = 60
 
@@ -60,7 +60,7 @@ def _table(found: Transfer) -> str:
     return "\n".join(lines)
 
 
-def _row(row: Row) -> str:
+def _row(row: TransferredOp) -> str:
     name = row.traced.name
     short = name if len(name) <= _WIDEST_NAME else f"{name[: _WIDEST_NAME - 3]}..."
     times = [_time(each) for each in (row.traced.op.measured_s, row.scaled.seconds, row.predicted_s)]

@@ -1,4 +1,4 @@
-"""What `verify` found, as a table."""
+"""Format of a verification as a table."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""How much of the CPUs other processes took while something was measured."""
+"""CPU contention: load of other processes during a measurement."""
 
 import os
 from pathlib import Path

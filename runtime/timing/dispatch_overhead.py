@@ -1,4 +1,4 @@
-"""How long the host takes for one operation of a model, besides its kernel."""
+"""Dispatch overhead: host time of one op besides its kernel."""
 
 # pyright: standard
 

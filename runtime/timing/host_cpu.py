@@ -3,7 +3,6 @@
 import os
 import platform
 from pathlib import Path
-from typing import get_args
 
 from steelyard.hw.base.instruction_set import InstructionSet
 from steelyard.hw.base.quantity import Quantity, Source
@@ -32,12 +31,14 @@ def host_instruction_set() -> InstructionSet | None:
     It is the CPU's best, or that of the environment variable ONEDNN_MAX_CPU_ISA if that is below.
     """
     flags = _told("flags").split()
-    found = [name for flag, name in _FLAGS.items() if flag in flags]
-    if not found:
-        return None
+    found: InstructionSet | None = None
     allowed = _most_allowed()
-    order = get_args(InstructionSet)
-    return found[-1] if order.index(found[-1]) < order.index(allowed) else allowed
+    for flag, name in _FLAGS.items():
+        if flag in flags:
+            found = name
+        if name == allowed:
+            break
+    return found
 
 
 def _most_allowed() -> InstructionSet:

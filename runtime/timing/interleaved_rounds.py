@@ -1,4 +1,4 @@
-"""Timing many probes in rounds, so that each runs among others, and a disturbance hits all of them alike."""
+"""Timing of microbenchmarks in interleaved rounds, so that disturbances affect all of them equally."""
 
 # pyright: standard
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 from steelyard.runtime.timing.cpu_contention import OtherLoad
 from steelyard.runtime.timing.microbench import write_again
-from steelyard.runtime.timing.quiet_samples import calm_of
+from steelyard.runtime.timing.quiet_samples import quiet_samples
 
 ROUNDS = 30
 _LEAST_ROUNDS = 5
@@ -22,13 +22,13 @@ _LEAST_ROUNDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The seconds of one probe.
+    """The seconds of one microbenchmark.
 
     Attributes:
         typical_s: The median over the rounds.
         spread: The ratio of their quartiles.
         low_s: The lowest decile.
-        repeated_s: The median where the same call, on the same operands, came just before.
+        repeated_s: The median of a repeated call on the same operands (warm caches).
     """
 
     typical_s: float
@@ -40,18 +40,17 @@ class Timing:
 def time_in_rounds(
     probes: Sequence[Microbenchmark], tell: Callable[[], None] = lambda: None, budget_s: float = 55.0
 ) -> list[Timing]:
-    """Time every probe once a round, in another order each round; rounds that others disturb do not count.
+    """Time every microbenchmark once a round, in a new order each round; disturbed rounds are discarded.
 
-    A call is timed after one like it on other operands, whose result is still held: its code is at hand, as
-    in a model of many layers, but neither its weights nor the memory of its result are in the caches; what
-    the operation before it would have written is. Then it is called once more on the same operands, into the
-    memory of the result before: all that the caches can hold is in them. Results are kept to the end of a
-    round, as activations are, so that others do not get memory that was just in use.
+    A call is timed with a warm instruction cache and a cold data cache, except that the producer's output is
+    warm: after an equal call on other operands whose result is still held. Then it is timed again on the same
+    operands, into the memory of the previous result: fully warm. Results are held to the end of a round, as
+    activations are, so that no call gets memory that was just in use.
 
     Args:
-        probes: What to time.
+        probes: The microbenchmarks.
         tell: Called before each round.
-        budget_s: When it is spent, no round is begun after the first five.
+        budget_s: Time after which no round is begun, after the first five.
     """
     operands = [(probe.operands(), probe.operands()) for probe in probes]
     taken: list[tuple[float | None, list[tuple[float, float]]]] = []
@@ -67,7 +66,7 @@ def time_in_rounds(
         found = {index: _round(probes[index], *operands[index]) for index in order}
         taken.append((load.cpus(), [found[index][1:] for index in range(len(probes))]))
         del found
-    rounds = calm_of(taken, _LEAST_ROUNDS)
+    rounds = quiet_samples(taken, _LEAST_ROUNDS)
     return [_timing([each[index] for each in rounds]) for index in range(len(probes))]
 
 

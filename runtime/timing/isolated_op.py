@@ -33,7 +33,7 @@ def time_on_cpu(op: Runnable, repeats: int) -> list[float]:
 
     What the kernel before it wrote is in the caches, as far as they hold it, and nothing else is: neither its
     other operands nor the memory of its result, since that of the call before is still held. No page of it is
-    new: which ops of a step get new ones is up to all of them together (`passes/memory/page_faults.py`).
+    new: page faults are counted by themselves (`passes/memory/page_faults.py`).
     """
     times_s: list[float] = []
     with memory_kept():

@@ -1,4 +1,4 @@
-"""How fast this machine is now, beside how fast it was when it was calibrated.
+"""Machine drift: speed of this machine relative to its calibration.
 
 A virtual machine is not the same from minute to minute: its CPUs share a last cache or do not, and others
 share the memory with it. Reference kernels tell.
@@ -35,7 +35,7 @@ _LINEAR_FROM = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many times as long as at calibration this machine takes; as long where it is not known.
+    """Slowdown of this machine relative to calibration; 1 where unknown.
 
     Attributes:
         memory: For what a kernel moves from and to memory.

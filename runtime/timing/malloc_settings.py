@@ -7,7 +7,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from steelyard.hw.allocators.glibc import MOST_KEPT_BYTES
+from steelyard.hw.allocators.cpu import MAPPED_FROM_BYTES
 
 # Options of mallopt, malloc.h of glibc; a trim threshold of -1 means never.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
@@ -30,6 +30,6 @@ def memory_kept() -> Iterator[None]:
         yield
     finally:
         # Where its own rule ends once large blocks were freed, which it follows no more.
-        libc.mallopt(_M_MMAP_THRESHOLD, MOST_KEPT_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2 * MOST_KEPT_BYTES)
+        libc.mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2 * MAPPED_FROM_BYTES)
         libc.mallopt(_M_MMAP_MAX, _MOST_MAPPINGS)

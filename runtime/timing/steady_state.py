@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from steelyard.compiler.emit.host_copy import HostCopy
 from steelyard.runtime.timing.cpu_contention import OtherLoad
-from steelyard.runtime.timing.quiet_samples import calm_of
+from steelyard.runtime.timing.quiet_samples import quiet_samples
 
 _SPELL_S = 0.2
 """The system counts the time of others in steps of 10 ms."""
@@ -57,7 +57,7 @@ def measure_steady_time_s(
         load = OtherLoad()
         times = _spell(step)
         taken.append((load.cpus(), times))
-        calm = [time for spell in calm_of(taken, least_repeats) for time in spell]
+        calm = [time for spell in quiet_samples(taken, least_repeats) for time in spell]
         spent_s += sum(times)
     return median(calm)
 

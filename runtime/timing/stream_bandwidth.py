@@ -1,4 +1,4 @@
-"""How fast a CPU streams, writes fresh memory, and does arithmetic in cache: what all kernels share."""
+"""CPU stream bandwidth, first-touch write rate, and arithmetic rate in cache."""
 
 # pyright: standard
 

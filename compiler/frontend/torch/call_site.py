@@ -1,4 +1,4 @@
-"""Where in the model an op is called from: the module and the line of source."""
+"""Call sites of ops: the module path and the source line."""
 
 # pyright: standard
 
@@ -29,7 +29,7 @@ class CallSite:
 
 
 class ModuleStack:
-    """Follows which module of a model runs, by forward hooks."""
+    """Stack of running modules, followed by forward hooks."""
 
     def __init__(self, root: torch.nn.Module) -> None:
         self._paths = {id(module): path for path, module in root.named_modules()}
@@ -37,13 +37,13 @@ class ModuleStack:
 
     @property
     def path(self) -> str:
-        """Path of the innermost module that runs; empty for the root or outside of all."""
+        """Path of the innermost running module; empty for the root and outside the model."""
         return self._stack[-1]
 
     @contextmanager
     def following(self) -> Iterator[None]:
         """Follow all module calls made inside."""
-        # A module that is no part of the model (a loss made on the fly) counts for its caller.
+        # A module outside the model (a loss made on the fly) counts as its caller.
         enter = register_module_forward_pre_hook(
             lambda module, args: self._stack.append(self._paths.get(id(module), self.path))
         )
@@ -59,7 +59,7 @@ class ModuleStack:
 
 
 def find_source() -> tuple[str, bool]:
-    """Return the innermost `file:line` of the call stack outside of torch, and if a loss calls it.
+    """Return the innermost `file:line` of the call stack outside torch, and whether a loss calls it.
 
     The line is empty where the step itself calls torch, as for the optimizer. A function counts as a loss if
     its name says so (`cross_entropy`, `ForCausalLMLoss`), which holds for torch and for transformers.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from steelyard.compiler.blocks.block_values import LayersDiffer
+from steelyard.compiler.blocks.layer_values import LayersDiffer
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.torch.call_site import find_raising_line
@@ -41,14 +41,14 @@ def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
 
 
 def capture_few(model: LoadedModel, options: CaptureOptions) -> tuple[CapturedProgram, dict[str, int]]:
-    """As `capture`, but of the blocks of each stack in the module tree only a few run; see `StackRun`.
+    """Capture with only a few layers of each stack; see `StackRun`.
 
     Returns:
         The program, and by path how many blocks each stack has.
 
     Raises:
         CaptureError: As for `capture`.
-        Irregular: The blocks of a stack do not do the same.
+        LayersDiffer: The layers of a stack differ.
     """
     with FakeTensorMode(), silent_failures(), _explained(model.spec):
         built = model.build(fake=True)

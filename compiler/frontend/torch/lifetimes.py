@@ -1,4 +1,4 @@
-"""When storages really die, as against when they are last used."""
+"""Lifetimes of storages: their release, as opposed to their last use."""
 
 # pyright: standard
 
@@ -11,7 +11,7 @@ from steelyard.compiler.frontend.torch.torch_private import storage_key
 
 
 class Lifetimes:
-    """Follows the storages made in a trace without keeping any of them alive.
+    """Tracker of the storages made in a trace, which keeps none of them alive.
 
     Time is the number of ops dispatched so far.
     """
@@ -26,7 +26,7 @@ class Lifetimes:
         self.now = 0
 
     def exclude(self, tensor: torch.Tensor) -> None:
-        """Say that the storage of `tensor` was there before the trace and outlives it."""
+        """Exclude the storage of `tensor`, which exists before and after the trace."""
         self._outside.add(storage_key(tensor.untyped_storage()))
 
     def use(self, tensor: torch.Tensor, node: torch.fx.Node) -> None:

@@ -1,4 +1,4 @@
-"""What capture returns: a graph of ATen calls and what its arguments and results are."""
+"""Captured programs: a graph of ATen calls with its arguments and results."""
 
 # pyright: standard
 
@@ -13,7 +13,7 @@ Role: TypeAlias = Literal["parameter", "buffer", "input", "target", "optimizer_s
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Shape, element type and strides (in elements) of a tensor, without the tensor."""
+    """Shape, dtype and strides (in elements) of a tensor."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype
@@ -26,13 +26,13 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class ProgramArgument:
     """A tensor that exists before the program starts.
 
     Attributes:
-        name: Of its placeholder in the graph.
-        role: What it is to the program.
-        path: Where the model keeps it (`transformer.wte.weight`), the name of the input, or the parameter and
+        name: Name of its placeholder in the graph.
+        role: Its role in the program.
+        path: Its path in the model (`transformer.wte.weight`), the name of the input, or the parameter and
             the key of an optimizer state (`transformer.wte.weight.exp_avg`).
         spec: Its shape, dtype and strides.
     """
@@ -57,19 +57,19 @@ class CapturedProgram:
         graph: Placeholders in the order of `arguments`, then calls, then one output tuple.
         arguments: One for each placeholder.
         results: Names of the outputs: `loss` and `grad:<parameter>` in training, else those of the model.
-        constants: Values of buffers that are literals in the model's source, by path; they are small.
+        constants: Values of buffers that are literals in the model's source, by path; all small.
     """
 
     name: Literal["step", "forward"]
     model: str
     graph: torch.fx.Graph
-    arguments: tuple[Argument, ...]
+    arguments: tuple[ProgramArgument, ...]
     results: tuple[str, ...]
     constants: dict[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
 
 
 def drop(tensor: torch.Tensor) -> None:
-    """Mark where the last reference to a storage ends, when that is later than its last use.
+    """Mark the end of the last reference to a storage, where that is after its last use.
 
     Python locals, `outputs.logits` and tensors saved for the backward keep memory that no later op reads.
     """

@@ -1,4 +1,4 @@
-"""Records the ATen ops that eager PyTorch dispatches below autograd as an FX graph."""
+"""Recorder of the ATen ops that eager PyTorch dispatches below autograd, as an FX graph."""
 
 # pyright: standard
 
@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from steelyard.compiler.frontend.torch.call_site import CallSite, ModuleStack, find_source
 from steelyard.compiler.frontend.torch.fake_kernels import FAKE_KERNELS
 from steelyard.compiler.frontend.torch.lifetimes import Lifetimes
-from steelyard.compiler.frontend.torch.program import Argument, Phase, Role, TensorSpec, drop
+from steelyard.compiler.frontend.torch.program import Phase, ProgramArgument, Role, TensorSpec, drop
 from steelyard.compiler.frontend.torch.torch_private import (
     FakeTensor,
     WeakTensorKeyDictionary,
@@ -26,7 +26,7 @@ _SILENT_NAMESPACES = ("profiler", "prim")
 
 
 class Recorder(TorchDispatchMode):
-    """Appends every op dispatched inside to `graph`.
+    """Dispatch mode that appends every op to `graph`.
 
     Ops run as they are dispatched, on fake tensors if a fake mode lies below. In-place ops stay in place; an
     op with several results gets one `getitem` for each. The recorder holds no tensor, so that storages die
@@ -37,7 +37,7 @@ class Recorder(TorchDispatchMode):
         super().__init__()
         self._is_fake = is_fake
         self.graph = torch.fx.Graph()
-        self.arguments: list[Argument] = []
+        self.arguments: list[ProgramArgument] = []
         self.constants: dict[str, torch.Tensor] = {}
         self.phase: Phase = "forward"
         self._modules = ModuleStack(root)
@@ -52,7 +52,7 @@ class Recorder(TorchDispatchMode):
 
     @property
     def num_ops(self) -> int:
-        """How many ops have been recorded."""
+        """Number of ops recorded so far."""
         return len(self._ops)
 
     def add_argument(self, tensor: torch.Tensor, role: Role, path: str) -> None:
@@ -64,7 +64,7 @@ class Recorder(TorchDispatchMode):
             node = self.graph.placeholder(path.replace(".", "_"))
         spec = TensorSpec.of(tensor)
         node.meta["val"] = spec
-        self.arguments.append(Argument(node.name, role, path, spec))
+        self.arguments.append(ProgramArgument(node.name, role, path, spec))
         self._last_placeholder = node
         if role == "parameter":
             self._parameter_paths[node] = path.rpartition(".")[0]
@@ -141,7 +141,7 @@ class Recorder(TorchDispatchMode):
         return self._nodes[tensor]
 
     def _add_constant(self, tensor: torch.Tensor) -> None:
-        """A tensor that the model neither owns nor computes: a literal, or one kept in a plain attribute."""
+        """Add a tensor that the model neither registers nor computes: a literal, or a plain attribute."""
         path = f"constant_{sum(argument.path.startswith('constant_') for argument in self.arguments)}"
         if not isinstance(tensor, FakeTensor):
             self.constants[path] = tensor

@@ -1,4 +1,4 @@
-"""Running a module tree with only some blocks of its stacks, and seeing that the others would do alike."""
+"""Layer skipping: run only some layers of each stack, and check that the others would do the same."""
 
 # pyright: standard
 
@@ -9,22 +9,22 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_flatten
 
-from steelyard.compiler.blocks.block_values import LayersDiffer
+from steelyard.compiler.blocks.layer_values import LayersDiffer
 from steelyard.compiler.frontend.torch.stacks import LayerStack, same_value
 from steelyard.compiler.frontend.torch.torch_private import WeakIdRef
 
 
 class StackRun:
-    """One run of the blocks of a stack; the code around them runs as ever, and calls all of them.
+    """One run of a stack in which the layers between the third and the last but one are skipped.
 
-    Of the blocks between the third and the last but one, a call returns what the third block returned. It
-    is checked that all are called once and in order, each with what the one before it returned and otherwise
-    with the same arguments, that nothing is computed between them, and that no block reads what is not
-    the same in all, such as its number.
+    The code around the stack runs unchanged and calls every layer; a skipped one returns the results of the
+    third. Checked: layers are called once and in order; each takes the results of the one before it, and
+    otherwise the same arguments; no op runs between them; no layer reads an attribute that varies, such as
+    its index.
 
     Args:
-        stack: The blocks, whose `forward` is replaced.
-        now: Counts the ops dispatched so far.
+        stack: The layers, whose `forward` is replaced.
+        now: Returns the number of ops dispatched so far.
     """
 
     def __init__(self, stack: LayerStack, now: Callable[[], int]) -> None:
@@ -37,22 +37,22 @@ class StackRun:
         self._time = 0
         for number, block in enumerate(stack.blocks):
             block.forward = wraps(block.forward)(partial(self._call, number, block.forward))
-        for number in stack.kept[1:-1]:
+        for number in stack.captured[1:-1]:
             for path, names in stack.varying.items():
                 _watch(stack.blocks[number].get_submodule(path), names)
 
     def finish(self) -> None:
-        """Check that all blocks have run, or none.
+        """Check that all layers have run, or none.
 
         Raises:
-            Irregular: Some have not.
+            LayersDiffer: Only some have run.
         """
         if self._next not in (0, len(self._stack.blocks)):
             raise LayersDiffer
 
     def _call(self, number: int, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         self._check(number, args, kwargs)
-        if number not in self._stack.kept:
+        if number not in self._stack.captured:
             return self._skip(number)
         result = forward(*args, **kwargs)
         self._made = [WeakIdRef(leaf) for leaf in tree_flatten(result)[0] if isinstance(leaf, torch.Tensor)]
@@ -84,7 +84,7 @@ class StackRun:
             self._arguments = None, []
 
     def _describe(self, leaf: Any) -> Any:
-        """A tensor that the block before returned is the n-th of its results; all else is itself."""
+        """A result of the previous layer as its index among the results; any other value as itself."""
         if not isinstance(leaf, torch.Tensor):
             return leaf
         reference = WeakIdRef(leaf)
@@ -92,7 +92,7 @@ class StackRun:
 
 
 def _watch(module: torch.nn.Module, names: frozenset[str]) -> None:
-    """Let the reading of some attributes of a module end the run."""
+    """Make reading some attributes of a module raise `LayersDiffer`."""
 
     def refuse(module: torch.nn.Module) -> Any:
         raise LayersDiffer

@@ -1,4 +1,4 @@
-"""Lists of blocks in a module tree that are alike, such as the layers of a transformer."""
+"""Layer stacks: lists of equal modules in a module tree, such as the layers of a transformer."""
 
 # pyright: standard
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 FEWEST = 6
-"""Blocks of the shortest stack: two at each end, one to copy, and one copy."""
+"""Length of the shortest stack: two layers at each end, one example, and one copy."""
 
 _PLAIN = (
     *(int, float, complex, bool, str, bytes, type(None)),
@@ -22,13 +22,13 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class LayerStack:
-    """Blocks that follow each other in one list; all but the first and the last are alike.
+    """A list of layers, equal except for the first and the last.
 
     Attributes:
-        path: Of the list.
-        blocks: The blocks in order.
-        varying: Attributes that are not the same in blocks that are alike, such as the block's number: the
-            path of a module in its block, and the names of its attributes.
+        path: Path of the list.
+        blocks: The layers in order.
+        varying: Attributes that differ between equal layers, such as the layer's index: module path inside
+            the layer to the names of its attributes.
     """
 
     path: str
@@ -36,16 +36,16 @@ class LayerStack:
     varying: Mapping[str, frozenset[str]]
 
     @property
-    def kept(self) -> tuple[int, ...]:
-        """Numbers of the blocks from which all others follow: the first three and the last two."""
+    def captured(self) -> tuple[int, ...]:
+        """Indices of the layers that run; all others are instances of the third one."""
         count = len(self.blocks)
         return 0, 1, 2, count - 2, count - 1
 
 
 def find_stacks(root: torch.nn.Module) -> list[LayerStack]:
-    """The longest lists of blocks that are alike, none of them inside of another.
+    """The outermost lists of equal layers.
 
-    Alike are modules of one class with equal children, parameters and buffers, of which each has its own.
+    Equal are modules of one class with equal children, parameters and buffers, none of them shared.
     """
     owners = Counter(id(item) for module in root.modules() for item in _owned(module))
     stacks: list[LayerStack] = []
@@ -58,12 +58,12 @@ def find_stacks(root: torch.nn.Module) -> list[LayerStack]:
 
 
 def prefix_of(path: str) -> str:
-    """What the paths of all that is inside a module begin with."""
+    """The prefix of the paths of everything inside a module."""
     return f"{path}." if path else ""
 
 
 def same_value(first: Any, second: Any) -> bool:
-    """Whether two values are one object, or equal numbers, names or collections of such."""
+    """Whether two values are the same object, or equal numbers, names or collections of such."""
     if first is second:
         return True
     if type(first) is not type(second):
@@ -93,7 +93,7 @@ def _make_stack(container: torch.nn.Module, path: str, owners: Counter[int]) -> 
 
 
 def _is_apart(block: torch.nn.Module, owners: Counter[int]) -> bool:
-    """Whether all that a block is made of belongs to one module each."""
+    """Whether every module and tensor of a layer has a single owner."""
     return all(owners[id(item)] == 1 for module in block.modules() for item in (module, *_owned(module)))
 
 
@@ -105,7 +105,7 @@ def _owned(module: torch.nn.Module) -> list[Any]:
 def _is_alike(
     first: torch.nn.Module, other: torch.nn.Module, path: str, varying: dict[str, set[str]]
 ) -> bool:
-    """Compare two modules; attributes that differ are added to `varying`."""
+    """Compare two modules; differing attributes are added to `varying`."""
     if type(first) is not type(other) or [*first._modules] != [*other._modules]:
         return False
     for mine, theirs in ((first._parameters, other._parameters), (first._buffers, other._buffers)):

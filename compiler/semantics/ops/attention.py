@@ -41,7 +41,10 @@ def attention(call: OpCall) -> OpWork:
         _equation(f"{SCORES}, {VALUE} -> {OUT}", query), (None, value), (call.result(),), MAC, sizes=sizes
     )
     extras = [_extra(each, query, sizes) for each in call.outputs[1:]]
-    return OpWork("attention", (scores, *_mask(call, scores), _softmax(scores, SOFTMAX), mixed, *extras))
+    softmax = _softmax(call, scores, SOFTMAX)
+    return OpWork(
+        "attention", (scores, *_mask(call, scores), softmax, mixed, *extras), is_random=_drops(call)
+    )
 
 
 @work(*(f"{name}_backward" for name in _SIDES))
@@ -59,7 +62,7 @@ def attention_backward(call: OpCall) -> OpWork:
     spaces = (
         scores,
         *_mask(call, scores),
-        _softmax(scores, SOFTMAX + SOFTMAX_BACKWARD),
+        _softmax(call, scores, SOFTMAX + SOFTMAX_BACKWARD),
         product(f"{OUT}, {VALUE} -> {SCORES}", grad, value, None),
         product(f"{SCORES}, {OUT} -> {VALUE}", None, grad, grads[2]),
         product(f"{SCORES}, {KEY} -> {QUERY}", None, key, grads[0]),
@@ -76,6 +79,10 @@ def attention_backward(call: OpCall) -> OpWork:
     ]
     extras = [elementwise((), (each,), Flops(), prefix="extra") for each in grads[3:]]
     return OpWork("attention", (*spaces, *reads, *extras))
+
+
+def _drops(call: OpCall) -> bool:
+    return bool(call.properties.get("dropout_p"))
 
 
 def _equation(equation: str, query: Value) -> str:
@@ -96,9 +103,15 @@ def _extra(value: Value, query: Value, sizes: dict[str, int]) -> IterationSpace:
     return elementwise((), (value,), Flops(), prefix="extra")
 
 
-def _softmax(scores: IterationSpace, flops_per_iteration: Flops) -> IterationSpace:
+def _softmax(call: OpCall, scores: IterationSpace, flops_per_iteration: Flops) -> IterationSpace:
     space = {dim: extent for dim, extent in scores.dims.items() if dim != "e"}
-    return IterationSpace(space, frozenset("s"), flops_per_iteration=flops_per_iteration, combine="other")
+    return IterationSpace(
+        space,
+        frozenset("s"),
+        flops_per_iteration=flops_per_iteration,
+        combine="online_softmax",
+        positional=frozenset("qs") if call.properties.get("is_causal") else frozenset(),
+    )
 
 
 def _mask(call: OpCall, scores: IterationSpace) -> tuple[IterationSpace, ...]:

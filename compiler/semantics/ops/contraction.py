@@ -4,7 +4,7 @@ from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
 from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.registry import einsum, work
-from steelyard.compiler.semantics.work import OpWork
+from steelyard.compiler.semantics.work import OpWork, Summand
 
 MAC = Flops(contraction=2)
 
@@ -51,7 +51,8 @@ def linear(call: OpCall) -> OpWork:
     product = iteration_space(
         "... k, n k -> ... n", (call.arg("input"), call.arg("weight")), (call.result(),), MAC
     )
-    return _plus(product, call.get("bias"), Flops(pointwise=1))
+    summands = (Summand(("input", "weight")), Summand(("bias",)))
+    return _plus(product, call.get("bias"), Flops(pointwise=1), summands)
 
 
 @work("aten.matmul")
@@ -67,7 +68,8 @@ def matmul(call: OpCall) -> OpWork:
         + ("" if from_vector else "m ")
         + ("" if by_vector else "n")
     )
-    return OpWork("contraction", (iteration_space(equation, (left, right), (call.result(),), MAC),))
+    product = iteration_space(equation, (left, right), (call.result(),), MAC)
+    return OpWork("contraction", (product,), summands=(Summand(("self", "other")),))
 
 
 @work("aten._grouped_mm")
@@ -79,29 +81,35 @@ def grouped_mm(call: OpCall) -> OpWork:
     left, right = call.arg("self"), call.arg("mat2")
     ranks = len(left.type.shape), len(right.type.shape)
     equation = {
-        (2, 3): "m k, ? k n -> m n",
-        (3, 2): "? m k, k n -> m n",
+        (2, 3): "m k, ?offs k n -> m n",
+        (3, 2): "?offs m k, k n -> m n",
         # Here k is shared out among the groups, which are no further factor of the work.
-        (2, 2): "m k, k n -> ? m n",
+        (2, 2): "m k, k n -> ?offs m n",
         (3, 3): "g m k, g k n -> g m n",
     }[ranks]
     offsets = call.get("offs")
     product = iteration_space(equation, (left, right), (call.result(),), MAC)
     ends = (iteration_space("group ->", (offsets,), ()),) if offsets else ()
-    return OpWork("contraction", (product, *ends))
+    return OpWork("contraction", (product, *ends), summands=(Summand(("self", "mat2")),))
 
 
 def _with_addend(call: OpCall, equation: str, factors: tuple[str, str]) -> OpWork:
     product = iteration_space(equation, tuple(map(call.arg, factors)), (call.result(),), MAC)
     scales = sum(call.properties.get(scale, 1) != 1 for scale in ("alpha", "beta"))
-    return _plus(product, call.get("self"), Flops(pointwise=1 + scales))
+    summands = (Summand(factors, "alpha"), Summand(("self",), "beta"))
+    return _plus(product, call.get("self"), Flops(pointwise=1 + scales), summands)
 
 
-def _plus(product: IterationSpace, addend: Value | None, flops_per_iteration: Flops) -> OpWork:
+def _plus(
+    product: IterationSpace,
+    addend: Value | None,
+    flops_per_iteration: Flops,
+    summands: tuple[Summand, ...],
+) -> OpWork:
     """Return a product to which a tensor is added while it is written."""
     if addend is None:
-        return OpWork("contraction", (product,))
-    dims = [each[0] if each else "1" for each in product.writes[0].dims if each is not None]
+        return OpWork("contraction", (product,), summands=summands[:1])
+    dims = [index.dims[0] if index.terms else "1" for index in product.writes[0].indices]
     term = " ".join(dims[len(dims) - len(addend.type.shape) :])
     sizes = {dim: product.dims[dim] for dim in dims if dim != "1"}
     return OpWork(
@@ -112,4 +120,5 @@ def _plus(product: IterationSpace, addend: Value | None, flops_per_iteration: Fl
                 f"{term} -> {' '.join(dims)}", (addend,), (None,), flops_per_iteration, sizes=sizes
             ),
         ),
+        summands=summands,
     )

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
 from steelyard.compiler.semantics.iteration_space import Flops
+from steelyard.compiler.semantics.ops.windows import window_terms
 from steelyard.compiler.semantics.registry import work
-from steelyard.compiler.semantics.work import OpWork
+from steelyard.compiler.semantics.work import ExtentArgument, OpWork, Summand
 from steelyard.hw.base.kernel_work import WorkKind
 
 MAC = Flops(contraction=2)
 MATRIX_UNIT_DEPTH = 8
 """Channels that a matrix unit takes at once, at least: k of the PTX instruction mma.m16n8k8."""
+
+
+_GROUPS = (ExtentArgument("groups", (("g",),)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,13 @@ class _Space:
     kind: WorkKind
 
 
-def _space(weight: Value, spatial: tuple[int, ...], batched: bool, groups: int) -> _Space:
+def _space(call: OpCall, spatial: tuple[int, ...], batched: bool) -> _Space:
     """Return the space; `spatial` are the extents of the tensor over which windows do not slide."""
+    weight, groups = call.arg("weight"), call.properties["groups"]
     outer, inner, *kernel = weight.type.shape
     places = [f"o{i}" for i in range(len(kernel))]
     taps = [f"k{i}" for i in range(len(kernel))]
-    windows = [f"{place}+{tap}" for place, tap in zip(places, taps, strict=True)]
+    windows = window_terms(call, places, taps)
     batch = ["n"] if batched else []
     sizes = {"g": groups, "a": outer // groups, "c": inner}
     sizes |= dict(zip(taps, kernel, strict=True)) | dict(zip(places, spatial, strict=True))
@@ -63,16 +68,18 @@ def convolution(call: OpCall) -> OpWork:
     rank = len(weight.type.shape) - 2
     placed = source if transposed else out
     batched = len(placed.type.shape) == rank + 2
-    space = _space(weight, placed.type.shape[-rank:], batched, call.properties["groups"])
+    space = _space(call, placed.type.shape[-rank:], batched)
     terms = (space.small, space.large) if transposed else (space.large, space.small)
     product = iteration_space(
         f"{terms[0]}, {space.weight} -> {terms[1]}", (source, weight), (out,), MAC, sizes=space.sizes
     )
+    factors = Summand((source.name, "weight"))
     if bias is None:
-        return OpWork(space.kind, (product,))
+        return OpWork(space.kind, (product,), summands=(factors,), extents=_GROUPS)
     channels, whole, sizes = _channels(out, "g*c" if transposed else "g*a", space.sizes)
     added = iteration_space(f"{channels} -> {whole}", (bias,), (None,), Flops(pointwise=1), sizes=sizes)
-    return OpWork(space.kind, (product, added))
+    summands = (factors, Summand(("bias",)))
+    return OpWork(space.kind, (product, added), summands=summands, extents=_GROUPS)
 
 
 @work("aten.convolution_backward", "aten.convolution_backward_overrideable")
@@ -83,7 +90,7 @@ def convolution_backward(call: OpCall) -> OpWork:
     rank = len(weight.type.shape) - 2
     placed = source if transposed else grad
     batched = len(placed.type.shape) == rank + 2
-    space = _space(weight, placed.type.shape[-rank:], batched, call.properties["groups"])
+    space = _space(call, placed.type.shape[-rank:], batched)
     out_term, in_term = (space.large, space.small) if transposed else (space.small, space.large)
     grad_input, grad_weight, grad_bias = call.masked_outputs()
     spaces = [
@@ -99,7 +106,9 @@ def convolution_backward(call: OpCall) -> OpWork:
         equation = f"{whole} -> {channels}"
         spaces.append(iteration_space(equation, (grad,), (grad_bias,), Flops(pointwise=1), sizes=sizes))
     filters = grad_weight.type.rows(first_dim=1) if grad_weight else None
-    return OpWork(space.kind, tuple(spaces), filters=filters)
+    channels = ("g", "c") if transposed else ("g", "a")
+    extents = (*_GROUPS, ExtentArgument("bias_sizes", (channels,)))
+    return OpWork(space.kind, tuple(spaces), filters=filters, extents=extents)
 
 
 def _channels(out: Value, channels: str, sizes: dict[str, int]) -> tuple[str, str, dict[str, int]]:

@@ -24,8 +24,11 @@ def _rename(access: IndexingMap, index: int, in_place: bool, lists: set[str], pr
         name = f"self[{index}]" if in_place else f"result{index}"
     elif name in lists:
         name = f"{name}[{index}]"
-    dims = tuple(None if each is None else tuple(prefix + dim for dim in each) for each in access.dims)
-    return IndexingMap(name, access.type, dims)
+    indices = tuple(
+        each._replace(terms=tuple((prefix + dim, stride) for dim, stride in each.terms))
+        for each in access.indices
+    )
+    return IndexingMap(name, access.type, indices)
 
 
 def _declare(single: str) -> None:
@@ -43,13 +46,15 @@ def _declare(single: str) -> None:
             kind = one.kind
             prefix = f"t{index}_"
             for each in one.spaces:
-                reads, writes = (
+                reads, writes, shapes = (
                     tuple(_rename(access, index, call.in_place, lists, prefix) for access in accesses)
-                    for accesses in (each.reads, each.writes)
+                    for accesses in (each.reads, each.writes, each.shapes)
                 )
                 dims = {prefix + dim: extent for dim, extent in each.dims.items()}
                 reduced = frozenset(prefix + dim for dim in each.reduction)
-                spaces.append(replace(each, dims=dims, reduction=reduced, reads=reads, writes=writes))
+                spaces.append(
+                    replace(each, dims=dims, reduction=reduced, reads=reads, writes=writes, shapes=shapes)
+                )
         return OpWork(kind or "pointwise", tuple(spaces))
 
     register(f"aten._foreach_{single}", rule)

@@ -7,17 +7,18 @@ from steelyard.compiler.semantics.equation import iteration_space
 from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import work
-from steelyard.compiler.semantics.work import OpWork
+from steelyard.compiler.semantics.work import ExtentArgument, OpWork
 
 _ADD = Flops(pointwise=1)
 _NONE = Flops()
+_MASKS = ("i1", "ui8")
 
 
 @work("aten.embedding")
 def embedding(call: OpCall) -> OpWork:
     """One row of the table for each index; only those rows are touched."""
     values = (call.arg("weight"), call.arg("indices"))
-    return OpWork("gather", (iteration_space("? e, ... -> ... e", values, (call.result(),)),))
+    return OpWork("gather", (iteration_space("?indices e, ... -> ... e", values, (call.result(),)),))
 
 
 @work("aten.embedding_dense_backward")
@@ -26,8 +27,8 @@ def embedding_backward(call: OpCall) -> OpWork:
     table = call.result()
     zeros = iteration_space("-> v e", (), (table,))
     values = (call.arg("grad_output"), call.arg("indices"))
-    added = iteration_space("... e, ... -> ? e", values, (table,), _ADD)
-    return OpWork("scatter", (zeros, added))
+    added = iteration_space("... e, ... -> ?indices e", values, (table,), _ADD)
+    return OpWork("scatter", (zeros, added), extents=(ExtentArgument("num_weights", (("v",),)),))
 
 
 @work("aten.gather", "aten.take_along_dim")
@@ -46,17 +47,46 @@ def index_select(call: OpCall) -> OpWork:
     source, index = call.arg("self"), call.arg("index")
     names = _names(source).split()
     along = int(call.properties["dim"]) % len(names)
-    taken = " ".join([*names[:along], "?", *names[along:][1:]])
+    taken = " ".join([*names[:along], "?index", *names[along:][1:]])
     points = " ".join([*names[:along], "i", *names[along:][1:]])
     return OpWork("gather", (iteration_space(f"{taken}, i -> {points}", (source, index), (call.result(),)),))
 
 
-@work("aten.take", "aten.index", "aten._unsafe_index")
+@work("aten.take")
+def take(call: OpCall) -> OpWork:
+    """One element of the flattened tensor for each index."""
+    source, index = call.arg("self"), call.arg("index")
+    points = _names(index)
+    equation = f"{_unknown(source, 'index')}, {points} -> {points}"
+    return OpWork("gather", (iteration_space(equation, (source, index), (call.result(),)),))
+
+
+@work("aten.index", "aten._unsafe_index")
 def index(call: OpCall) -> OpWork:
-    """One element of the tensor for each of the result; how they are found, the indices say."""
+    """One slice of the tensor for each element of the indices, which are broadcast together.
+
+    Where they name neighbouring dims, the dims of the indices take their place. Of a mask only the data say
+    how many elements it names.
+    """
     source, result = call.arg("self"), call.result()
-    taken = iteration_space(f"{_unknown(source)} -> {_names(result)}", (source,), (result,))
-    return OpWork("gather", (taken, *_read_whole([*call.list("indices"), *_maybe(call, "index")])))
+    indices = call.list("indices")
+    given = dict(call.operands).get("indices")
+    named = [at for at, each in enumerate(given if isinstance(given, tuple) else ()) if each is not None]
+    rank = max((len(each.type.shape) for each in indices), default=0)
+    is_mask = any(each.type.dtype in _MASKS for each in indices)
+    if is_mask or not named or named != [*range(named[0], named[0] + len(named))]:
+        taken = iteration_space(f"{_unknown(source, 'indices')} -> {_names(result)}", (source,), (result,))
+        return OpWork("gather", (taken, *_read_whole(indices)))
+    points = [f"i{at}" for at in range(rank)]
+    kept = [f"d{at}" for at in range(len(source.type.shape))]
+    slices = [f"?{each.name}" for each in indices]
+    before, after = kept[: named[0]], kept[named[-1] + 1 :]
+    terms = [
+        " ".join([*before, *slices, *after]),
+        *(" ".join(points[rank - len(each.type.shape) :]) for each in indices),
+    ]
+    equation = f"{', '.join(terms)} -> {' '.join([*before, *points, *after])}"
+    return OpWork("gather", (iteration_space(equation, (source, *indices), (result,)),))
 
 
 @work("aten.index_put", "aten._unsafe_index_put", "aten._index_put_impl", "aten.put")
@@ -81,13 +111,47 @@ def scatter(call: OpCall) -> OpWork:
     """Values go, or are added, to the elements that an index names."""
     index = call.get("index") or call.arg("mask")
     source = call.get("src") or call.get("source")
-    if "aten.scatter" in call.name or "dim" not in call.properties:
-        shape = index.type.shape
+    if "dim" not in call.properties:
+        return _scatter(call, [index], source, index.type.shape)
+    result = call.result()
+    along = call.properties["dim"] % max(len(result.type.shape), 1)
+    dims = _names(result).split()
+    others = [size for at, size in enumerate(result.type.shape) if at != along]
+    if "aten.scatter" in call.name:
+        shape, term = index.type.shape, " ".join([*dims[:along], "p", *dims[along + 1 :]])
+        are_whole = [size for at, size in enumerate(shape) if at != along] == others
     else:
         # A whole slice for each index.
-        shape = list(call.result().type.shape)
-        shape[call.properties["dim"]] = index.type.numel
-    return _scatter(call, [index], source, tuple(shape))
+        shape = (*result.type.shape[:along], index.type.numel, *result.type.shape[along + 1 :])
+        term, are_whole = "p", len(index.type.shape) == 1
+    if not dims or not are_whole or (source and source.type.shape != shape):
+        return _scatter(call, [index], source, tuple(shape))
+    return _scatter_along(call, along, (index, term), source)
+
+
+def _scatter_along(call: OpCall, along: int, index: tuple[Value, str], source: Value | None) -> OpWork:
+    """Return the work of writing at places along one dim; along the others elements keep theirs."""
+    base, result = call.arg("self"), call.result()
+    dims = _names(result).split()
+    value, term = index
+    placed = " ".join([*dims[:along], "?index", *dims[along + 1 :]])
+    points = " ".join([*dims[:along], "p", *dims[along + 1 :]])
+    adds = _adds(call)
+    reads = [(placed, result._replace(name="self"))] if adds else []
+    reads += [(term, value), *([(points, source)] if source else [])]
+    put = iteration_space(
+        f"{', '.join(term for term, _ in reads)} -> {placed}",
+        [value for _, value in reads],
+        (result,),
+        _ADD if adds else _NONE,
+        combine="sum" if adds else "opaque",
+    )
+    copied = () if call.in_place else (elementwise((base,), (result,), _NONE),)
+    return OpWork("scatter", (*copied, put))
+
+
+def _adds(call: OpCall) -> bool:
+    return "add" in call.name or "reduce" in call.name or bool(call.properties.get("accumulate"))
 
 
 def _scatter(call: OpCall, indices: Sequence[Value], values: Value | None, shape: tuple[int, ...]) -> OpWork:
@@ -96,14 +160,15 @@ def _scatter(call: OpCall, indices: Sequence[Value], values: Value | None, shape
     Unless the op works in place, all of the tensor is copied first.
     """
     base, result = call.arg("self"), call.result()
-    adds = "add" in call.name or "reduce" in call.name or bool(call.properties.get("accumulate"))
+    adds = _adds(call)
+    by = indices[0].name if indices else ""
     points = [f"p{i}" for i in range(len(shape))]
     reads: list[Value] = []
     terms: list[str] = []
     if adds:
         reads.append(result._replace(name="self"))
-        terms.append(_unknown(result))
-    equation = f"{', '.join(terms)} -> {_unknown(result)}"
+        terms.append(_unknown(result, by))
+    equation = f"{', '.join(terms)} -> {_unknown(result, by)}"
     sizes = dict(zip(points, shape, strict=True))
     put = iteration_space(equation, reads, (result,), _ADD if adds else _NONE, sizes=sizes, reduction=points)
     copied = () if call.in_place else (elementwise((base,), (result,), _NONE),)
@@ -113,7 +178,7 @@ def _scatter(call: OpCall, indices: Sequence[Value], values: Value | None, shape
 
 def _placed(call: OpCall, indices: Sequence[Value], values: Value) -> tuple[int, ...]:
     """Return the shape of the elements that `indices` name: theirs, then the dims that they leave whole."""
-    if any(each.type.dtype in ("i1", "ui8") for each in indices):
+    if any(each.type.dtype in _MASKS for each in indices):
         return values.type.shape
     rank = max((len(each.type.shape) for each in indices), default=0)
     padded = [(1,) * (rank - len(each.type.shape)) + each.type.shape for each in indices]
@@ -137,8 +202,8 @@ def _names(value: Value) -> str:
     return " ".join(f"d{i}" for i in range(len(value.type.shape)))
 
 
-def _unknown(value: Value) -> str:
-    return " ".join("?" for _ in value.type.shape)
+def _unknown(value: Value, by: str) -> str:
+    return " ".join(f"?{by}" for _ in value.type.shape)
 
 
 def _fitting(source: Value, index: Value, along: int) -> str:
@@ -146,5 +211,6 @@ def _fitting(source: Value, index: Value, along: int) -> str:
     rank = len(source.type.shape)
     sizes = zip(source.type.shape, index.type.shape, strict=True)
     return " ".join(
-        f"d{i}" if i != along % rank and size == asked else "?" for i, (size, asked) in enumerate(sizes)
+        f"d{i}" if i != along % rank and size == asked else f"?{index.name}"
+        for i, (size, asked) in enumerate(sizes)
     )

@@ -2,9 +2,9 @@
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
+from steelyard.compiler.semantics.iteration_space import Combiner, Flops, IterationSpace
 from steelyard.compiler.semantics.registry import work
-from steelyard.compiler.semantics.work import OpWork
+from steelyard.compiler.semantics.work import ExtentArgument, OpWork
 
 # Of each element: mean and variance take a sum (1) and a sum of squared differences (3), normalizing a
 # difference and a product, weight and bias one operation each. Per row there is a division and a root.
@@ -41,6 +41,7 @@ def layer_norm(call: OpCall) -> OpWork:
     affine = _given(call.get("weight"), call.get("bias"))
     statistics = Flops(pointwise=2) if "rms" in call.name else STATISTICS
     scale = Flops(pointwise=1) if "rms" in call.name else SCALE
+    combine: Combiner = "sum" if "rms" in call.name else "welford"
     columns = column.split()
     main = iteration_space(
         ", ".join([row, *[column] * len(affine)]) + f" -> {row}",
@@ -48,7 +49,7 @@ def layer_norm(call: OpCall) -> OpWork:
         (out,),
         statistics + scale + _affine(affine),
         reduction=columns,
-        combine="other",
+        combine=combine,
     )
     rows = {dim: extent for dim, extent in main.dims.items() if dim not in columns}
     root = iteration_space(
@@ -72,9 +73,7 @@ def layer_norm_backward(call: OpCall) -> OpWork:
         flops_per_iteration = SUMS + APPLY + _affine(weight)
         reads = (grad, source, *per_row, *weight)
         spaces.append(
-            iteration_space(
-                equation, reads, (grad_input,), flops_per_iteration, reduction=column.split(), combine="other"
-            )
+            iteration_space(equation, reads, (grad_input,), flops_per_iteration, reduction=column.split())
         )
     if columns := _given(*grad_affine):
         equation = f"{read} -> {', '.join([column] * len(columns))}"
@@ -116,7 +115,7 @@ def batch_norm(call: OpCall) -> OpWork:
         return OpWork("normalization", (scale,))
     channels = {"c": source.type.shape[1]}
     kept = [each for each in saved if each.type.shape == (channels["c"],)]
-    take = iteration_space(f"{whole} -> c", (source,), (None,), STATISTICS, combine="other")
+    take = iteration_space(f"{whole} -> c", (source,), (None,), STATISTICS, combine="welford")
     terms = ", ".join(["c"] * len(running))
     results = [*kept, *running] if "functional" not in call.name else kept
     root = iteration_space(
@@ -171,6 +170,12 @@ def _group_sizes(call: OpCall, source: Value) -> tuple[str, dict[str, int]]:
     return " ".join(["n", "g*c", *spatial]), {"g": groups, "c": source.type.shape[1] // groups}
 
 
+def _group_extents(inner: list[str]) -> tuple[ExtentArgument, ...]:
+    channels, *spatial = inner
+    named = {"N": ("n",), "C": ("g", channels), "HxW": tuple(spatial), "group": ("g",)}
+    return tuple(ExtentArgument(name, (dims,)) for name, dims in named.items())
+
+
 @work("aten.native_group_norm")
 def group_norm(call: OpCall) -> OpWork:
     """Each group of channels of each sample is normalized."""
@@ -186,10 +191,10 @@ def group_norm(call: OpCall) -> OpWork:
         STATISTICS + SCALE + _affine(affine),
         sizes=sizes,
         reduction=inner,
-        combine="other",
+        combine="welford",
     )
     root = iteration_space(f"-> {', '.join(['n g'] * len(per_group))}", (), per_group, PER_ROW)
-    return OpWork("normalization", (main, root))
+    return OpWork("normalization", (main, root), extents=_group_extents(inner))
 
 
 @work("aten.native_group_norm_backward")
@@ -201,8 +206,8 @@ def group_norm_backward(call: OpCall) -> OpWork:
     grad_input, *grad_affine = call.masked_outputs()
     read = f"{whole}, {whole}, n g, n g"
     spaces: list[IterationSpace] = []
+    inner = [dim for dim in whole.replace("g*c", "c").split() if dim != "n"]
     if grad_input:
-        inner = [dim for dim in whole.replace("g*c", "c").split() if dim != "n"]
         equation = ", ".join([read, *["g*c"] * len(weight)]) + f" -> {whole}"
         flops_per_iteration = SUMS + APPLY + _affine(weight)
         reads = (grad, source, *per_group, *weight)
@@ -214,10 +219,9 @@ def group_norm_backward(call: OpCall) -> OpWork:
                 flops_per_iteration,
                 sizes=sizes,
                 reduction=inner,
-                combine="other",
             )
         )
     if columns := _given(*grad_affine):
         equation = f"{read} -> {', '.join(['g*c'] * len(columns))}"
         spaces.append(iteration_space(equation, (grad, source, *per_group), columns, SUMS, sizes=sizes))
-    return OpWork("normalization", tuple(spaces))
+    return OpWork("normalization", tuple(spaces), extents=_group_extents(inner))

@@ -49,7 +49,7 @@ def _declare(name: str, state: tuple[str, ...], per_element: Callable[[OpCall], 
             )
             for i in range(len(lists["self"]))
         )
-        return OpWork("optimizer", spaces, mutates=tuple(written))
+        return OpWork("optimizer", spaces, mutates=tuple(written), gradients="grads")
 
     register(f"aten.{name}", rule)
 

@@ -1,12 +1,13 @@
 """Ops that do the same at each element of the result, with their operands broadcast to it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
 from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
 from steelyard.compiler.semantics.registry import register
-from steelyard.compiler.semantics.work import OpWork
+from steelyard.compiler.semantics.work import OpWork, Summand
 
 # Operations at each element: pointwise, transcendental. Additions, multiplications, comparisons, choices and
 # bit operations are pointwise; division, roots, exp, log, tanh, erf and the like are transcendental.
@@ -64,7 +65,7 @@ FLOPS_PER_ELEMENT = {
 def elementwise(
     reads: Sequence[Value], writes: Sequence[Value], flops_per_iteration: Flops, prefix: str = "d"
 ) -> IterationSpace:
-    """Return the nest that goes once over `writes`, or over `reads` where nothing is written.
+    """Return the iteration space that goes once over `writes`, or over `reads` where nothing is written.
 
     Args:
         reads: The tensors read, of shapes that broadcast to that of what is written.
@@ -87,7 +88,10 @@ def pointwise(call: OpCall, flops_per_iteration: Flops) -> OpWork:
 def _sum(call: OpCall) -> OpWork:
     # self + alpha * other: the product costs nothing where alpha is 1.
     scaled = call.properties.get("alpha", 1) != 1
-    return pointwise(call, Flops(pointwise=1 + scaled))
+    work = pointwise(call, Flops(pointwise=1 + scaled))
+    if call.get("other") is None:  # a number
+        return work
+    return replace(work, summands=(Summand(("self",)), Summand(("other",), "alpha")))
 
 
 def _power(call: OpCall) -> OpWork:

@@ -5,48 +5,62 @@ from math import ceil
 
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Flops
+from steelyard.compiler.semantics.iteration_space import Combiner, Flops
+from steelyard.compiler.semantics.ops.windows import per_dim, window_terms
 from steelyard.compiler.semantics.registry import register
-from steelyard.compiler.semantics.work import OpWork
+from steelyard.compiler.semantics.work import ExtentArgument, OpWork
 
 _ONE = Flops(pointwise=1)
 # Taps of an interpolation: a multiplication and an addition each.
 _TAPS = {"nearest": 0, "nearest_exact": 0, "linear": 2, "bilinear": 4, "trilinear": 8, "bicubic": 16}
 
 
-def _terms(rank: int, spatial: int) -> tuple[str, str, list[str]]:
+def _terms(call: OpCall, rank: int, spatial: int, strides: Sequence[int] = ()) -> tuple[str, str, list[str]]:
     """Return the terms of a tensor of windows and of their results, and the names of the taps."""
     outer = [f"d{i}" for i in range(rank - spatial)]
     places = [f"o{i}" for i in range(spatial)]
     taps = [f"k{i}" for i in range(spatial)]
-    windows = [f"{place}+{tap}" for place, tap in zip(places, taps, strict=True)]
+    windows = window_terms(call, places, taps, strides)
     return " ".join([*outer, *windows]), " ".join([*outer, *places]), taps
 
 
 def _kernel(call: OpCall, large: Value, small: Value, spatial: int) -> Sequence[int]:
     """Return the extents of a window; an adaptive one shares out the input."""
-    given = call.properties.get("kernel_size")
-    if given:
-        return [given] * spatial if isinstance(given, int) else [*given, *[given[0]] * (spatial - len(given))]
+    if given := call.properties.get("kernel_size"):
+        return per_dim(given, spatial, ())
     extents = zip(large.type.shape[-spatial:], small.type.shape[-spatial:], strict=True)
     return [ceil(whole / part) for whole, part in extents]
 
 
+def _strides(call: OpCall, large: Value, small: Value, spatial: int) -> Sequence[int]:
+    """Return the strides where the call gives none: windows lie side by side, adaptive ones evenly."""
+    if call.properties.get("kernel_size"):
+        return _kernel(call, large, small, spatial)
+    extents = zip(large.type.shape[-spatial:], small.type.shape[-spatial:], strict=True)
+    return [max(whole // part, 1) for whole, part in extents]
+
+
 def _pool(call: OpCall, spatial: int, is_max: bool) -> OpWork:
-    source = call.arg("self")
-    windows, places, taps = _terms(len(source.type.shape), spatial)
-    sizes = dict(zip(taps, _kernel(call, source, call.result(), spatial), strict=True))
+    source, result = call.arg("self"), call.result()
+    strides = _strides(call, source, result, spatial)
+    windows, places, taps = _terms(call, len(source.type.shape), spatial, strides)
+    sizes = dict(zip(taps, _kernel(call, source, result, spatial), strict=True))
     equation = f"{windows} -> {', '.join([places] * len(call.results))}"
-    combine = "other" if is_max else "sum"
-    return OpWork(
-        "reduction", (iteration_space(equation, (source,), call.outputs, _ONE, sizes=sizes, combine=combine),)
+    # The place of a maximum counts from the beginning of the whole image.
+    combine: Combiner = ("argmax" if len(call.results) > 1 else "max") if is_max else "sum"
+    positional = places.split()[-spatial:] if len(call.results) > 1 else ()
+    space = iteration_space(
+        equation, (source,), call.outputs, _ONE, sizes=sizes, combine=combine, positional=positional
     )
+    extents = (ExtentArgument("output_size", tuple((f"o{i}",) for i in range(spatial))),)
+    return OpWork("reduction", (space,), extents=extents)
 
 
 def _average_backward(call: OpCall, spatial: int) -> OpWork:
     """Every element of a window gets its part of the gradient."""
     grad, target = call.arg("grad_output"), call.result()
-    windows, places, taps = _terms(len(target.type.shape), spatial)
+    strides = _strides(call, target, grad, spatial)
+    windows, places, taps = _terms(call, len(target.type.shape), spatial, strides)
     sizes = dict(zip(taps, _kernel(call, target, grad, spatial), strict=True))
     return OpWork(
         "reduction", (iteration_space(f"{places} -> {windows}", (grad,), (target,), _ONE, sizes=sizes),)
@@ -57,10 +71,10 @@ def _max_backward(call: OpCall, spatial: int) -> OpWork:
     """Zeros, to which each gradient is added at the place of its maximum."""
     grad, indices, target = call.arg("grad_output"), call.arg("indices"), call.result()
     rank = len(target.type.shape)
-    _, places, _ = _terms(rank, spatial)
+    _, places, _ = _terms(call, rank, spatial)
     outer = " ".join(f"d{i}" for i in range(rank - spatial))
     whole = " ".join([outer, *(f"x{i}" for i in range(spatial))])
-    gathered = " ".join([outer, *["?"] * spatial])
+    gathered = " ".join([outer, *["?indices"] * spatial])
     zeros = iteration_space(f"-> {whole}", (), (target,))
     added = iteration_space(f"{places}, {places} -> {gathered}", (grad, indices), (target,), _ONE)
     return OpWork("scatter", (zeros, added))

@@ -1,10 +1,11 @@
 """Reductions, scans and sorts along dims of one tensor."""
 
+from dataclasses import replace
 from math import ceil, log2
 
-from steelyard.compiler.semantics.call import OpCall
+from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
-from steelyard.compiler.semantics.iteration_space import Combiner, Flops
+from steelyard.compiler.semantics.iteration_space import Combiner, Flops, IterationSpace, Mean
 from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import register, work
 from steelyard.compiler.semantics.work import OpWork
@@ -15,24 +16,23 @@ _ONE = Flops(pointwise=1)
 _REDUCTIONS: dict[str, tuple[Flops, Combiner]] = {
     "sum": (_ONE, "sum"),
     "nansum": (Flops(pointwise=2), "sum"),
-    "mean": (_ONE, "sum"),
     "count_nonzero": (Flops(pointwise=2), "sum"),
     "prod": (_ONE, "prod"),
     "amax": (_ONE, "max"),
     "amin": (_ONE, "min"),
     "any": (_ONE, "max"),
     "all": (_ONE, "min"),
-    "aminmax": (Flops(pointwise=2), "other"),
-    "argmax": (_ONE, "other"),
-    "argmin": (_ONE, "other"),
-    "var": (Flops(pointwise=4), "other"),
-    "std": (Flops(pointwise=4), "other"),
-    "var_mean": (Flops(pointwise=4), "other"),
-    "std_mean": (Flops(pointwise=4), "other"),
-    "norm": (Flops(pointwise=2), "other"),
-    "linalg_vector_norm": (Flops(pointwise=2), "other"),
-    "logsumexp": (Flops(pointwise=3, transcendental=1), "other"),
-    "trace": (_ONE, "other"),
+    "aminmax": (Flops(pointwise=2), "opaque"),
+    "argmax": (_ONE, "argmax"),
+    "argmin": (_ONE, "argmax"),
+    "var": (Flops(pointwise=4), "welford"),
+    "std": (Flops(pointwise=4), "welford"),
+    "var_mean": (Flops(pointwise=4), "welford"),
+    "std_mean": (Flops(pointwise=4), "welford"),
+    "norm": (Flops(pointwise=2), "opaque"),
+    "linalg_vector_norm": (Flops(pointwise=2), "opaque"),
+    "logsumexp": (Flops(pointwise=3, transcendental=1), "online_softmax"),
+    "trace": (_ONE, "opaque"),
 }
 _SCANS = {
     "cumsum": _ONE,
@@ -61,18 +61,21 @@ def reduction(call: OpCall, flops_per_iteration: Flops, combine: Combiner) -> Op
         keeps = len(result.type.shape) == rank
         terms.append(" ".join("1" if i in gone else f"d{i}" for i in range(rank) if keeps or i not in gone))
     equation = " ".join(f"d{i}" for i in range(rank)) + " -> " + ", ".join(terms)
-    return OpWork(
-        "reduction",
-        (iteration_space(equation, (source,), call.outputs, flops_per_iteration, combine=combine),),
-    )
+    space = iteration_space(equation, (source,), call.outputs, flops_per_iteration, combine=combine)
+    return OpWork("reduction", (space,))
 
 
-def _extreme(call: OpCall) -> OpWork:
+def _mean(call: OpCall) -> OpWork:
+    work = reduction(call, _ONE, "sum")
+    (space,) = work.spaces
+    return replace(work, spaces=(replace(space, mean=Mean(space.reduction)),))
+
+
+def _extreme(call: OpCall, alone: Combiner) -> OpWork:
     """Max and min: of two tensors, of all elements, or along a dim with the place."""
     if len(call.operands) > 1:
         return OpWork("pointwise", (elementwise(tuple(call.tensors), call.outputs, _ONE),))
-    alone: Combiner = "max" if ".max" in call.name else "min"
-    return reduction(call, _ONE, "other" if len(call.results) > 1 else alone)
+    return reduction(call, _ONE, "argmax" if len(call.results) > 1 else alone)
 
 
 def _along(call: OpCall, default: int = -1) -> int:
@@ -89,7 +92,7 @@ def _scan(call: OpCall, flops_per_iteration: Flops) -> OpWork:
         "reduction",
         (
             iteration_space(
-                equation, (source,), call.outputs, flops_per_iteration, reduction=along, combine="other"
+                equation, (source,), call.outputs, flops_per_iteration, reduction=along, combine="opaque"
             ),
         ),
     )
@@ -114,9 +117,18 @@ def sort(call: OpCall) -> OpWork:
     length = shape[along] if names else 1
     rounds = Flops(pointwise=ceil(log2(length)) if length > 1 else 0)
     order = (names[along],) if names else ()
-    take = iteration_space(" ".join(names) + " ->", (source,), (), rounds, reduction=order, combine="other")
-    puts = [elementwise((), (result,), Flops(), prefix="sorted") for result in call.outputs]
+    take = iteration_space(" ".join(names) + " ->", (source,), (), rounds, reduction=order, combine="opaque")
+    puts = [_sorted(result, names, along) for result in call.outputs]
     return OpWork("reduction", (take, *puts))
+
+
+def _sorted(result: Value, names: list[str], along: int) -> IterationSpace:
+    """What is written along the sorted dim; the other dims are those of the source."""
+    if len(result.type.shape) != len(names) or not names:
+        return elementwise((), (result,), Flops(), prefix="sorted")
+    own = names.copy()
+    own[along] = "sorted"
+    return iteration_space(f"-> {' '.join(own)}", (), (result,), reduction=("sorted",), combine="opaque")
 
 
 @work(
@@ -157,5 +169,6 @@ for _name, _each in _REDUCTIONS.items():
     _declare(_name, *_each)
 for _name, _per_point in _SCANS.items():
     _declare_scan(_name, _per_point)
-register("aten.max", _extreme)
-register("aten.min", _extreme)
+register("aten.mean", _mean)
+register("aten.max", lambda call: _extreme(call, "max"))
+register("aten.min", lambda call: _extreme(call, "min"))

@@ -1,4 +1,4 @@
-"""Which tasks a fused attention becomes, and how long the SMs need for them."""
+"""Schedule of a fused attention: its tasks, and their time on the SMs."""
 
 from dataclasses import dataclass
 

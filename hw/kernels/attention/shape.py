@@ -1,4 +1,4 @@
-"""What a fused attention reads, writes and multiplies, a row each."""
+"""Bytes and FLOPs of fused attention, one row a kernel."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How attention kernels cut their work: tiles of queries and keys, by compute capability and head size.
+"""Attention tiles: queries and keys per tile, by compute capability and head size.
 
 A query tile stays on one SM, which walks over the key tiles that it sees. The queries of all heads that
 share keys are packed in the same tiles.

@@ -1,4 +1,4 @@
-"""What starting a kernel costs: the host's call in eager execution, the launch alone in a graph."""
+"""Dispatch overhead of a kernel: the host's call in eager execution, the launch alone in a graph."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Which types a device can multiply or hold."""
+"""Dtype support of a device."""
 
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import DType

@@ -1,4 +1,4 @@
-"""What can be asked of a kernel model: many kernels of one kind and type, their dims as columns."""
+"""Kernel batches: many kernels of one kind and dtype, their dims as columns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

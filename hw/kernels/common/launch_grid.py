@@ -1,4 +1,4 @@
-"""How many thread blocks a kernel has, and how many of them a GPU runs at once."""
+"""Launch grid of a kernel: its thread blocks, and how many a GPU runs at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

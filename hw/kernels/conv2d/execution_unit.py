@@ -31,7 +31,7 @@ _CLOCK_HZ = 1e9  # any will do where none is known: cycles are counted from the 
 
 @dataclass(frozen=True, slots=True)
 class ConvUnit:
-    """Where the arithmetic of a convolution is done.
+    """Execution unit of a convolution.
 
     Attributes:
         matrix: Whether that is matrix units, for which cuDNN has no Winograd or FFT kernels.

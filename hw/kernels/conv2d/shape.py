@@ -113,7 +113,7 @@ class ConvShape:
 
     @property
     def zeros_skipped(self) -> Floats:
-        """How many times shorter the reduction of a strided dgrad is where kernels skip zeros; 1 elsewhere.
+        """Reduction shrink factor of a strided dgrad whose kernel skips zeros; 1 for others.
 
         It needs one of stride^2 taps. Some kernels skip the others and some do not; the geometric middle is
         taken. Windows of one tap have none to skip: there all pixels are made, most of them of zeros.

@@ -1,4 +1,4 @@
-"""How long vector lanes take for the products of matrices inside a convolution."""
+"""Time of a convolution's matrix products on vector lanes (SIMT)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What the place of operands in memory costs a matrix product on vector lanes."""
+"""Cost of operand layouts of a matrix product on vector lanes (SIMT)."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ and 27 %, and 17 % where a linear layer's have thousands (medians, NeuSight 6945
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What comes on top, a row each.
+    """Extra cost of layouts, one row a kernel.
 
     Attributes:
         step: Cycles on top of `cycles_per_step`.

@@ -1,4 +1,4 @@
-"""How long the tiles of a matrix product keep the SMs and the memory of a device busy."""
+"""Time of a matrix product's tiles on the SMs and in memory."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""What a matrix product on vector lanes moves past the last cache, and how long that takes."""
+"""Memory traffic of a matrix product on vector lanes (SIMT), and its time."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a matrix product moves between memory and the last cache."""
+"""Traffic of a matrix product between memory and the last-level cache."""
 
 import numpy as np
 

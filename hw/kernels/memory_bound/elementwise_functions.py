@@ -1,4 +1,4 @@
-"""What elementwise functions read, write and compute, by the name that rows give them."""
+"""Elementwise functions by name: bytes and FLOPs per element."""
 
 from dataclasses import dataclass
 
@@ -86,7 +86,7 @@ FUNCTIONS: dict[str, Function] = {
 
 @dataclass(frozen=True, slots=True)
 class FunctionColumns:
-    """What `Function` says, a row each."""
+    """Columns of `Function`, one row a kernel."""
 
     reads: Floats
     writes: Floats

@@ -41,7 +41,8 @@ def op_call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) 
     results = out if isinstance(out, list | tuple) else (out,)
     name = str(func).removesuffix(".default")
     spread = tuple(typed(each) for each in results if isinstance(each, torch.Tensor))
-    return OpCall(name, tuple(operands), properties, spread)
+    written = (each for each in func._schema.arguments if each.alias_info and each.alias_info.is_write)
+    return OpCall(name, tuple(operands), properties, spread, frozenset(each.name for each in written))
 
 
 class Recorder(TorchDispatchMode):

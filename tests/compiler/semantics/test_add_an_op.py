@@ -18,7 +18,7 @@ def test_the_examples_run():
     code = "\n".join(re.findall(r"```python\n(.*?)```", HOWTO.read_text(), re.DOTALL))
     exec(compile(code, str(HOWTO), "exec"), {})
     x = TensorType((3, 4), "f32")
-    swish = work_of(OpCall("mylib.swish_", (("x", x),), {}, (x,)))
+    swish = work_of(OpCall("mylib.swish_", (("x", x),), {}, (x,), writes=frozenset({"x"})))
     assert swish is not None
     assert swish.flops.total == 4 * 12
     assert swish.mutates == ("x",)

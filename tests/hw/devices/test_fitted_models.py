@@ -1,4 +1,4 @@
-"""Fits in device files: written, read back exactly, and refused where they make no sense."""
+"""Fits in device files: written, read back exactly, and rejected where invalid."""
 
 from dataclasses import replace
 from datetime import date

@@ -26,8 +26,8 @@ def test_a_small_message_costs_the_latency() -> None:
 
 
 @pytest.mark.parametrize(("ranks", "bandwidth"), [(0, 1e9), (2, 0.0)])
-def test_what_is_no_ring_is_refused(ranks: int, bandwidth: float) -> None:
-    with pytest.raises(UsageError, match="no ring"):
+def test_an_impossible_ring_is_refused(ranks: int, bandwidth: float) -> None:
+    with pytest.raises(UsageError, match="impossible figure"):
         Ring(ranks=ranks, latency_s=0, bandwidth_bytes_per_s=bandwidth)
 
 

@@ -1,4 +1,4 @@
-"""What a program finds in the caches, by its peak memory and the size of the last cache; and fresh pages."""
+"""What a program finds in the caches, by its peak memory and the size of the last cache; and page faults."""
 
 from dataclasses import replace
 from datetime import date
@@ -10,7 +10,6 @@ from steelyard.compiler.dialects.cost import LATENCY, LatencyAttr, LatencyEstima
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import parse_program
 from steelyard.compiler.pass_infra.totals import read_totals
-from steelyard.hw.allocators.glibc import PAGE_BYTES
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import MeasuredRates
@@ -80,9 +79,9 @@ def test_a_program_that_the_last_cache_holds_is_faster(
     assert read_totals(module)["latency"]["value_us"] == pytest.approx(expected_us)  # pyright: ignore
 
 
-def test_an_op_with_fresh_pages_takes_what_they_cost_in_addition(tmp_path: Path):
+def test_an_op_with_a_result_that_is_mapped_anew_takes_its_page_faults_in_addition(tmp_path: Path):
     program = PROGRAM.replace("1024xf32", f"{33 * 2**18}xf32")
-    fresh_bytes = 33 * 2**20 + PAGE_BYTES
+    fresh_bytes = 33 * 2**20
     times: list[LatencyEstimate] = []
     for fresh_rate, keep_memory in ((None, False), (rate(1e9), False), (rate(1e9), True)):
         file = tmp_path / "toy-cpu.toml"

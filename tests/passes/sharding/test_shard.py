@@ -107,7 +107,7 @@ def test_a_loss_of_targets_is_divided_by_the_weight_of_all_ranks() -> None:
         ("aten.cumsum(%x, dim = 0) : tensor<4x6xf32>", "not by a sum"),
         ("aten.tril(%x) : tensor<4x6xf32>", "where an element lies"),
         ("aten.slice.Tensor(%x, dim = 0, start = 0, end = 2) : tensor<2x6xf32>", "a part of dim 0"),
-        ("aten.view(%x, size = [3, 8]) : tensor<3x8xf32>", "3 elements for 2 ranks"),
+        ("aten.view(%x, size = [3, 8]) : tensor<3x8xf32>", "change their place"),
         ("aten.bernoulli(%x) : tensor<4x6xf32>", "random numbers"),
         ("aten.add.Tensor(%x, %b) : tensor<4x6xf32>", "not cut like"),
         ("aten.softmax.int(%x, dim = 0) : tensor<4x6xf32>", "not by a sum"),

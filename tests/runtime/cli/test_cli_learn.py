@@ -10,7 +10,7 @@ from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.registry import MODELS
 from steelyard.runtime.cli import main
 from steelyard.runtime.detect_fusion.pair_timing import PARTS
-from steelyard.runtime.learn.kernel_families import GROUPS
+from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES
 
 PROGRAM = """
 builtin.module {
@@ -97,10 +97,10 @@ def test_a_second_kind_is_added_to_the_first(steelyard, tmp_path, monkeypatch):
         ("detect-fusion --op aten.relo", "did you mean 'aten.relu'"),
         ("detect-fusion -o absent/rules.toml", "does not exist"),
         ("characterize --kind gemm --sweep kernel --device t4", "cannot be swept by kernel"),
-        ("characterize --at n --device t4", "'n' is no size of a dim"),
-        ("characterize --at n=0 --device t4", "'n=0' is no size of a dim"),
+        ("characterize --at n --device t4", "'n' is not the size of a dim"),
+        ("characterize --at n=0 --device t4", "'n=0' is not the size of a dim"),
         ("characterize --plot absent/a.png --device t4", "does not exist"),
-        ("characterize --plot a.gif --device t4", "no plot can be written as .gif"),
+        ("characterize --plot a.gif --device t4", "a plot cannot be written as .gif"),
         ("annotate program.mlir --fusion-rules absent.toml", "the file cannot be read"),
     ],
 )
@@ -154,4 +154,4 @@ def test_a_sweep_is_predicted_and_plotted(steelyard, tmp_path):
 
 
 def test_every_kind_that_is_learned_has_a_model_that_counts_its_work():
-    assert {group.kind for group in GROUPS.values()} <= set(MODELS)
+    assert {family.kind for family in KERNEL_FAMILIES.values()} <= set(MODELS)

@@ -30,7 +30,7 @@ def program(tmp_path: Path) -> str:
         ("annotate-latency", 'requires argument "device"'),
         ("annotate-latency{device=h100}", "there is no device named 'h100'"),
         ("annotate-cost,annotate-latency{device=k80 context=egaer}", "did you mean 'eager'?"),
-        ("annotate-latency{device=k80", "the passes cannot be read"),
+        ("annotate-latency{device=k80", "the pass pipeline cannot be parsed"),
     ],
 )
 def test_a_wrong_pipeline_is_one_clear_error(

@@ -120,10 +120,10 @@ def test_tables(verdicts) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("pair = 3", "no file of fusion rules"),
+        ("pair = 3", "holds no fusion rules"),
         ("[measured]\n", "it has no 'pair'"),
         ('[[pair]]\nfirst = "a"\n', "it has no 'second'"),
-        ("= ", "no file of fusion rules"),
+        ("= ", "holds no fusion rules"),
     ],
 )
 def test_other_files_are_refused(text: str, says: str, tmp_path: Path) -> None:

@@ -13,13 +13,15 @@ from steelyard.hw.base.quantity import Source
 from steelyard.hw.latency.learned_rung import learned_s
 from steelyard.runtime.learn.accuracy import accuracy
 from steelyard.runtime.learn.adaptive_sampling import LEAST_KERNELS, learn
-from steelyard.runtime.learn.kernel_families import GROUPS, Config
+from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES, Config
 from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
 
 SOURCE = Source(title="a machine", date=date(2026, 5, 4))
 SHAPES = ((256, 128), (512, 64), (1024, 512), (64, 1024), (128, 4096))
 # Probes that only say what they are.
-SOFTMAX = replace(GROUPS["softmax"], probe=lambda **sizes: Microbenchmark(json.dumps(sizes), None, tuple))
+SOFTMAX = replace(
+    KERNEL_FAMILIES["softmax"], probe=lambda **sizes: Microbenchmark(json.dumps(sizes), None, tuple)
+)
 Machine = Callable[[int, int], float]
 
 

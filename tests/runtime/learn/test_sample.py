@@ -6,37 +6,37 @@ from hypothesis import strategies as st
 
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.kernels.registry import MODELS
-from steelyard.runtime.learn.kernel_families import GROUPS, group_named
+from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES, family_named
 from steelyard.runtime.learn.sample import SCALE, Sampler
 from steelyard.runtime.learn.shapes import shipped_shapes
 from steelyard.runtime.microbenchmarks.microbenchmark import work_of_probe
 
 
-@given(name=st.sampled_from(sorted(GROUPS)), seed=st.integers(0, 1000))
+@given(name=st.sampled_from(sorted(KERNEL_FAMILIES)), seed=st.integers(0, 1000))
 @example(name="attention_prefill", seed=678)  # 448 rows beside 1500, which are no multiple
 def test_a_neighbour_differs_by_at_most_the_scale_and_can_run(name: str, seed: int) -> None:
-    group = GROUPS[name]
-    shapes = shipped_shapes(group)
-    sampler = Sampler(group, shapes, Random(seed))
+    family = KERNEL_FAMILIES[name]
+    shapes = shipped_shapes(family)
+    sampler = Sampler(family, shapes, Random(seed))
     shape = sampler.random.choice(shapes)
-    near = dict(zip(group.sizes, sampler.near(shape), strict=True))
-    given_sizes = dict(zip(group.sizes, shape, strict=True))
-    scaled = {each for names in group.scaled for each in names}
+    near = dict(zip(family.sizes, sampler.near(shape), strict=True))
+    given_sizes = dict(zip(family.sizes, shape, strict=True))
+    scaled = {each for names in family.scaled for each in names}
     for size, old in given_sizes.items():
-        if size not in scaled | {group.batch}:
+        if size not in scaled | {family.batch}:
             assert near[size] == old
-        elif size != group.batch:
+        elif size != family.batch:
             assert SCALE[0] * old - 1 <= near[size] <= SCALE[1] * old + 1
-    assert group.is_possible(tuple(near.values()))
+    assert family.is_possible(tuple(near.values()))
 
 
 def test_depthwise_stays_depthwise_and_heads_stay_in_proportion() -> None:
-    depthwise = GROUPS["depthwise_conv2d"]
+    depthwise = KERNEL_FAMILIES["depthwise_conv2d"]
     sampler = Sampler(depthwise, shipped_shapes(depthwise), Random(0))
     for _ in range(50):
         sizes = dict(zip(depthwise.sizes, sampler.from_models(), strict=True))
         assert sizes["c"] == sizes["o"] == sizes["groups"]
-    attention = GROUPS["attention_prefill"]
+    attention = KERNEL_FAMILIES["attention_prefill"]
     sampler = Sampler(attention, [(1, 8, 2, 64, 64, 32, 0)], Random(0))
     for _ in range(20):
         sizes = dict(zip(attention.sizes, sampler.near((1, 8, 2, 64, 64, 32, 0)), strict=True))
@@ -44,20 +44,20 @@ def test_depthwise_stays_depthwise_and_heads_stay_in_proportion() -> None:
 
 
 def test_nothing_is_drawn_twice_until_nothing_is_left() -> None:
-    group = GROUPS["softmax"]
-    sampler = Sampler(group, [(1, 1)], Random(0))
+    family = KERNEL_FAMILIES["softmax"]
+    sampler = Sampler(family, [(1, 1)], Random(0))
     with pytest.raises(UsageError, match="too few different kernels of softmax") as raised:
         for _ in range(100):
             sampler.from_models()
     assert str(len(sampler.drawn)) in (raised.value.why or "")
 
 
-@pytest.mark.parametrize("name", sorted(GROUPS))
+@pytest.mark.parametrize("name", sorted(KERNEL_FAMILIES))
 def test_every_shipped_kernel_can_be_measured(name: str) -> None:
-    group = GROUPS[name]
-    shapes = shipped_shapes(group)
+    family = KERNEL_FAMILIES[name]
+    shapes = shipped_shapes(family)
     assert len(set(shapes)) == len(shapes) >= 3
-    assert all(group.is_possible(shape) for shape in shapes)
+    assert all(family.is_possible(shape) for shape in shapes)
 
 
 @pytest.mark.parametrize(
@@ -73,20 +73,20 @@ def test_every_shipped_kernel_can_be_measured(name: str) -> None:
     ],
 )
 def test_what_runs_does_the_work_that_the_sizes_say(name: str, config: tuple[int, ...]) -> None:
-    group = GROUPS[name]
-    work = work_of_probe(group.probe_of(config))
-    counts = MODELS[group.kind].counts("f32", group.dims([config]))
+    family = KERNEL_FAMILIES[name]
+    work = work_of_probe(family.probe_of(config))
+    counts = MODELS[family.kind].counts("f32", family.dims([config]))
     assert work.contraction_flops == counts.contraction_flops[0]
 
 
 def test_what_does_not_fit_is_not_possible() -> None:
-    convolution = GROUPS["conv2d"]
+    convolution = KERNEL_FAMILIES["conv2d"]
     assert convolution.is_possible((1, 8, 3, 3, 8, 5, 5, 1, 1, 1))
     assert not convolution.is_possible((1, 8, 3, 3, 8, 7, 7, 1, 1, 1))
-    assert not GROUPS["gemm"].is_possible((1, 2000, 2000, 2000))
-    assert not GROUPS["softmax"].is_possible((2**16, 2**12))
+    assert not KERNEL_FAMILIES["gemm"].is_possible((1, 2000, 2000, 2000))
+    assert not KERNEL_FAMILIES["softmax"].is_possible((2**16, 2**12))
 
 
 def test_an_unknown_kind_is_an_error() -> None:
     with pytest.raises(UsageError, match="did you mean 'conv2d'"):
-        group_named("conv2")
+        family_named("conv2")

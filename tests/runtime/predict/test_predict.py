@@ -192,7 +192,7 @@ def test_calibrating_from_rows_makes_a_device_that_prices_them_better(steelyard,
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("--device t4", "only make sense with --from"),
+        ("--device t4", "need --from"),
         ("--from rows.csv -o x.toml", "needs --device and -o"),
         ("--from rows.csv --device t4 -o x.toml", "no row is of the device"),
         ("--from rows.csv --device h100-sxm -o x.toml", "too few rows"),

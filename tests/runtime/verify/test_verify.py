@@ -90,7 +90,7 @@ def make():
 """
 
 
-def test_with_passes_malloc_keeps_memory_and_no_fresh_pages_are_predicted(
+def test_with_passes_malloc_keeps_memory_and_no_page_faults_are_predicted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     slow_pages = Rate(value=1e3, kind="measured", source=Source(title="a test", date=date(2026, 1, 1)))

@@ -1,10 +1,10 @@
 from time import perf_counter
 
 import torch
+from time_marked_ops import times_marked_s
 
 from steelyard.compiler.ir.text import parse_program
 from steelyard.runtime.execute.single_process import compile_program
-from steelyard.runtime.execute.time_marked_ops import times_marked_s
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 TEXT = """builtin.module { func.func @forward(%x: tensor<400x400xf32>) -> tensor<400x400xf32> {

@@ -1,5 +1,5 @@
 # pyright: standard
-"""How long the ops of a program take that carry a mark, while all of it runs."""
+"""Timing of marked ops inside a whole program run."""
 
 from collections.abc import Callable, Sequence
 from time import perf_counter
@@ -29,7 +29,7 @@ def times_marked_s(
         module: The program.
         arguments: In the order of its own.
         mark: Name of an attribute.
-        before: Told each op that has it, before the op runs and off the clock.
+        before: Called with each marked op before it runs, outside its time.
 
     Raises:
         ExecutionError: torch cannot run an op of it.
@@ -50,15 +50,15 @@ class _Stopwatch(Interpreter):
         self._marked: Operation | None = None
 
     def run_node(self, n: Node) -> Any:
-        """Run one node, whose op is on the clock if it is marked."""
+        """Run one node; its op is timed if it is marked."""
         op = n.meta.get("op")
         self._marked = op if isinstance(op, Operation) and self._mark in op.attributes else None
         result = super().run_node(n)
-        # What nobody uses would be held to the end, with the memory that it is a view of.
+        # An unused result would be held to the end, with the memory that it views.
         return result if n.users or n.op == "output" else None
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call an op. What the interpreter does besides takes longer than a view, and is no part of it."""
+        """Call an op; the interpreter's own overhead, longer than a view, is not timed."""
         if self._marked is None:
             return super().call_function(target, args, kwargs)
         self._before(self._marked)
