@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from report import Cell, Report, arguments
 from unseen import neighbours, played_as_unseen
 
+from steelyard.hw.base.kernel_cost import KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.fitting.calibrate_kind import calibrate_case
 from steelyard.hw.fitting.fit_coefficients import Case
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate, KernelModel
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, KernelModel
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
 from steelyard.hw.latency.intervals import analytic_spread
@@ -92,7 +93,7 @@ class _Foreign:
     def coefficients(self, device: Device, dtype: DType) -> Coefficients:
         return self.model.coefficients(neighbours(device, dtype)[0], dtype)
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         return self.model.counts(dtype, dims)
 
     def estimate(

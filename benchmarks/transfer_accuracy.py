@@ -134,25 +134,9 @@ def _columns(kind: KernelKind, keys: list[Key]) -> KernelBatch:
 
 def _works(queries: KernelBatch) -> list[KernelWork]:
     counts = MODELS[queries.kind].counts("f32", queries.dims)
-    columns = zip(
-        counts.contraction_flops,
-        counts.pointwise_flops,
-        counts.transcendental_flops,
-        counts.bytes_read,
-        counts.bytes_written,
-        strict=True,
-    )
     return [
-        KernelWork(
-            kind=KINDS[queries.kind],
-            dtype="f32",
-            contraction_flops=int(c),
-            pointwise_flops=int(p),
-            transcendental_flops=int(t),
-            bytes_read=int(r),
-            bytes_written=int(w),
-        )
-        for c, p, t, r, w in columns
+        KernelWork(kind=KINDS[queries.kind], dtype="f32", **cost.counts())
+        for cost in counts.split(len(queries))
     ]
 
 

@@ -97,7 +97,7 @@ class _Walk:
         yield from self._run(name, list(range(len(arguments))), ())
 
     def owners(self) -> dict[int, LiveStorage]:
-        """What each storage is, once all events are there."""
+        """Owners of storages, valid after the last event."""
         made = (each if isinstance(each, LiveStorage) else _live(*each) for each in self._made)
         return dict(enumerate([*self._arguments, *made]))
 
@@ -141,7 +141,7 @@ class _Walk:
     def _take_returned(
         self, function: FunctionStorages, call: CallOp, known: dict[int, int], prefix: str
     ) -> None:
-        """What a call returns is known by its number; its caller knows more of what it is for."""
+        """Take over a call's returned storages, whose owner the caller knows better."""
         for value, number in zip(call.results, self._returned, strict=True):
             k = function.of[value]
             known.setdefault(k, number)

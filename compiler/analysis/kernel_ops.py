@@ -1,9 +1,9 @@
 """The kernels of a program: the ops that run, a fused kernel as one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation
+from xdsl.ir import Operation, SSAValue
 
 from steelyard.compiler.dialects.kernel import FusedOp, YieldOp
 from steelyard.compiler.dialects.torch_op import TorchOp
@@ -19,3 +19,9 @@ def kernels(function: FuncOp) -> Iterator[TorchOp | FusedOp]:
 def members(kernel: FusedOp) -> Iterator[Operation]:
     """The ops inside a fused kernel."""
     return (op for op in kernel.body.block.ops if not isinstance(op, YieldOp))
+
+
+def yielded(kernel: FusedOp) -> Sequence[SSAValue]:
+    """The values inside a fused kernel that are its results."""
+    last = kernel.body.block.last_op
+    return list(last.operands) if last else []

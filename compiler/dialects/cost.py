@@ -9,11 +9,12 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
 from steelyard.compiler.dialects.literal import format_literal
+from steelyard.hw.base.kernel_cost import KernelCost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkCounts:
-    """What one op does: FLOPs by unit (1 MAC = 2 FLOPs) and bytes.
+class WorkCounts(KernelCost[int]):
+    """Cost of one op, with its kind and dtype.
 
     `kind` is a `steelyard.hw.base.kernel_work.WorkKind`, `dtype` the type of its arithmetic. `bytes_read`
     counts every operand as often as it is asked for, `bytes_unique` every distinct byte read or written once.
@@ -21,22 +22,7 @@ class WorkCounts:
 
     kind: str
     dtype: str
-    contraction_flops: int = 0
-    pointwise_flops: int = 0
-    transcendental_flops: int = 0
-    bytes_read: int = 0
-    bytes_written: int = 0
     bytes_unique: int = 0
-
-    @property
-    def flops(self) -> int:
-        """All FLOPs."""
-        return self.contraction_flops + self.pointwise_flops + self.transcendental_flops
-
-    @property
-    def touched_bytes(self) -> int:
-        """Bytes read and written."""
-        return self.bytes_read + self.bytes_written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

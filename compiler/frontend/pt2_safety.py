@@ -40,7 +40,7 @@ _EXPRESSION = re.compile(r"(?!.*__)(?:[suz]f?\d+|[A-Z]\w*|\d+(?:\.\d+)?|[-+*/%()
 
 
 def find_danger(archive: zipfile.ZipFile) -> str | None:
-    """Return what in an archive of `torch.export.save` could run code when loaded; None if nothing can."""
+    """Return the first content of an exported archive that could run code when loaded; None if it is safe."""
     return next(_dangers(archive), None)
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
-from steelyard.hw.base.kernel_work import Rows, WorkKind
+from steelyard.hw.base.kernel_cost import KernelCost
+from steelyard.hw.base.kernel_work import WorkKind
 
 
 class Summand(NamedTuple):
@@ -42,7 +43,6 @@ class OpWork:
             are the maps between the indices of its source and of its results.
         aliases: Pairs of a result's index and the argument whose storage it shares.
         mutates: The arguments that are written.
-        filters: Those of a weight's gradient, None where there is none.
         summands: The sum of products that the op is, empty where it is linear in no operand.
         extents: The arguments that state extents.
         is_random: Whether it draws random numbers.
@@ -54,12 +54,23 @@ class OpWork:
     spaces: tuple[IterationSpace, ...] = ()
     aliases: tuple[tuple[int, str], ...] = ()
     mutates: tuple[str, ...] = ()
-    filters: Rows | None = None
     summands: tuple[Summand, ...] = ()
     extents: tuple[ExtentArgument, ...] = ()
     is_random: bool = False
     gradients: str = ""
     collective: str = ""
+
+    @property
+    def cost(self) -> KernelCost[int]:
+        """FLOPs by unit, bytes requested and bytes written."""
+        flops = self.flops
+        return KernelCost(
+            contraction_flops=flops.contraction,
+            pointwise_flops=flops.pointwise,
+            transcendental_flops=flops.transcendental,
+            bytes_read=self.bytes_read,
+            bytes_written=self.bytes_written,
+        )
 
     @property
     def flops(self) -> Flops:
@@ -90,17 +101,18 @@ class OpWork:
         return sum(read.values()) + self.bytes_written
 
     @property
-    def rows(self) -> Rows:
-        """Those of the largest tensor written; of a convolution, the filters of its weight's gradient."""
-        if self.kind in ("convolution", "depthwise_convolution"):
-            return self.filters or Rows()
-        written = [access.type.rows() for space in self.spaces for access in space.writes]
-        return max(written, key=lambda rows: rows.total_bytes, default=Rows())
-
-    @property
     def is_view(self) -> bool:
         """Whether nothing is computed and a result is another look at an argument."""
         return self.kind == "view" and bool(self.aliases)
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether it is a view of all elements in their order, in another shape at most."""
+        if not self.is_view or len(self.spaces) != 1:
+            return False
+        (space,) = self.spaces
+        source, result = space.reads[0], space.writes[0]
+        return source.type.numel == result.type.numel and source.row_major_dims == result.row_major_dims
 
     @property
     def is_constant(self) -> bool:

@@ -1,7 +1,7 @@
 """PyTorch's CUDA caching allocator: choice of the block for a request, and of segments from the device.
 
-The rules are those of c10/cuda/CUDACachingAllocator.cpp and c10/core/AllocatorConfig.h (torch 2.13); the
-function that has a rule is named beside it.
+The rules are those of c10/cuda/CUDACachingAllocator.cpp and c10/core/AllocatorConfig.h (torch 2.13); each
+method names the function that it models.
 """
 
 from steelyard.hw.allocators.allocator import OutOfMemory, Usage
@@ -17,10 +17,10 @@ ROUND_LARGE_BYTES = 2 * MIB
 
 
 class CudaCachingAllocator:
-    """Serves requests as PyTorch's allocator does on one device.
+    """Model of PyTorch's CUDA allocator on one device.
 
     Args:
-        capacity_bytes: What the device has for tensors: its memory less the context; None for no limit.
+        capacity_bytes: Memory available to tensors (the device's less the context); None for no limit.
         options: As in PYTORCH_CUDA_ALLOC_CONF.
     """
 
@@ -42,11 +42,11 @@ class CudaCachingAllocator:
         """Serve a request; see `Allocator`. A request of no bytes takes none.
 
         Args:
-            size_bytes: What is asked for.
-            stream: Blocks that were made for other streams are not used.
+            size_bytes: Requested size.
+            stream: Stream of the request; blocks of other streams are not used.
 
         Raises:
-            OutOfMemory: The capacity does not suffice even after all cached segments were given back.
+            OutOfMemory: The request does not fit even after all cached segments were released.
         """
         self._requests += 1
         if not size_bytes:
@@ -112,7 +112,7 @@ class CudaCachingAllocator:
         return block
 
     def _from_device(self, pool: Pool, size: int) -> Block:
-        """More memory, for which cached segments are given back where it is short (malloc)."""
+        """Take a segment from the device, releasing cached segments if memory is short (malloc)."""
         self._collect_garbage()
         take = self._map if self._options.expandable_segments else self._segment
         block = take(pool, size)

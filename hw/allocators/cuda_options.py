@@ -61,7 +61,7 @@ class CudaOptions:
 def parse_divisions(text: str) -> tuple[int, ...]:
     """Read one number for all sizes, or a list by size in MiB such as `[256:1,512:2,>:4]`.
 
-    Sizes below the first have its divisions, `>` stands for all above the last, what is left out has none
+    Sizes below the first have its divisions, `>` covers all sizes above the last, other gaps have none
     (parseRoundUpPower2Divisions).
 
     Raises:

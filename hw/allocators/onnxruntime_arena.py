@@ -16,9 +16,9 @@ from steelyard.hw.base.units import MIB
 ROUND_BYTES = 256
 STRATEGIES = ("kNextPowerOfTwo", "kSameAsRequested")
 _LEAST_BYTES = 8 * 1024
-"""Smaller regions are not tried where the device is full."""
+"""Smallest region that is tried if the device is full."""
 _RETREAT = 0.9
-"""What is tried next of the size of a region for which the device has no room."""
+"""Factor by which the size of a region is reduced if it does not fit on the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class ArenaOptions:
 
 
 class OnnxRuntimeArena:
-    """Serves requests as ONNX Runtime's arena does on one device, without streams.
+    """Model of ONNX Runtime's arena on one device, without streams.
 
     Args:
-        capacity_bytes: What the device has for tensors; None for no limit.
+        capacity_bytes: Memory available to tensors; None for no limit.
         options: As in OrtArenaCfg.
     """
 

@@ -13,11 +13,11 @@ AllocatorOptions = CudaOptions | ArenaOptions
 def parse_allocator(text: str) -> AllocatorOptions | None:
     """Read the options of an allocator; None where there are none.
 
-    `expandable_segments:True,max_split_size_mb:128` are of PyTorch's CUDA allocator, as are all without a
-    backend; `backend:onnxruntime,arena_extend_strategy:kSameAsRequested` are of ONNX Runtime's arena.
+    Options without a backend, such as `expandable_segments:True,max_split_size_mb:128`, are of PyTorch's CUDA
+    allocator; `backend:onnxruntime,arena_extend_strategy:kSameAsRequested` are of ONNX Runtime's arena.
 
     Raises:
-        UsageError: An option is not known, or its value is not allowed.
+        UsageError: An option is unknown, or its value is not allowed.
     """
     given: dict[str, str] = {}
     for part in filter(None, re.split(r",(?![^\[]*\])", text.replace(" ", ""))):  # not inside brackets
@@ -59,7 +59,7 @@ def _flag(text: str) -> bool:
 
 
 _WITHOUT_BEARING = ("pinned_", "release_lock_on_", "graph_capture_record_stream_reuse")
-"""Options of PyTorch's that do not change what is taken from the device."""
+"""Prefixes of PyTorch options that do not affect device memory."""
 _TITLES = {"native": "CUDA allocator", "onnxruntime": "arena of ONNX Runtime"}
 _WANTED: dict[Callable[[str], object], str] = {
     _flag: "True or False",

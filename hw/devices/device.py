@@ -1,4 +1,4 @@
-"""A device as software sees it: what its data sheet says, and what it reaches in practice."""
+"""Devices: data-sheet figures and measured rates of one SKU."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
@@ -21,27 +21,27 @@ MemoryKind = Literal["hbm", "gddr", "lpddr", "ddr"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """One device SKU. What is not known is None or absent, never 0.
+    """One device SKU. Unknown figures are None or absent, never 0.
 
-    A device is what software schedules on: of a card with two dies it is one die, and every number here is
-    that of one die.
+    A device is the unit that software schedules on: one die of a card with two, and every number is of one
+    die.
 
     Attributes:
         name: The short name, as in `h100-sxm`.
         title: The full name.
-        vendor: Who sells it, in lower case.
-        kind: What sort of device it is.
+        vendor: The vendor, in lower case.
+        kind: Kind of device.
         architecture: The vendor's name of the architecture.
-        compute_capability: NVIDIA's version of it, as in "9.0".
-        dies_per_card: How many such devices one card holds.
-        memory_kind: The sort of memory, which says how much of its bandwidth is reached.
+        compute_capability: NVIDIA's compute capability, such as "9.0".
+        dies_per_card: Number of devices on one card.
+        memory_kind: Kind of memory, which determines the fraction of its bandwidth that is reached.
         compute_units: SMs, CUs, Xe cores, TensorCores or CPU cores.
         lanes_per_unit: f32 lanes in each unit; every lane does one multiply-add a clock.
         simd_bits: Width of a CPU's vector registers.
         instruction_set: The vector extension of a CPU by which libraries choose kernels.
         base_clock_hz: Guaranteed clock.
         boost_clock_hz: The clock of the vector peaks.
-        matrix_clock_hz: The clock of the matrix peaks, where it is another.
+        matrix_clock_hz: The clock of the matrix peaks, if different.
         matrix_peak_flops_per_s: Dense peaks of the matrix units, by type; with f32 accumulation.
         vector_peak_flops_per_s: Peaks of the vector lanes, by type.
         memory_capacity_bytes: Nominal size of its memory.
@@ -49,15 +49,15 @@ class Device:
         l2_bytes: Size of the last cache before memory.
         tdp_w: Power limit of this device; of a card, its part.
         link_bandwidth_bytes_per_s: One-way rate to its peers.
-        host_bandwidth_bytes_per_s: One-way rate to the memory of its host; None where that is its own.
-        price_usd_per_h: What renting one costs.
-        sustained: What it reaches in practice, at most once per number of threads.
-        fitted: What kernel models were fitted to on it, by kind, type and context.
-        learned: What regressors were learned from kernels that were measured on it, by kind and type.
+        host_bandwidth_bytes_per_s: One-way rate to host memory; None if it shares the host's memory.
+        price_usd_per_h: Rental price.
+        sustained: Measured rates, at most one entry per number of threads.
+        fitted: Fitted kernel models, by kind, dtype and context.
+        learned: Learned regressors, by kind and dtype.
 
     Raises:
-        ValueError: Two entries of `sustained` are for the same number of threads, or a fit or a
-            regressor is of another kind than its place says.
+        ValueError: Two entries of `sustained` have the same number of threads, or a fit or regressor does not
+            match its kind.
     """
 
     name: str
@@ -103,16 +103,15 @@ class Device:
         return hash(self.name)
 
     def sustained_with(self, threads: int | None) -> MeasuredRates:
-        """Return what the device reaches with this many threads.
+        """Return the measured rates for a number of threads.
 
-        Between two numbers of threads that it was calibrated with, it is by the law of
-        `hw/devices/thread_scaling.py`.
+        Between two calibrated numbers they are interpolated; see `hw/devices/thread_scaling.py`.
 
         Args:
-            threads: The number of CPU threads; None for the largest number that is known.
+            threads: The number of CPU threads; None for the largest calibrated one.
 
         Raises:
-            DeviceError: The device was calibrated, but with more or with fewer threads alone.
+            DeviceError: The device was calibrated only with more or only with fewer threads.
         """
         if not self.sustained:
             return MeasuredRates(threads=threads)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from steelyard.hw.base.kernel_work import DType, LatencySource, WorkKind
+from steelyard.hw.base.kernel_work import DType, WorkKind
+from steelyard.hw.base.latency import LatencySource
 from steelyard.hw.base.quantity import Quantity, Rate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import MeasuredRates, PeakDType, RateKind
@@ -39,8 +40,8 @@ class Unit:
 
     Attributes:
         rate: FLOP/s that it sustains in a kernel with this many FLOPs.
-        peak_flops_per_s: What it cannot exceed; infinite where that is not known.
-        source: Where the rate is from.
+        peak_flops_per_s: Upper bound of the rate; infinite if unknown.
+        source: Source of the rate.
     """
 
     rate: Callable[[float], float]

@@ -19,7 +19,7 @@ class Residual:
     exp(-d). Far from every point only the offset is left.
 
     Attributes:
-        offset: What is left on average; exp of it is the part by which the model is slow or fast everywhere.
+        offset: Mean of the log ratio; its exp is the model's overall bias.
         octaves: The length of each feature of `kinds.FEATURES`.
         noise: Variance of a single point over that of the function.
         points: Dims in the order of `DIMS`, then the log ratio less the offset.
@@ -46,12 +46,12 @@ class Fit:
 
     Attributes:
         source: The measurements.
-        rows: How many of them.
+        rows: Number of measurements.
         mean_error: Mean relative error of the prediction of rows that were left out of the fit.
-        mean_error_before: The same of the constants of the device's family.
+        mean_error_before: The same with the constants of the device's architecture.
         coefficients: The constants of the kind's model.
         spread: Measured over predicted time by the coefficients alone.
-        residual: What the coefficients leave; None where it follows no pattern.
+        residual: Residual correction; None if the residual has no pattern.
         residual_spread: Measured over predicted time within the points of the residual.
 
     Raises:

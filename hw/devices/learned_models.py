@@ -64,9 +64,9 @@ class Regressor:
         features: The features of the trees, in order.
         law_s: Seconds per unit of each term of `LAW`.
         offset: The constant term of the ensemble.
-        trees: The nodes of each in preorder, two numbers a node: the number of a feature and a threshold,
-            where it goes to the first of the two branches that follow if the feature is at most that, else
-            to the second; or -1 and the value of a leaf.
+        trees: The nodes of each tree in preorder, two numbers a node: a feature index and a threshold (the
+            left branch follows if the feature is at most the threshold, then the right one), or -1 and a
+            leaf's value.
 
     Raises:
         ValueError: The law has a missing or negative coefficient or only zeros, or a tree is malformed.

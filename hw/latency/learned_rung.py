@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.learned_models import (
     KERNELS,
@@ -18,7 +19,6 @@ from steelyard.hw.devices.learned_models import (
 from steelyard.hw.kernels.common.features import features
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
-from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.regression_trees import sum_of_trees
 
 VECTOR_LANES = 16
@@ -32,7 +32,7 @@ Rows = NDArray[np.bool_]
 
 def learned_prices(
     device: Device, context: ExecutionContext, queries: KernelBatch
-) -> tuple[Rows, LatencyEstimates] | None:
+) -> tuple[Rows, Latencies] | None:
     """Return which kernels a learned regressor knows, and the prices of those; None where it knows none.
 
     Args:
@@ -41,7 +41,7 @@ def learned_prices(
         queries: The kernels.
     """
     known = np.zeros(len(queries), bool)
-    parts: list[tuple[Rows, LatencyEstimates]] = []
+    parts: list[tuple[Rows, Latencies]] = []
     for name, types in device.learned.items():
         found = types.get(queries.dtype)
         if KERNELS[name] != queries.kind or found is None or not _is_run_so(context, found):
@@ -54,7 +54,7 @@ def learned_prices(
     if not parts:
         return None
     order = np.argsort(np.concatenate([np.flatnonzero(rows) for rows, _ in parts]))
-    return known, LatencyEstimates.joined([prices for _, prices in parts], order)
+    return known, LatencyEstimate.joined([prices for _, prices in parts], order)
 
 
 def learned_s(regressor: Regressor, kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> Floats:
@@ -92,8 +92,7 @@ def are_of(name: LearnedKind, dims: Mapping[str, Column]) -> Rows:
 
 def _work(kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> tuple[Floats, Floats, Floats]:
     counts = MODELS[kind].counts(dtype, dims)
-    flops = counts.contraction_flops + counts.pointwise_flops + counts.transcendental_flops
-    return flops, counts.bytes_read, counts.bytes_written
+    return counts.flops, counts.bytes_read, counts.bytes_written
 
 
 def _padding(kind: KernelKind, dims: Mapping[str, Column]) -> Floats:
@@ -114,18 +113,20 @@ def _in_reach(found: Learned, queries: KernelBatch) -> Rows:
 
 def _prices(
     device: Device, kind: KernelKind, dtype: DType, dims: Mapping[str, Column], found: Learned
-) -> LatencyEstimates:
+) -> Latencies:
     floor_s = _floor_s(device, kind, dtype, dims)
     value_s = np.maximum(learned_s(found.regressor, kind, dtype, dims), floor_s)
     low_s, high_s = found.spread.interval(value_s, floor_s)
     calls, flops, padded, read, written = (law_amounts(kind, dtype, dims) * found.regressor.law_s).T
     terms = np.stack([calls, flops + padded, read + written])
     limiter = np.array(["launch", "compute", "memory"])[terms.argmax(axis=0)]
-    return LatencyEstimates(value_s, low_s, high_s, limiter, np.full(len(value_s), "fitted"))
+    return LatencyEstimate(value_s, low_s, high_s, limiter, np.full(len(value_s), "fitted"))
 
 
 def _floor_s(device: Device, kind: KernelKind, dtype: DType, dims: Mapping[str, Column]) -> Floats:
     """Return what the arithmetic takes at the peak, where the device's file knows one."""
     peaks = {**device.vector_peak_flops_per_s, **device.matrix_peak_flops_per_s}
-    chains = MODELS[kind].counts(dtype, dims).contraction_flops
-    return chains / peaks[dtype].value if dtype in peaks else np.zeros(len(chains))
+    rows = len(next(iter(dims.values())))
+    if dtype not in peaks:
+        return np.zeros(rows)
+    return np.broadcast_to(MODELS[kind].counts(dtype, dims).contraction_flops / peaks[dtype].value, rows)

@@ -1,15 +1,16 @@
 """The measured rung: kernels of the local profile, and those that lie between them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
+from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.base.spread import ErrorBand, conformal_spread
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.features import features, words
@@ -21,10 +22,9 @@ from steelyard.hw.kernels.common.kernel_queries import (
     KernelBatch,
     KernelKind,
 )
-from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.local_profile import Profile, local_profile
 
-Modelled = Callable[[KernelBatch], LatencyEstimates]
+Modelled = Callable[[KernelBatch], Latencies]
 
 REACH_OCTAVES = 1.0
 """How far from the nearest measured kernel one may lie: half or twice as large in one dim. See
@@ -39,7 +39,7 @@ _SLACK = 1e-9
 
 def measured_prices(
     device: Device, context: ExecutionContext, queries: KernelBatch, modelled: Modelled
-) -> tuple[NDArray[np.bool_], LatencyEstimates] | None:
+) -> tuple[NDArray[np.bool_], Latencies] | None:
     """Return which kernels the local profile knows, and the prices of those; None where it knows none.
 
     A kernel that was measured has its median and the interval of its repeats. One among those that were has
@@ -76,7 +76,7 @@ def measured_prices(
         near_low_s, near_high_s = cloud.spread.interval(value_s, np.zeros_like(value_s))
         low_s, high_s = np.where(near, near_low_s, low_s), np.where(near, near_high_s, high_s)
     source = np.where(near, "interpolated", "measured")
-    return rows, LatencyEstimates(value_s, low_s, high_s, base.limiter, source)
+    return rows, LatencyEstimate(value_s, low_s, high_s, base.limiter, source)
 
 
 def take(queries: KernelBatch, rows: NDArray[np.bool_]) -> KernelBatch:
@@ -90,8 +90,7 @@ class _Cloud:
 
     Attributes:
         rows: The position of each by its dims.
-        where: Its features.
-        labels: Its word.
+        neighbourhoods: The kernels of each word.
         median_s: What it took.
         low_s: The lower end of that.
         high_s: The upper end.
@@ -100,8 +99,7 @@ class _Cloud:
     """
 
     rows: dict[tuple[str, ...], int]
-    where: Floats
-    labels: Column
+    neighbourhoods: "dict[str, _Neighbourhood]"
     median_s: Floats
     low_s: Floats
     high_s: Floats
@@ -112,13 +110,32 @@ class _Cloud:
         """Return which kernels lie among the measured ones, and their log ratios."""
         if self.spread is None:
             return np.zeros(len(queries), bool), np.zeros(len(queries))
-        return _between(
-            features(queries.kind, queries.dims),
-            words(queries.kind, queries.dims),
-            self.where,
-            self.labels,
-            self.log_ratio,
-        )
+        where, labels = features(queries.kind, queries.dims), words(queries.kind, queries.dims)
+        return _between(where, labels, self.neighbourhoods, self.log_ratio)
+
+
+class _Neighbourhood:
+    """Measured kernels of one word, with a tree of their features.
+
+    Attributes:
+        points: Their positions in the table.
+        low: The least of each feature.
+        high: The largest.
+        tree: What finds the nearest.
+    """
+
+    def __init__(self, points: NDArray[np.int64], where: Floats) -> None:
+        from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs] - slow to import
+
+        self.points = points
+        self.low, self.high = where[points].min(0), where[points].max(0)
+        self.tree: Any = KDTree(where[points])
+
+    def nearest(self, asked: Floats, skip: int) -> tuple[Floats, NDArray[np.int64]]:
+        """Return distances and positions of the points next to each row, the nearest first, some left out."""
+        last = min(NEIGHBOURS + skip, len(self.points))
+        distance, found = self.tree.query(asked, k=list(range(1 + skip, last + 1)))
+        return distance, self.points[found]
 
 
 @lru_cache(maxsize=64)
@@ -137,13 +154,15 @@ def _cloud(profile: Profile, kind: KernelKind, dtype: DType, modelled: Modelled)
     base_s = modelled(queries).value_s
     where, labels = features(kind, dims), words(kind, dims)
     log_ratio: Floats = np.log(median_s / base_s)
-    near, left_out = _between(where, labels, where, labels, log_ratio, others=True)
+    neighbourhoods = {
+        str(word): _Neighbourhood(np.flatnonzero(labels == word), where) for word in np.unique(labels)
+    }
+    near, left_out = _between(where, labels, neighbourhoods, log_ratio, others=True)
     predicted_s = base_s * np.exp(left_out)
     enough = int(near.sum()) >= FEWEST_POINTS
     return _Cloud(
         rows={key: row for row, key in enumerate(_keys(queries))},
-        where=where,
-        labels=labels,
+        neighbourhoods=neighbourhoods,
         median_s=median_s,
         low_s=np.array([min(each) for each in lows]),
         high_s=np.array([max(each) for each in highs]),
@@ -154,9 +173,8 @@ def _cloud(profile: Profile, kind: KernelKind, dtype: DType, modelled: Modelled)
 
 def _between(
     asked: Floats,
-    asked_labels: Column,
-    where: Floats,
     labels: Column,
+    neighbourhoods: Mapping[str, _Neighbourhood],
     values: Floats,
     *,
     others: bool = False,
@@ -165,33 +183,23 @@ def _between(
 
     Args:
         asked: Features of the rows, [rows, features].
-        asked_labels: The word of each row.
-        where: Features of the points.
-        labels: The word of each point.
+        labels: The word of each row.
+        neighbourhoods: The points, by word.
         values: What each point has.
         others: The rows are the points, and each is asked of the others alone.
     """
     among, means = np.zeros(len(asked), bool), np.zeros(len(asked))
-    for word in np.unique(asked_labels):
-        rows, points = np.flatnonzero(asked_labels == word), np.flatnonzero(labels == word)
-        if len(points) <= int(others):
+    for word in np.unique(labels):
+        around = neighbourhoods.get(str(word))
+        if around is None or len(around.points) <= int(others):
             continue
-        spots = where[points]
-        inside = (asked[rows] >= spots.min(0) - _SLACK) & (asked[rows] <= spots.max(0) + _SLACK)
-        distance, nearest = _nearest(asked[rows], spots, skip=int(others))
+        rows = np.flatnonzero(labels == word)
+        inside = (asked[rows] >= around.low - _SLACK) & (asked[rows] <= around.high + _SLACK)
+        distance, nearest = around.nearest(asked[rows], skip=int(others))
         weight = 1 / np.maximum(distance, _SLACK) ** 2
-        means[rows] = (weight * values[points][nearest]).sum(axis=1) / weight.sum(axis=1)
+        means[rows] = (weight * values[nearest]).sum(axis=1) / weight.sum(axis=1)
         among[rows] = inside.all(axis=1) & (distance[:, 0] <= REACH_OCTAVES)
     return among, means
-
-
-def _nearest(asked: Floats, spots: Floats, skip: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Return distances and positions of the points next to each row, the nearest first, some left out."""
-    from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs] - slow to import
-
-    last = min(NEIGHBOURS + skip, len(spots))
-    found: Any = cast(Any, KDTree(spots)).query(asked, k=list(range(1 + skip, last + 1)))
-    return found[0], found[1]
 
 
 def _keys(queries: KernelBatch) -> list[tuple[str, ...]]:

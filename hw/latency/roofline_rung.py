@@ -4,12 +4,12 @@ import numpy as np
 
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork, WorkKind
+from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.execution_units import Unit, contraction_unit, pointwise_unit, transcendental_unit
 from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.kernels.common.kernel_queries import Floats, KernelBatch, KernelKind
 from steelyard.hw.kernels.registry import MODELS
-from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.roofline import Roofline
 
 _WORK: dict[KernelKind, WorkKind] = {
@@ -24,7 +24,7 @@ _WORK: dict[KernelKind, WorkKind] = {
 }
 
 
-def roofline_prices(device: Device, context: ExecutionContext, queries: KernelBatch) -> LatencyEstimates:
+def roofline_prices(device: Device, context: ExecutionContext, queries: KernelBatch) -> Latencies:
     """Return the prices of kernels by the roofline with the device's sustained peaks.
 
     Raises:
@@ -32,32 +32,12 @@ def roofline_prices(device: Device, context: ExecutionContext, queries: KernelBa
     """
     counts = MODELS[queries.kind].counts(queries.dtype, queries.dims)
     roofline = Roofline(device, context)
-    columns = (
-        counts.contraction_flops,
-        counts.pointwise_flops,
-        counts.transcendental_flops,
-        counts.bytes_read,
-        counts.bytes_written,
-    )
-    found = [
-        roofline.latency(
-            KernelWork(
-                kind=_WORK[queries.kind],
-                dtype=queries.dtype,
-                contraction_flops=contraction,
-                pointwise_flops=pointwise,
-                transcendental_flops=transcendental,
-                bytes_read=read,
-                bytes_written=written,
-            )
-        )
-        for contraction, pointwise, transcendental, read, written in zip(
-            *(column.astype(np.int64).tolist() for column in columns), strict=True
-        )
-    ]
+    kind, dtype = _WORK[queries.kind], queries.dtype
+    works = [KernelWork(kind=kind, dtype=dtype, **cost.counts()) for cost in counts.split(len(queries))]
+    found = [roofline.latency(work) for work in works]
     times = np.array([(each.value_s, each.low_s, each.high_s) for each in found])
     limiter, source = np.array([(each.limiter, each.source) for each in found]).T
-    return LatencyEstimates(times[:, 0], times[:, 1], times[:, 2], limiter, source)
+    return LatencyEstimate(times[:, 0], times[:, 1], times[:, 2], limiter, source)
 
 
 def peak_roofline_s(device: Device, queries: KernelBatch) -> Floats:
@@ -76,12 +56,12 @@ def peak_roofline_s(device: Device, queries: KernelBatch) -> Floats:
         (counts.pointwise_flops, pointwise_unit(device, nothing, dtype)),
         (counts.transcendental_flops, transcendental_unit(device, nothing, dtype)),
     ):
-        if flops.any():
+        if np.any(flops):
             arithmetic_s += flops / _peak_flops_per_s(device, queries, unit)
     bandwidth = device.memory_bandwidth_bytes_per_s
     if bandwidth is None:
         raise DeviceError(what=f"device {device.name!r} gives no peak of its memory bandwidth")
-    memory_s = (counts.bytes_read + counts.bytes_written) / bandwidth.value
+    memory_s = (counts.touched_bytes) / bandwidth.value
     return np.maximum(arithmetic_s, memory_s)
 
 

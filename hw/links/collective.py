@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from steelyard.hw.base.errors import DeviceError, UsageError
-from steelyard.hw.base.kernel_work import Latency
+from steelyard.hw.base.latency import Latency, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.typical_factors import SPREAD_ANALYTIC
 
@@ -103,7 +103,7 @@ def collective_latency(device: Device, kind: CollectiveKind, message_bytes: int,
         for ring in _rings(device, ranks)
     )
     limiter = "link" if value_s else "none"
-    return Latency(value_s, value_s / SPREAD_ANALYTIC, value_s * SPREAD_ANALYTIC, limiter, "analytic")
+    return LatencyEstimate(value_s, value_s / SPREAD_ANALYTIC, value_s * SPREAD_ANALYTIC, limiter, "analytic")
 
 
 def _rings(device: Device, ranks: int) -> Iterator[Ring]:

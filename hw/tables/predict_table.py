@@ -7,11 +7,11 @@ from typing import TypeVar
 import numpy as np
 
 from steelyard.hw.base.kernel_work import ExecutionContext
+from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.dtype_support import require_type
 from steelyard.hw.kernels.common.kernel_queries import Floats
-from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.latency.ladder import Ladder
 from steelyard.hw.latency.roofline_rung import peak_roofline_s
 from steelyard.hw.tables.csv_rows import Rows
@@ -20,7 +20,7 @@ from steelyard.hw.tables.parse_requests import Request
 Answer = TypeVar("Answer")
 
 
-def price_table(rows: Rows, requests: Sequence[Request]) -> LatencyEstimates:
+def price_table(rows: Rows, requests: Sequence[Request]) -> Latencies:
     """Return the price of each row of a table.
 
     Args:
@@ -34,7 +34,7 @@ def price_table(rows: Rows, requests: Sequence[Request]) -> LatencyEstimates:
         rows, requests, lambda device, request: Ladder(device, _context(request)).price(request.queries)
     )
     order = np.argsort(np.concatenate([request.rows for request in requests]))
-    return LatencyEstimates.joined(parts, order)
+    return LatencyEstimate.joined(parts, order)
 
 
 def peak_roofline_table(rows: Rows, requests: Sequence[Request]) -> Floats:

@@ -9,7 +9,7 @@ from xdsl.ir import Attribute
 from xdsl.passes import ModulePass
 
 from steelyard.compiler.analysis.call_graph import call_graph
-from steelyard.compiler.analysis.kernel_ops import kernels, members
+from steelyard.compiler.analysis.kernel_ops import kernels, members, yielded
 from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, where
 from steelyard.compiler.dialects.cost import WORK, UnknownAttr, WorkAttr, WorkCounts
 from steelyard.compiler.dialects.kernel import FusedOp
@@ -17,6 +17,7 @@ from steelyard.compiler.dialects.program import PHASE, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.pass_infra.remarks import Remark, emit
 from steelyard.compiler.pass_infra.totals import write_totals
+from steelyard.compiler.semantics.compose import FusionError
 from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
 from steelyard.passes.op_cost.fused_work import fused_work
@@ -90,22 +91,20 @@ class _Annotator:
         inside = [op for op in members(kernel) if isinstance(op, TorchOp)]
         for op in inside:
             self.annotate(op)
-        work = fused_work(inside, kernel.operands, kernel.results)
+        try:
+            work = fused_work(inside, yielded(kernel), self._reader)
+        except FusionError as error:
+            raise IRError(what="the ops of a kernel.fused cannot be one kernel", why=str(error)) from error
         return WorkAttr(work) if work else UnknownAttr()
 
 
 def _counts(work: OpWork) -> WorkAttr:
-    flops = work.flops
     return WorkAttr(
         WorkCounts(
             kind=work.kind,
             dtype=work.compute_dtype or "none",
-            contraction_flops=flops.contraction,
-            pointwise_flops=flops.pointwise,
-            transcendental_flops=flops.transcendental,
-            bytes_read=work.bytes_read,
-            bytes_written=work.bytes_written,
             bytes_unique=work.bytes_unique,
+            **work.cost.counts(),
         )
     )
 

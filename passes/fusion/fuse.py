@@ -82,8 +82,10 @@ class _Fusion:
         for other in dict.fromkeys(made):
             union = tuple(sorted((*group, *other)))
             obstacle = self._scope.obstacle(union) or self._known_apart(other, index)
-            gain_us = self._gain_us(union) - self._gain_us(group) - self._gain_us(other)
-            if not obstacle and gain_us > 0:
+            gain_us = None
+            if self._scope.fusion_error(union) is None:
+                gain_us = self._gain_us(union) - self._gain_us(group) - self._gain_us(other)
+            if not obstacle and gain_us is not None and gain_us > 0:
                 group = union
                 continue
             self._remark("missed", (other[-1], index), obstacle or "one kernel takes no less", gain_us)
@@ -116,11 +118,11 @@ class _Fusion:
         scope.replace(group, outputs, kernel)
 
     def _gain_us(self, group: Group) -> float:
-        """What one kernel saves; 0 for a single op."""
+        """Time saved by one fused kernel; 0 for a single op."""
         if len(group) == 1:
             return 0.0
         members = self._scope.members(group)
-        work = fused_work(members, self._scope.inputs(group), self._scope.outputs(group))
+        work = fused_work(members, self._scope.outputs(group), self._scope.reader)
         assert work is not None, "a pointwise op has known work"
         # By the clock and not as annotated: fresh pages are no matter of one kernel or many.
         alone_us = sum(self._time_us(op) for op in members)
@@ -131,10 +133,10 @@ class _Fusion:
         assert latency is not None, "a pointwise op has known work"
         return latency.data.value_us
 
-    def _remark(self, kind: RemarkKind, group: Group, message: str, gain_us: float) -> None:
+    def _remark(self, kind: RemarkKind, group: Group, message: str, gain_us: float | None) -> None:
         members = self._scope.members(group)
         names = ", ".join(operator_name(op) for op in members)
-        text = f"{message} (gain {gain_us:.3g} us)"
+        text = message if gain_us is None else f"{message} (gain {gain_us:.3g} us)"
         emit(Remark("fuse", kind, names, where(members[-1]), text, gain_us))
 
 

@@ -1,7 +1,6 @@
 """Fusion legality: groups of ops that can be sunk to their last member."""
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
 
 from xdsl.dialects.func import CallOp
 from xdsl.ir import Operation, SSAValue
@@ -11,7 +10,8 @@ from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.analysis.storages import FunctionStorages, Storage
 from steelyard.compiler.dialects.program import PHASE, DropOp, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
-from steelyard.passes.op_cost.fused_work import shape_of
+from steelyard.compiler.semantics.compose import FusionError
+from steelyard.passes.op_cost.fused_work import compose_members
 
 Group = tuple[int, ...]
 """Ops that become one kernel, by their index in the function, in order."""
@@ -28,7 +28,7 @@ class FusionScope:
     def __init__(self, storages: FunctionStorages, live: Liveness, reader: OpInfoCache) -> None:
         self.ops = storages.ops
         self._storages = storages
-        self._reader = reader
+        self.reader = reader
         self._live = [live.at[op].at for op in self.ops]
         self._peak = max(self._live, default=0)
         self._index = {op: index for index, op in enumerate(self.ops)}
@@ -45,7 +45,7 @@ class FusionScope:
         for index, op in enumerate(self.ops):
             if not isinstance(op, TorchOp) or index in self._writes:
                 continue
-            facts = self._reader.read(op)
+            facts = self.reader.read(op)
             if facts.work and facts.work.kind == "pointwise" and set(facts.aliases) == {None}:
                 yield index
 
@@ -74,12 +74,8 @@ class FusionScope:
         if any(first < call < last for call in self._calls):
             return "a call lies between them"
         outputs = self.outputs(group)
-        shapes = {shape_of(op) for op in members}
-        space = reduce(_larger, shapes)
-        if any(not _fits(shape, space) for shape in shapes):
-            return "their spaces do not broadcast into one"
-        if any(shape_of(op) != space and set(op.results) & set(outputs) for op in members):
-            return "others read a result that is smaller than the space"
+        if why := self.fusion_error(group):
+            return why
         for value in outputs:
             for reader in _readers(value, members):
                 if self._index.get(reader, last) < last:
@@ -89,6 +85,14 @@ class FusionScope:
             if self._writes.get(index, set()) & self._storages_of(v for op in before for v in op.operands):
                 return f"{_name(self.ops[index])} between them changes an operand in place"
         return None if self.fits_memory(group) else "operands kept alive longer would raise the peak"
+
+    def fusion_error(self, group: Group) -> str | None:
+        """Why the work of a group does not compose into that of one kernel; None if it does."""
+        try:
+            compose_members(self.members(group), self.outputs(group), self.reader)
+        except FusionError as error:
+            return str(error)
+        return None
 
     def fits_memory(self, group: Group) -> bool:
         """Whether no op on the way sees more alive than the peak."""
@@ -166,16 +170,6 @@ def _readers(value: SSAValue, members: Sequence[TorchOp]) -> list[Operation]:
 
 def _drops(value: SSAValue) -> list[DropOp]:
     return [user for user in (use.operation for use in value.uses) if isinstance(user, DropOp)]
-
-
-def _larger(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...]:
-    return one if _fits(other, one) else other
-
-
-def _fits(shape: tuple[int, ...], space: tuple[int, ...]) -> bool:
-    """Whether a shape broadcasts to a space."""
-    pairs = zip(reversed(shape), reversed(space), strict=False)
-    return len(shape) <= len(space) and all(size in (1, extent) for size, extent in pairs)
 
 
 def _name(op: Operation) -> str:

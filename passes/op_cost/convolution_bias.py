@@ -1,4 +1,4 @@
-"""What a convolution's bias costs: a kernel of its own over the output, or over the output's gradient."""
+"""Bias of a convolution: a separate kernel over the output, or over the output's gradient."""
 
 from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.dtypes import element_bytes

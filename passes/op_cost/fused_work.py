@@ -1,64 +1,94 @@
-"""The work of pointwise ops that one kernel does together."""
+"""The work of ops that one kernel does together: the composition of theirs."""
 
-from collections.abc import Iterable, Sequence
-from math import prod
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 
-from steelyard.compiler.analysis.op_facts import size_bytes
-from steelyard.compiler.dialects.cost import WORK, WorkAttr, WorkCounts
+from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
+from steelyard.compiler.dialects.cost import WorkCounts
 from steelyard.compiler.dialects.torch_op import TorchOp
+from steelyard.compiler.semantics.compose import FusionError, compose
+from steelyard.compiler.semantics.iteration_space import IndexingMap
+from steelyard.compiler.semantics.work import OpWork
 
 
 def fused_work(
-    members: Sequence[TorchOp], inputs: Iterable[SSAValue], outputs: Iterable[SSAValue]
+    members: Sequence[TorchOp], outputs: Collection[SSAValue], reader: OpInfoCache
 ) -> WorkCounts | None:
-    """What one kernel does that reads its inputs and writes its outputs, each once.
-
-    What the members pass on stays on chip. The kernel goes once over the largest space: a pointwise member
-    of a smaller one is broadcast into it and computed again at each of its points.
+    """Return the counts of one kernel that reads its inputs and writes its outputs, each once.
 
     Args:
-        members: The ops, annotated with `cost.work`.
-        inputs: The values read; one that occurs twice is read once.
-        outputs: The values written.
+        members: The ops, in order.
+        outputs: Those of their results that are written.
+        reader: Knows the work of an op.
 
     Returns:
         The work, None where that of a member is unknown.
+
+    Raises:
+        FusionError: The ops cannot be one kernel.
     """
-    known = [(op, work.data) for op in members if isinstance(work := op.attributes.get(WORK), WorkAttr)]
-    if len(known) < len(members) or not known:
+    works = [reader.read(op).work for op in members]
+    known = [work for work in works if work is not None]
+    if len(known) < len(works) or not known:
         return None
-    points = max(num_points(op) for op in members)
-    parts = [
-        (work, points // num_points(op) if work.kind == "pointwise" and num_points(op) else 1)
-        for op, work in known
-    ]
-    largest = max((work for work, _ in parts), key=lambda work: work.flops)
-    read, written = sum(map(_bytes, set(inputs))), sum(map(_bytes, outputs))
+    fused = compose_members(members, outputs, reader)
+    # Arithmetic is done in the type of the member that does most; what is on chip shows none.
+    dtype = max(known, key=lambda work: work.flops.total).compute_dtype
+    cost = replace(fused.cost, bytes_read=fused.bytes_unique - fused.bytes_written)
     return WorkCounts(
-        kind=largest.kind,
-        dtype=largest.dtype,
-        contraction_flops=sum(work.contraction_flops * times for work, times in parts),
-        pointwise_flops=sum(work.pointwise_flops * times for work, times in parts),
-        transcendental_flops=sum(work.transcendental_flops * times for work, times in parts),
-        bytes_read=read,
-        bytes_written=written,
-        bytes_unique=read + written,
+        kind=fused.kind, dtype=dtype or "none", bytes_unique=fused.bytes_unique, **cost.counts()
     )
 
 
-def num_points(op: TorchOp) -> int:
-    """How many elements the first result of an op has."""
-    return prod(shape_of(op))
+def compose_members(members: Sequence[TorchOp], outputs: Collection[SSAValue], reader: OpInfoCache) -> OpWork:
+    """Return the work of ops of known work as one kernel, with tensors named by value.
+
+    Raises:
+        FusionError: The ops cannot be one kernel.
+    """
+    names: dict[SSAValue, str] = {}
+    fused: OpWork | None = None
+    for op in reversed(members):
+        work = _named(op, reader, names)
+        if fused is None:
+            fused = work
+            continue
+        read = {access.value for space in fused.spaces for access in space.reads}
+        passed = [value for value in op.results if names[value] in read]
+        if len(passed) > 1:
+            raise FusionError("it passes on several results")
+        if not passed:
+            fused = replace(fused, spaces=(*work.spaces, *fused.spaces))
+            continue
+        fused = compose(work, fused, names[passed[0]], kept=passed[0] in outputs)
+    assert fused is not None, "there are members"
+    hidden = {names[value] for op in members for value in op.results if value not in outputs}
+    spaces = (
+        replace(space, writes=tuple(each for each in space.writes if each.value not in hidden))
+        for space in fused.spaces
+    )
+    return replace(fused, spaces=tuple(spaces))
 
 
-def shape_of(op: TorchOp) -> tuple[int, ...]:
-    """The shape of the first result of an op; () where it has none."""
-    first = op.results[0].type if op.results else None
-    return tuple(first.get_shape()) if isinstance(first, TensorType) else ()
+def _named(op: TorchOp, reader: OpInfoCache, names: dict[SSAValue, str]) -> OpWork:
+    """The work of an op with the names of its values for those of its arguments."""
+    work = reader.read(op).work
+    assert work is not None, op.name
+    values = dict(zip((each.name for each in to_call(op).tensors), op.operands, strict=True))
+    values |= {f"result{index}": result for index, result in enumerate(op.results)}
+    for value in values.values():
+        names.setdefault(value, f"%{len(names)}")
 
+    def rename(access: IndexingMap) -> IndexingMap:
+        value = values.get(access.value)
+        return replace(access, value=names[value]) if value is not None else access
 
-def _bytes(value: SSAValue) -> int:
-    return size_bytes(value.type)
+    spaces = (
+        replace(
+            space, reads=tuple(map(rename, space.reads)), writes=tuple(map(rename, space.writes)), shapes=()
+        )
+        for space in work.spaces
+    )
+    return replace(work, spaces=tuple(spaces), mutates=())

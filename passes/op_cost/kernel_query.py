@@ -176,7 +176,7 @@ def _rows(kind: KernelKind, space: IterationSpace) -> KernelQuery:
 
 
 def _gathered(access: IndexingMap) -> int:
-    """How many matrices the data choose from."""
+    """Number of matrices that the data choose from."""
     return prod(size for size, index in zip(access.type.shape, access.indices, strict=True) if index.gathered)
 
 

@@ -43,8 +43,8 @@ def partition_forward(graph: ActivationGraph) -> list[range]:
     crossing = _crossing_bytes(graph)
     layers: list[range] = []
     for start, end, period in _runs(graph):
-        turns = range(start, min(start + period, end - period + 1))
-        first = min(turns, key=lambda turn: (fmean(crossing[turn : end + 1 : period]), turn))
+        offsets = range(start, min(start + period, end - period + 1))
+        first = min(offsets, key=lambda offset: (fmean(crossing[offset : end + 1 : period]), offset))
         layers += [range(each, each + period) for each in range(first, end - period + 1, period)]
     blocks: list[range] = []
     forward_end = graph.first_backward_op

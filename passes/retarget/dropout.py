@@ -1,4 +1,4 @@
-"""Dropout as one kernel: what `torch.nn.functional.dropout` is on a GPU."""
+"""Dropout as one kernel, as `torch.nn.functional.dropout` runs on a GPU."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""The pass retarget: the kernels that torch takes on one device in the place of those of another."""
+"""The pass retarget: replace kernels of the capture's device by those torch dispatches on another."""
 
 from dataclasses import dataclass
 

@@ -157,7 +157,7 @@ class TensorParallelFinder:
 
 
 def _origin(value: SSAValue) -> SSAValue:
-    """What a value is a view or a cast of."""
+    """The value behind a chain of views and casts."""
     while isinstance(value.owner, TorchOp) and len(value.owner.operands) == 1:
         value = value.owner.operands[0]
     return value

@@ -1,4 +1,4 @@
-"""The pass inline: every call becomes the ops of the function that it calls."""
+"""The pass inline: replace every call by the ops of its function."""
 
 from dataclasses import dataclass
 
@@ -16,16 +16,16 @@ from steelyard.compiler.dialects.program import OP_PATH, text_attribute
 
 @dataclass(frozen=True)
 class InlinePass(ModulePass):
-    """Put the ops of functions where they are called; undoes outline.
+    """Inline all calls; the inverse of outline.
 
-    Reads calls and their paths. Writes the ops with their full path and removes functions that the program
-    no longer calls, and `cost.memory`, which counts from another start.
+    Reads calls and their paths. Writes the ops with their full path. Removes the functions, and
+    `cost.memory`, which inside a function is relative to its entry.
     """
 
     name = "inline"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        """Leave the program as one function."""
+        """Inline all calls of a module."""
         graph = call_graph(op)
         for function in graph.functions.values():  # callees first
             for call in calls_of(function):

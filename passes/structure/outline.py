@@ -1,4 +1,4 @@
-"""The pass outline: blocks that are repeated become one function that is called many times."""
+"""The pass outline: turn repeated blocks into functions that are called many times."""
 
 import re
 from collections import defaultdict
@@ -31,13 +31,13 @@ _NUMBER = re.compile(r"\d+")
 
 @dataclass(frozen=True)
 class OutlinePass(ModulePass):
-    """Make blocks that repeat, such as the layers of a transformer, one function that is called many times.
+    """Outline repeated blocks, such as the layers of a transformer, into functions.
 
-    Reads the ops of the entry function and their paths. Blocks become one function if they agree in all
-    but the numbers in the path that leads to them: ops, types, phases, source lines, how values flow, which
-    of their operands they use last and which results are needed after them. So every annotation and total is
-    that of the flat program. Writes functions `@block0`, ..., and calls with the `path` of the block, to
-    which the paths inside are relative. Removes `cost.memory`, which is not the same inside a function.
+    Reads the ops of the entry function and their paths. Blocks become one function if they agree in ops,
+    types, phases, source lines, def-use edges, last uses of inputs and live results; only the numbers in
+    their paths may differ. So annotations and totals equal those of the flat program. Writes functions
+    `@block0`, ..., and calls with the `path` of the block, to which the paths inside are relative. Removes
+    `cost.memory`, which inside a function is relative to its entry.
 
         %1 = func.call @block0(%x, %w) {path = "h.0"} : (tensor<2x4xf32>, tensor<4x4xf32>) -> tensor<2x4xf32>
     """
@@ -74,13 +74,13 @@ def _repeated_blocks(flat: FunctionStorages) -> list[list[ProgramBlock]]:
     while (run := longest_run(tokens)) and run.saved >= _LEAST_SAVED:
         for key, blocks in _best_cut(flat, kinds, run).items():
             groups[key] += blocks
-        # Nothing is looked for twice in the same place.
+        # Mask the run, so that the search does not find it again.
         tokens[run.start : run.end] = [-1 - index for index in range(run.start, run.end)]
     return [blocks for blocks in groups.values() if len(blocks) > 1]
 
 
 def _best_cut(flat: FunctionStorages, kinds: Sequence[int], run: Run) -> dict[Hashable, list[ProgramBlock]]:
-    """The run cut into blocks where the module changes, so that most of them are equal."""
+    """Cut a run into blocks at a change of module, choosing the cut with the most equal blocks."""
     last = min(run.start + run.period, run.end - 2 * run.period + 1)
     starts = [
         i for i in range(run.start, last) if i == run.start or _numbers(flat, i - 1) != _numbers(flat, i)

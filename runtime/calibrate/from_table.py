@@ -1,4 +1,4 @@
-"""`calibrate --from`: a device file from measurements that somebody made of kernels on it."""
+"""Calibration of a device from a table of measured kernels."""
 
 from dataclasses import replace
 from datetime import date
@@ -22,7 +22,7 @@ def calibrate_from(path: str, base: str, name: str, progress: Progress) -> Calib
     Args:
         path: A CSV file, or "-" for stdin.
         base: The device that the rows were measured on, by name or file; rows that name another are left out.
-        name: What to call the calibrated device.
+        name: Name of the calibrated device.
         progress: Told before each fit, and at the end.
 
     Raises:

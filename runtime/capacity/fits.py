@@ -42,7 +42,7 @@ class MemoryBudget:
     keep_gradients: bool = False
 
     def memory(self, module: ModuleOp) -> StepMemory:
-        """What two steps of a program with `cost.work` ask for.
+        """Step memory of a program with `cost.work`.
 
         Raises:
             IRError: The module is no program.
@@ -53,7 +53,7 @@ class MemoryBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryFit:
-    """What a device would hold, and whether it can.
+    """Memory fit of a program on a device.
 
     Attributes:
         device: Its name.
@@ -92,7 +92,7 @@ class MemoryFit:
 
     @property
     def margin_bytes(self) -> tuple[int, int, int]:
-        """What is left beside peak, context and reserve: value, low and high; negative if short."""
+        """Margin beside peak, context and reserve: value, low and high; negative if short."""
         left = self.capacity_bytes - self.reserve_bytes - self.peak_reserved_bytes
         value, low, high = self.context_bytes
         return left - value, left - high - self.unsure_bytes, left - low + self.unsure_bytes
@@ -164,7 +164,7 @@ def fits_into(memory: StepMemory, budget: MemoryBudget) -> bool:
 
 
 def usable_bytes(budget: MemoryBudget) -> int:
-    """What the device has for tensors.
+    """Bytes available to tensors on the device.
 
     Raises:
         UsageError: The reserve and the context leave nothing.

@@ -1,4 +1,4 @@
-"""The largest batch that fits: sizes of storages as straight lines in the batch, from two captures."""
+"""Largest batch that fits: storage sizes as linear functions of the batch, from two captures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

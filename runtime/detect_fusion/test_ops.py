@@ -1,4 +1,4 @@
-"""The ops that are paired, at sizes where a kernel takes longer than its call."""
+"""Test ops of pairs, at sizes where a kernel takes longer than its call."""
 
 # pyright: standard
 
@@ -25,11 +25,11 @@ single points, so that no op takes so much longer than another that its noise hi
 
 @dataclass(frozen=True, slots=True)
 class OpKind:
-    """An op, and how one is made that reads a tensor.
+    """A test op and its arguments.
 
     Attributes:
         op: The operation.
-        inputs: What it may read.
+        inputs: Inputs that it accepts.
         operands: Its other tensors for an input of a shape; inputs too, since a compiler may fold constants.
         arguments: All arguments from the shape of the input, the input and the other tensors.
         several: Whether it returns several results, of which the first is read.
@@ -46,7 +46,7 @@ def all_pairs(names: Sequence[str] = ()) -> list[Pair]:
     """Return every ordered pair of the ops, or of all ops where none is named, that read the same input.
 
     Raises:
-        UsageError: A name is none of an op that is tested.
+        UsageError: A name is not a tested op.
     """
     for name in names:
         if name not in OP_KINDS:
@@ -63,7 +63,7 @@ def _pairs(names: Sequence[str]) -> Iterator[Pair]:
 
 
 def shared_input(pair: Pair) -> Input | None:
-    """Return what both ops of a pair can read, None if there is nothing."""
+    """Return an input that both ops of a pair accept, None if there is none."""
     first, second = OP_KINDS[pair.first].inputs, OP_KINDS[pair.second].inputs
     return next((each for each in first if each in second), None)
 

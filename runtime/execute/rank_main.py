@@ -59,8 +59,8 @@ def run_rank(module: ModuleOp, steps: int, check: bool) -> dict[str, Any]:
     """Run a sharded program as this rank of the default process group.
 
     Args:
-        module: What the pass `shard` made; it is changed.
-        steps: How many steps to time, after one that warms up and whose results are reported.
+        module: A program from the pass `shard`; it is changed.
+        steps: Number of timed steps, after a warm-up step whose results are reported.
         check: Compare these results and the time with those of the model in one process.
 
     Raises:
@@ -113,10 +113,10 @@ def _constants(
 
 
 def _name_results(module: ModuleOp) -> tuple[list[str], set[str]]:
-    """Make the program return the gradients that its optimizer takes, too.
+    """Make the program also return the gradients that its optimizer takes.
 
     Returns:
-        The names of all results, and of those that are new, which lie on the ranks as they are.
+        The names of all results, and of the added ones, which keep their sharding.
     """
     function = entry_function(module)
     names: Any = from_attribute(function.attributes["program.results"])
@@ -148,7 +148,7 @@ def _time_ms(step: Callable[[], Any], steps: int) -> float:
 def _compare(
     model: LoadedModel, options: CaptureOptions, results: dict[str, torch.Tensor], steps: int
 ) -> dict[str, Any]:
-    """Run the model in this process alone, with all cores, and compare what the ranks found."""
+    """Run the model in this process with all cores, and compare with the ranks' results."""
     torch.set_num_threads(usable_cpus())
     options = replace(options, return_grads=options.train)
     built, optimizer = build_real(model, options)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steelyard.hw.base.errors import UsageError, did_you_mean
+from steelyard.hw.base.latency import Latencies
 from steelyard.hw.kernels.common.kernel_queries import Floats
-from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.tables.csv_rows import Rows, parse_rows
 from steelyard.hw.tables.parse_dims import parse_latencies
 from steelyard.hw.tables.parse_requests import parse_requests
@@ -19,7 +19,7 @@ class TablePrediction:
     """A table, the estimate of each row, and the scores if requested."""
 
     rows: Rows
-    prices: LatencyEstimates
+    prices: Latencies
     scores: list[Score] | None
 
 

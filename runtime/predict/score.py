@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from steelyard.hw.base.latency import Latencies
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
-from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.tables.parse_requests import Request
 
 EVERY_DEVICE = "(all)"
@@ -52,7 +52,7 @@ class Score:
 
 
 def score(
-    requests: Sequence[Request], prices: LatencyEstimates, roofline_s: Floats, measured_s: Floats
+    requests: Sequence[Request], prices: Latencies, roofline_s: Floats, measured_s: Floats
 ) -> list[Score]:
     """Return the scores of each kind on each device, and over all devices if there are several.
 
@@ -82,7 +82,7 @@ def _groups(requests: Sequence[Request]) -> Iterator[tuple[str, str, list[Column
 
 
 def _score(
-    kind: str, device: str, rows: Column, prices: LatencyEstimates, roofline_s: Floats, measured_s: Floats
+    kind: str, device: str, rows: Column, prices: Latencies, roofline_s: Floats, measured_s: Floats
 ) -> Score:
     measured = measured_s[rows]
     inside = (prices.low_s[rows] <= measured) & (measured <= prices.high_s[rows])

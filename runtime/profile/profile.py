@@ -1,4 +1,4 @@
-"""`profile`: measures the distinct ops of a program on this machine and keeps what they took."""
+"""Profiling of a program's distinct ops on this machine, into the local profile."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from xdsl.dialects.builtin import ModuleOp
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.kernel_ops import kernels
 from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
-from steelyard.compiler.analysis.op_signature import op_signature, signature_in_place
+from steelyard.compiler.analysis.op_signature import op_signature
 from steelyard.compiler.dialects.cost import WORK, LatencyAttr, WorkAttr, WorkCounts
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.hw.base.errors import DeviceError
@@ -20,39 +20,35 @@ from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.spread import COVERAGE
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.latency.profile_store import Measurement, ProfileStore
 from steelyard.passes.op_cost.kernel_query import kernel_queries
 from steelyard.passes.op_cost.op_latency import LatencyModel, work_dtype
 from steelyard.runtime.timing.isolated_op import Timer, time_on_cpu, time_on_cuda
-from steelyard.runtime.timing.machine_drift import Pacer
 from steelyard.runtime.timing.microbench import threads_set_to
 from steelyard.runtime.timing.random_operands import make_runnable
 
 REPEATS = 19
-"""With so many calls the fastest and the slowest enclose nine of ten others: (n - 1) / (n + 1) of them."""
+"""Calls of an op: the fastest and slowest of n calls bound (n - 1) / (n + 1), here 90%, of further calls."""
 
 ROUNDS = 3
-"""So many times is each op measured, far apart: what disturbs a machine for seconds spoils one of them."""
-
-"""Told before every measurement, and after the last: how many are done, how many there are, which is next."""
+"""Rounds of measurement of each op, so that a disturbance of seconds spoils only one of them."""
 
 _CONTEXT = "eager"
 
 
 @dataclass(frozen=True, slots=True)
 class DistinctOp:
-    """One of the ops of a program that differ in what they cost.
+    """A class of equal ops of a program.
 
     Attributes:
         op: The first of them.
-        signature: What they share.
-        dtype: The type that they calculate in.
-        kind: The kind of kernel, "" where no model knows it or several kernels do the work.
+        signature: Their common signature.
+        dtype: The dtype they compute in.
+        kind: The kind of kernel, "" if there is no model or several kernels do the work.
         dims: The dims of that kind as text.
-        count: How often a run of the program does it.
-        work: What one does, None where that is not known.
-        predicted_s: What one takes by the models, None where its work is not known.
+        count: Executions per run of the program.
+        work: Work of one op, None if unknown.
+        predicted_s: Predicted time of one op, None if its work is unknown.
     """
 
     op: TorchOp
@@ -92,19 +88,17 @@ def profile(
     progress: Progress | None = None,
     timer: Timer | None = None,
 ) -> Profiling:
-    """Measure every distinct op of a program that the store does not know yet with this torch.
+    """Measure every distinct op of a program that the store lacks for this torch version.
 
-    Views are left out, since nothing runs. Each op gets fresh random operands; what it writes are copies.
-    They take turns for some rounds, and what was measured is kept op by op, so that nothing is lost if it is
-    interrupted. Where the device file knows reference kernels, these run now and then, and what is kept is at
-    the pace of the calibration.
+    Views are left out, since they run no kernel. Each op gets fresh random operands, and writes to copies.
+    Ops are measured in interleaved rounds and stored one by one, so that an interruption loses nothing.
 
     Args:
         module: A program with `cost.work` on its ops.
-        device: This machine's.
-        store: Where measurements are kept.
-        repeats: How many calls of each op to time.
-        progress: Told what is being measured.
+        device: This machine's device.
+        store: The store of measurements.
+        repeats: Timed calls of each op.
+        progress: Called before each measurement.
         timer: Times an op; that of the device by default.
 
     Raises:
@@ -121,10 +115,9 @@ def profile(
     missing = [each for each in ops if (each.signature, each.dtype) not in known]
     failed: dict[str, str] = {}
     reader = OpInfoCache()
-    sustained = device.sustained_with(threads) if threads and device.sustained else MeasuredRates()
     turns = [(number, index) for number in range(ROUNDS) for index in range(len(missing))]
-    calibrated_s: list[list[float]] = [[] for _ in missing]
-    with threads_set_to(threads or torch.get_num_threads()), Pacer(sustained) as pacer:
+    times_s: list[list[float]] = [[] for _ in missing]
+    with threads_set_to(threads or torch.get_num_threads()):
         for done, (number, index) in enumerate(turns):
             each = missing[index]
             calls = repeats * (number + 1) // ROUNDS - repeats * number // ROUNDS
@@ -132,17 +125,13 @@ def profile(
                 continue
             if progress:
                 progress(done, len(turns), operator_name(each.op))
-            pace = pacer.pace_now()
             try:
-                times_s = (timer or own_timer)(make_runnable(each.op, reader, place), calls)
+                times_s[index] += (timer or own_timer)(make_runnable(each.op, reader, place), calls)
             except (RuntimeError, IndexError, TypeError, ValueError) as error:  # torch's own, of any op
-                if not calibrated_s[index]:
+                if not times_s[index]:
                     failed[each.signature] = str(error).partition("\n")[0]
                 continue
-            touched_bytes = each.work.touched_bytes if each.work else 0
-            slower = pace.slowdown(median(times_s), touched_bytes)
-            calibrated_s[index] += [time_s / slower for time_s in times_s]
-            found = _measurement(each, device.name, threads, calibrated_s[index])
+            found = _measurement(each, device.name, threads, times_s[index])
             store.add([found])
             known[each.signature, each.dtype] = found
     if progress and missing:
@@ -151,16 +140,15 @@ def profile(
 
 
 def distinct_ops(module: ModuleOp, device: Device, threads: int) -> tuple[DistinctOp, ...]:
-    """Return the ops of a program that differ in what they cost, without views and collectives.
+    """Return the classes of equal ops of a program, without views and collectives.
 
     Args:
         module: A program with `cost.work` on its ops.
-        device: Whose models predict them.
-        threads: CPU threads; 0 where they do not matter.
+        device: The device of the predictions.
+        threads: CPU threads; 0 on other devices.
     """
     clock = LatencyModel(device, ExecutionContext(mode=_CONTEXT, threads=threads or None), measured=False)
     graph, reader = call_graph(module), OpInfoCache()
-    signature = signature_in_place if device.kind == "cpu" else op_signature
     counts: dict[tuple[str, str], int] = {}
     first: dict[tuple[str, str], tuple[TorchOp, WorkCounts | None]] = {}
     for name, function in graph.functions.items():
@@ -169,7 +157,7 @@ def distinct_ops(module: ModuleOp, device: Device, threads: int) -> tuple[Distin
             counted = work.data if isinstance(work, WorkAttr) else None
             if not isinstance(op, TorchOp) or (counted and counted.kind in ("view", "collective")):
                 continue
-            key = signature(op, reader), work_dtype(counted) if counted else ""
+            key = op_signature(op, reader), work_dtype(counted) if counted else ""
             counts[key] = counts.get(key, 0) + graph.times[name]
             first.setdefault(key, (op, counted))
     return tuple(_distinct(key, *first[key], counts[key], clock, reader) for key in first)
@@ -217,7 +205,7 @@ def _measurement(op: DistinctOp, device: str, threads: int, times_s: Sequence[fl
 
 
 def _place(device: Device) -> tuple[str, Timer]:
-    """Return torch's name of a device of this machine and what times it.
+    """Return torch's name of a device of this machine, and its timer.
 
     Raises:
         DeviceError: The machine has no such device.

@@ -1,4 +1,4 @@
-"""Passes named on a command line, as `steelyard-opt` takes them."""
+"""Parsing of pass pipelines, as in `steelyard-opt -p`."""
 
 from xdsl.passes import PassPipeline
 from xdsl.utils.exceptions import ArgSpecParseError
@@ -8,7 +8,7 @@ from steelyard.passes.universe import PASSES
 
 
 def parse_passes(text: str) -> PassPipeline:
-    """The passes of a text such as `recompute{budget=0.4},annotate-memory`.
+    """Parse a pipeline such as `recompute{budget=0.4},annotate-memory`.
 
     Raises:
         UsageError: There is no such pass or option.

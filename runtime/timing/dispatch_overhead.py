@@ -15,17 +15,17 @@ _TINY = (1, 8, 4, 4)
 _CALLS = 12
 _LAYER = (128, 768, 3072)
 _WEIGHTS = 8
-"""Weights of so many layers do not stay in the caches."""
+"""Number of layers whose weights exceed the caches."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostTime:
-    """Seconds of the host for one operation.
+    """Host seconds of one operation.
 
     Attributes:
-        repeated_s: Of an operation that ran just before.
-        kernel_s: Of one with a kernel, in a model.
-        view_s: Of a view, in a model.
+        repeated_s: Time of a repeated operation.
+        kernel_s: Time of an operation with a kernel, in a model.
+        view_s: Time of a view, in a model.
     """
 
     repeated_s: float
@@ -34,11 +34,11 @@ class HostTime:
 
 
 def host_time() -> HostTime:
-    """Measure it with operands so small that nothing else shows.
+    """Measure the host time with operands so small that kernels take no time.
 
-    In a model, what the host needs is in the caches of the core after a kernel that streams, and is not after
-    a product. What Python does differs as well: nothing in a backward pass, most in a norm's module. The mean
-    of all stands for the model.
+    In a model, the host's code and data are still cached after a streaming kernel, and evicted after a
+    product. Python's share differs as well: none in a backward pass, most in a norm's module. The mean of all
+    cases represents the model.
     """
     tiny = torch.rand(_TINY)
     norms = torch.nn.BatchNorm2d(_TINY[1]).eval(), torch.nn.LayerNorm(_TINY[-1])
@@ -56,7 +56,7 @@ def host_time() -> HostTime:
 
 
 def typical_host_time(times: Sequence[HostTime]) -> HostTime:
-    """Return the medians of what was measured many times, as a machine drifts."""
+    """Return the medians of repeated measurements, as a machine drifts."""
     return HostTime(*(median(getattr(each, part.name) for each in times) for part in fields(HostTime)))
 
 

@@ -1,4 +1,4 @@
-"""Timing single ops, call by call on a CPU, in short runs of calls on a GPU."""
+"""Timing of single ops: call by call on a CPU, in short streams of calls on a GPU."""
 
 from collections.abc import Callable
 from functools import cache
@@ -13,27 +13,27 @@ from steelyard.runtime.timing.microbench import write_again
 from steelyard.runtime.timing.random_operands import Runnable
 
 Timer = Callable[[Runnable, int], list[float]]
-"""Runs an op so many times after it has warmed up and returns the seconds of each call."""
+"""Times an op: from the op and a number of calls after warm-up to the seconds of each call."""
 
 _RUN_S = 1e-3
-"""How long a run of calls on a GPU should be, since its events tell half a microsecond apart."""
+"""Duration of a stream of calls on a GPU, whose events resolve half a microsecond."""
 
 _MOST_CALLS = 200
 
 _FEW_PAGES = 32
 _PATIENCE = 4
-"""So many times as many calls as are wanted are made, if most get new pages."""
+"""Limit of calls, as a multiple of the wanted ones, if most calls get new pages."""
 
 _CACHE_BYTES = 2**25
-"""The last cache where the operating system does not tell."""
+"""Size of the last-level cache if the operating system does not report it."""
 
 
 def time_on_cpu(op: Runnable, repeats: int) -> list[float]:
-    """Return the seconds of single calls in the state in which the step of a real model finds them.
+    """Return the seconds of single calls with the cache state of a step.
 
-    What the kernel before it wrote is in the caches, as far as they hold it, and nothing else is: neither its
-    other operands nor the memory of its result, since that of the call before is still held. No page of it is
-    new: page faults are counted by themselves (`passes/memory/page_faults.py`).
+    The producer's output is warm, as far as caches hold it; other operands and the result's memory are cold,
+    since the previous result is still held. No page is new: page faults are counted separately
+    (`passes/memory/page_faults.py`).
     """
     times_s: list[float] = []
     with memory_kept():
@@ -59,12 +59,12 @@ def time_on_cpu(op: Runnable, repeats: int) -> list[float]:
 
 
 def _new_pages() -> int:
-    """Return how many pages the operating system supplied so far."""
+    """Return the number of page faults so far."""
     return getrusage(RUSAGE_SELF).ru_minflt
 
 
 def _fill_caches() -> None:
-    """Leave nothing in the caches that was there before."""
+    """Evict all previous contents of the caches."""
     _other_data().add_(1)
 
 
@@ -74,7 +74,7 @@ def _other_data() -> torch.Tensor:
 
 
 def time_on_cuda(op: Runnable, repeats: int) -> list[float]:
-    """Return the seconds of a call in a stream of calls, as in a program whose host runs ahead."""
+    """Return the seconds of a call in a stream of calls, with asynchronous dispatch."""
     op.run()
     calls = 1
     first_s = _stream_s(op, calls)

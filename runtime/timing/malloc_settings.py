@@ -1,4 +1,4 @@
-"""Memory that malloc keeps, so that what is timed finds its pages there."""
+"""Malloc settings that keep freed memory, so that timed code causes no page faults."""
 
 # pyright: standard
 
@@ -16,9 +16,9 @@ _MOST_MAPPINGS = 65536
 
 @contextmanager
 def memory_kept() -> Iterator[None]:
-    """Let malloc map nothing by itself and give nothing back; then as in a process that ran for a while.
+    """Make malloc keep freed memory inside the block; afterwards restore the state of a long-running process.
 
-    What is freed meanwhile serves other requests as it is. C libraries other than glibc are left as they are.
+    C libraries other than glibc are left unchanged.
     """
     if platform.libc_ver()[0] != "glibc":
         yield

@@ -1,4 +1,4 @@
-"""Timing one thing on the CPU, by itself."""
+"""Timing of one function on the CPU."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,15 +9,15 @@ import torch
 
 _LEAST_CALLS = 4
 _CACHED_BYTES = 2**24
-"""A result larger than that has left the caches when the next kernel reads it."""
+"""Largest result that is still cached when the next kernel reads it."""
 
 
 def typical_s(run: Callable[[], object], budget_s: float = 0.12) -> float:
-    """Return the median seconds of single calls; what they return is freed at once.
+    """Return the median seconds of single calls, whose results are freed at once.
 
     Args:
-        run: What to time, after one call that is not.
-        budget_s: How long to repeat; at least four calls are timed.
+        run: The function; a first call is not timed.
+        budget_s: Time of repetition; at least four calls are timed.
     """
     run()
     calls_s: list[float] = []
@@ -31,7 +31,7 @@ def typical_s(run: Callable[[], object], budget_s: float = 0.12) -> float:
 
 
 def write_again(tensor: torch.Tensor) -> None:
-    """Leave a tensor in the caches as the kernel does that writes it, values unchanged, if they hold it."""
+    """Bring a tensor into the caches as its producer would, without changing it, if it fits."""
     storage = tensor.untyped_storage()
     if storage.nbytes() <= _CACHED_BYTES:
         torch.empty(0, dtype=torch.uint8).set_(storage).add_(0)
@@ -39,7 +39,7 @@ def write_again(tensor: torch.Tensor) -> None:
 
 @contextmanager
 def num_threads(threads: int | None) -> Iterator[None]:
-    """Run torch with this many threads, then as before; None changes nothing."""
+    """Run torch with a number of threads inside the block; None changes nothing."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
@@ -50,6 +50,6 @@ def num_threads(threads: int | None) -> Iterator[None]:
 
 @contextmanager
 def threads_set_to(threads: int) -> Iterator[None]:
-    """Run torch with this many threads and without autograd, then as before."""
+    """Run torch with a number of threads and without autograd inside the block."""
     with num_threads(threads), torch.no_grad():
         yield

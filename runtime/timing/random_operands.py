@@ -1,5 +1,5 @@
 # pyright: standard
-"""Operands for one op of a program: random tensors of its types, which lie in memory as its own do."""
+"""Random operands for one op of a program, with its types and memory layout."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,12 +37,12 @@ TORCH_DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Runnable:
-    """An op with operands of its own.
+    """An op with its own operands.
 
     Attributes:
         run: Runs it and returns its results.
-        restore: Gives the operands that it writes their first values again.
-        produced: The operands that the kernel before it in the program has just written.
+        restore: Restores the initial values of the operands that it writes.
+        produced: The operands written by the previous kernel of the program.
     """
 
     run: Callable[[], object]
@@ -51,14 +51,14 @@ class Runnable:
 
 
 def make_runnable(op: TorchOp, reader: OpInfoCache, device: str) -> Runnable:
-    """Return an op that runs on fresh random operands.
+    """Return an op with fresh random operands.
 
-    Numbers are between 0 and 1, and indices fall within what they index, so that every op can take them.
+    Numbers are between 0 and 1 and indices are in range, so that every op accepts them.
 
     Args:
         op: The op.
-        reader: Knows its work.
-        device: Torch's name of where the operands are.
+        reader: Cache of the ops' work.
+        device: Torch's name of the operands' device.
 
     Raises:
         ExecutionError: The installed torch has no such op.
@@ -122,14 +122,14 @@ def _viewed(view: OpResult, source: torch.Tensor) -> torch.Tensor:
 
 
 def _index_limit(op: TorchOp, reader: OpInfoCache) -> int:
-    """Return what every integer operand must be below: the shortest dim that the data choose from."""
+    """Return the exclusive limit of integer operands: the shortest dim with data-dependent indices."""
     work = reader.read(op).work
     accesses = [access for space in work.spaces for access in (*space.reads, *space.writes)] if work else []
     chosen = [
         size
         for access in accesses
-        for size, dims in zip(access.type.shape, access.dims, strict=True)
-        if dims is None
+        for size, index in zip(access.type.shape, access.indices, strict=True)
+        if index.gathered
     ]
     if chosen:
         return max(1, min(chosen))

@@ -9,16 +9,15 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from steelyard.compiler.emit.host_copy import HostCopy
-from steelyard.runtime.timing.cpu_contention import OtherLoad
-from steelyard.runtime.timing.quiet_samples import quiet_samples
+from steelyard.runtime.timing.quiet_samples import OtherLoad, quiet_samples
 
-_SPELL_S = 0.2
-"""The system counts the time of others in steps of 10 ms."""
+_BURST_S = 0.2
+"""Duration of a burst; the system counts CPU time in steps of 10 ms."""
 _PATIENCE = 3
 
 
 def measure_time_s(step: Callable[[], Any], repeats: int = 3) -> float:
-    """The median time of a step in seconds after one that warms up."""
+    """The median time of a step in seconds after one warm-up step."""
     step()
     times = list[float]()
     for _ in range(repeats):
@@ -32,40 +31,34 @@ def measure_steady_time_s(
     step: Callable[[], Any],
     least_s: float = 3.0,
     least_repeats: int = 5,
-    between: Callable[[], None] | None = None,
 ) -> float:
-    """The median time of a step in seconds once steps take alike, while others leave the machine alone.
+    """The median time of a step in seconds in steady state, on an otherwise idle machine.
 
-    The first steps find their memory and their kernels; short steps are repeated for longer, since other
-    processes disturb them more. For one process only: how often a step is run depends on the clock.
+    The first steps allocate memory and load kernels; short steps are repeated more often, since other
+    processes disturb them more. For a single process only: the number of steps depends on the clock.
 
     Args:
-        step: What to time.
-        least_s: How long to repeat, after two steps that warm up; up to three times that if others disturb.
-        least_repeats: How often to repeat, at least.
-        between: Called now and then between steps. The step that follows is not timed: what a process leaves
-            unused for a while, the caches and the host of a virtual machine give to others.
+        step: The step.
+        least_s: Least time of repetition, after two warm-up steps; up to three times that under other load.
+        least_repeats: Least number of repetitions.
     """
     step()
     step()
     taken = list[tuple[float | None, list[float]]]()
-    calm, spent_s = list[float](), 0.0
-    while len(calm) < least_repeats or (sum(calm) < least_s and spent_s < _PATIENCE * least_s):
-        if between:
-            between()
-            step()
+    quiet, spent_s = list[float](), 0.0
+    while len(quiet) < least_repeats or (sum(quiet) < least_s and spent_s < _PATIENCE * least_s):
         load = OtherLoad()
-        times = _spell(step)
+        times = _burst(step)
         taken.append((load.cpus(), times))
-        calm = [time for spell in quiet_samples(taken, least_repeats) for time in spell]
+        quiet = [time for burst in quiet_samples(taken, least_repeats) for time in burst]
         spent_s += sum(times)
-    return median(calm)
+    return median(quiet)
 
 
-def _spell(step: Callable[[], Any]) -> list[float]:
-    """The times of steps one after the other, for long enough to see how busy others are."""
+def _burst(step: Callable[[], Any]) -> list[float]:
+    """Time a burst of consecutive steps, long enough to measure the load of other processes."""
     times = list[float]()
-    while sum(times) < _SPELL_S:
+    while sum(times) < _BURST_S:
         start = perf_counter()
         step()
         times.append(perf_counter() - start)
@@ -77,7 +70,7 @@ def measure_peak_bytes(step: Callable[[], Any], resident: Iterable[torch.Tensor 
 
     Args:
         step: Run once; its result is dropped at once.
-        resident: Tensors that exist before, whose storages count from the start; copies on the host do not.
+        resident: Tensors that exist before and count from the start; host copies do not count.
     """
     storages = {
         t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()

@@ -10,8 +10,8 @@ import torch
 
 from steelyard.hw.base.quantity import Point
 from steelyard.hw.devices.measured_rates import PeakDType
-from steelyard.runtime.microbenchmarks.microbenchmark import TORCH_DTYPES
 from steelyard.runtime.timing.microbench import typical_s
+from steelyard.runtime.timing.random_operands import TORCH_DTYPES
 
 _aten = torch.ops.aten
 _ELEMENTS = tuple(4**power for power in range(6, 14))
@@ -19,25 +19,24 @@ _MAPPED_ELEMENTS = 33 * 2**18
 _IN_CACHE_ELEMENTS = 2**17
 _HARDSWISH_FLOPS = 5
 _LEAST_BUSY = 0.1
-"""The part of a measured time that is always taken to be work, however the overheads came out."""
+"""Least part of a measured time that counts as work after overheads are subtracted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Bytes per second over the bytes that a kernel touches, and those of writing fresh pages."""
+    """Stream bandwidth over touched bytes, and first-touch write rate, in bytes per second."""
 
     touched: tuple[Point, ...]
     fresh_bytes_per_s: float
 
 
 def streams(dispatch_s: float) -> Streams:
-    """Measure a sum of two vectors into a third, and into memory that the operating system just gave.
+    """Measure the sum of two vectors into a third (STREAM add), and into newly mapped memory (first touch).
 
-    That is mapped here as malloc maps it: a heap with a hole would hand that out instead, and whether it has
-    one depends on all that ran before.
+    The memory is mapped explicitly, since malloc would reuse a hole in the heap if earlier code left one.
 
     Args:
-        dispatch_s: Host time of one operation, which is taken off.
+        dispatch_s: Host time of one operation, which is subtracted.
     """
     touched: list[Point] = []
     for elements in _ELEMENTS:
@@ -58,9 +57,9 @@ def _sum_s(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor, dispatch_
 
 
 def _add_into_mapping(left: torch.Tensor, right: torch.Tensor) -> None:
-    """Add into memory that the operating system just gave, which takes its pages back at once.
+    """Add into newly mapped memory and unmap it.
 
-    Shared memory, which Python maps by default, costs twice as much.
+    The mapping is private: a shared one, Python's default, costs twice as much.
     """
     with mmap(-1, left.nbytes, flags=MAP_PRIVATE | MAP_ANONYMOUS) as mapping:
         out = torch.frombuffer(mapping, dtype=left.dtype)

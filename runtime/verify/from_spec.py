@@ -20,7 +20,7 @@ def verify_spec(
     passes: str = "",
     threads: int | None = None,
 ) -> "Verification":
-    """Run a model on this machine and compare; what the model prints goes to stderr.
+    """Run a model on this machine and compare; the model's own output goes to stderr.
 
     Args:
         spec: A SPEC that is no `.mlir` file.

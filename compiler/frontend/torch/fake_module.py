@@ -38,7 +38,7 @@ def converting_fakes() -> Iterator[None]:
     """Let `module.half()`, `.to(dtype)` and the like work on modules of fake tensors.
 
     Torch (2.11 to 2.13) would swap their contents, and refuses because a fake mode refers to them. Here each
-    parameter and buffer is replaced by a new one; what modules share stays shared.
+    parameter and buffer is replaced by a new one; tensors shared by modules stay shared.
     """
     original = torch.nn.Module._apply
     made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}

@@ -54,7 +54,7 @@ class Lifetimes:
     def late_deaths(self) -> list[tuple[int, torch.fx.Node]]:
         """Return those that die later than they are last used: the time, and a node that names the storage.
 
-        What is still alive counts as dying now.
+        Storages still alive count as dying now.
         """
         deaths = ((self._death.get(serial, self.now), node) for serial, node in enumerate(self._birth))
         return [

@@ -193,7 +193,7 @@ class Recorder(TorchDispatchMode):
 def _is_accumulation(func: Any, args: Sequence[Any]) -> bool:
     """Whether an op adds two tensors of one layout, the first of which is no view.
 
-    A view keeps its base, so that it is not the last reference; what is broadcast is no place to add into.
+    A view's base may have other references, and a broadcast tensor cannot be added into.
     """
     if func is not torch.ops.aten.add.Tensor or args[0]._is_view():
         return False

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException)
-"""What a fake tensor raises when its value is asked for."""
+"""Raised by a fake tensor on access to its value."""
 
 
 def forward_sequence_number() -> int:

@@ -53,7 +53,7 @@ def training_step(
     """Run forward, loss, backward and optimizer; return the loss, and the gradients if asked for.
 
     Gradients are cleared at the end, so that a step starts with parameters, buffers, optimizer state and
-    inputs alone. `enter` is told each phase as it begins.
+    inputs alone. `enter` is called with each phase as it begins.
     """
     with built.context():
         enter("forward")

@@ -123,7 +123,7 @@ def sort(call: OpCall) -> OpWork:
 
 
 def _sorted(result: Value, names: list[str], along: int) -> IterationSpace:
-    """What is written along the sorted dim; the other dims are those of the source."""
+    """Values written along the sorted dim; other dims are those of the source."""
     if len(result.type.shape) != len(names) or not names:
         return elementwise((), (result,), Flops(), prefix="sorted")
     own = names.copy()

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.typical_factors import DISPATCH_OVERHEAD_S, LAUNCH_OVERHEAD_S, matrix_fraction
@@ -13,7 +14,7 @@ from steelyard.hw.kernels.attention.peaks import attention_peaks
 from steelyard.hw.kernels.attention.shape import attentions
 from steelyard.hw.kernels.attention.time import Parts, parts
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 
 NVIDIA_MATRIX_FRACTION = 0.80
@@ -56,14 +57,14 @@ class FusedAttention:
 
     kind: Literal["attention_prefill", "attention_decode"]
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work; a causal mask leaves only the pairs that are seen.
 
         Raises:
             DeviceError: Attention is not computed in this type.
         """
         shape = attentions(dtype, dims)
-        return Counts(
+        return KernelCost(
             contraction_flops=shape.contraction_flops,
             pointwise_flops=_SCORE_POINTWISE * shape.scores,
             transcendental_flops=_SCORE_TRANSCENDENTAL * shape.scores,

@@ -1,4 +1,4 @@
-"""What a kernel model is: one file a kind, which turns the dims of many kernels into seconds."""
+"""Protocol of kernel models: one file a kind, from the dims of many kernels to seconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.hw.base.kernel_cost import KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind
@@ -28,7 +29,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a model says of many kernels, a row each.
+    """Estimates of a kernel model, one row a kernel.
 
     Attributes:
         seconds: Time of the kernel as the context has it timed: launch included, and in eager execution never
@@ -54,7 +55,7 @@ class KernelModel(Protocol):
         """The kind that it prices."""
         ...
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work, for the plain roofline and the floor."""
         ...
 

@@ -1,4 +1,4 @@
-"""How long traffic takes: the part that the last cache keeps at its rate, the rest at that of memory."""
+"""Memory traffic time: cached bytes at the rate of the last-level cache, others at that of memory."""
 
 from dataclasses import dataclass
 from math import inf
@@ -6,10 +6,11 @@ from math import inf
 import numpy as np
 
 from steelyard.hw.base.errors import DeviceError
+from steelyard.hw.base.kernel_cost import KernelCosts
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
 from steelyard.hw.kernels.common.dispatch import call_coefficients
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts
+from steelyard.hw.kernels.common.kernel_model import Coefficients
 from steelyard.hw.kernels.common.kernel_queries import Floats
 
 TABLE = "common/memory_system"
@@ -77,9 +78,9 @@ class MemorySystem:
         """
         return np.maximum(memory_bytes / self.bytes_per_s, moved_bytes / self.cache_bytes_per_s)
 
-    def floor_s(self, counts: Counts) -> Floats:
+    def floor_s(self, counts: KernelCosts) -> Floats:
         """Return the time at the pin rate of what no cache can have kept."""
-        unique_bytes = counts.bytes_read + counts.bytes_written
+        unique_bytes = counts.touched_bytes
         return np.maximum(unique_bytes - self.cache_bytes, 0) / self.peak_bytes_per_s
 
 
@@ -123,7 +124,7 @@ def overlapped_s(first_s: Floats, second_s: Floats, exponent: float) -> Floats:
     return longer * ((first_s / longer) ** exponent + (second_s / longer) ** exponent) ** (1 / exponent)
 
 
-def vector_floor_s(device: Device, counts: Counts) -> Floats:
+def vector_floor_s(device: Device, counts: KernelCosts) -> Floats:
     """Return the time of the pointwise arithmetic at the peak of the f32 lanes."""
     peak = device.vector_peak_flops_per_s.get("f32")
     return (counts.pointwise_flops + counts.transcendental_flops) / (peak.value if peak else inf)

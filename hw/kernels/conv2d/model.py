@@ -1,4 +1,4 @@
-"""How long convolutions take: the fastest of what cuDNN's benchmark picks from."""
+"""Convolution latency: the fastest of the algorithms cuDNN's benchmark mode chooses from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind
 from steelyard.hw.kernels.conv2d.algorithm import Plan
 from steelyard.hw.kernels.conv2d.execution_unit import ELEMENT_BYTES, ConvUnit, conv_unit, is_on_matrix_units
@@ -46,12 +47,15 @@ class Conv2dModel:
         """The kind that it prices."""
         return "conv2d"
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work of the definition; each tensor moves once."""
         shape = ConvShape.of(dims)
-        none = np.zeros_like(shape.macs)
         written, size = shape.written_elements, ELEMENT_BYTES.get(dtype, 4)
-        return Counts(2 * shape.macs, none, none, size * (shape.elements - written), size * written)
+        return KernelCost(
+            contraction_flops=2 * shape.macs,
+            bytes_read=size * (shape.elements - written),
+            bytes_written=size * written,
+        )
 
     def coefficients(self, device: Device, dtype: DType) -> Coefficients:
         """Return the constants of the device's architecture family for this type.

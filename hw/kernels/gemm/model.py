@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from steelyard.hw.base.kernel_cost import KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate, KernelModel
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate, KernelModel
 from steelyard.hw.kernels.common.kernel_queries import Column
 from steelyard.hw.kernels.gemm.simt import SimtGemm
 from steelyard.hw.kernels.gemm.tensor_core import TensorGemm
@@ -24,7 +25,7 @@ class Gemm:
 
     kind: Literal["gemm", "bmm"]
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work; that of one type is the same on every unit."""
         model = TensorGemm(self.kind) if dtype in _TENSOR_TYPES else SimtGemm(self.kind)
         return model.counts(dtype, dims)

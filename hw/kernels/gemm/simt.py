@@ -7,11 +7,12 @@ from typing import Literal
 import numpy as np
 
 from steelyard.hw.base.dtypes import element_bytes
+from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
 from steelyard.hw.kernels.common.dispatch import CALL_RATIOS, call_coefficients, timed
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
 from steelyard.hw.kernels.common.kernel_queries import Column
 from steelyard.hw.kernels.common.power import usual_power_fraction
 from steelyard.hw.kernels.gemm.shape import Products, products
@@ -52,14 +53,11 @@ class SimtGemm:
 
     kind: Literal["gemm", "bmm"]
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work; each operand is read once."""
         shape, size = products(self.kind, dims), element_bytes(dtype)
-        none = np.zeros_like(shape.m)
-        return Counts(
+        return KernelCost(
             contraction_flops=2 * shape.macs,
-            pointwise_flops=none,
-            transcendental_flops=none,
             bytes_read=size * shape.read_elements,
             bytes_written=size * shape.written_elements,
         )

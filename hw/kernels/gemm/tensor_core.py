@@ -7,12 +7,13 @@ from typing import Literal
 import numpy as np
 
 from steelyard.hw.base.errors import DeviceError
+from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import PeakDType
 from steelyard.hw.devices.typical_factors import DISPATCH_OVERHEAD_S
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats
 from steelyard.hw.kernels.common.power import sustained_fraction
 from steelyard.hw.kernels.gemm.tensor_core_shape import Products, products
@@ -47,18 +48,15 @@ class TensorGemm:
 
     kind: Literal["gemm", "bmm"]
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work.
 
         Raises:
             DeviceError: Tensor cores do not multiply this type.
         """
         shape = products(self.kind, dtype, dims)
-        none = np.zeros_like(shape.m)
-        return Counts(
+        return KernelCost(
             contraction_flops=2 * shape.macs,
-            pointwise_flops=none,
-            transcendental_flops=none,
             bytes_read=shape.left_bytes + shape.right_bytes,
             bytes_written=shape.written_bytes,
         )

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.hw.base.dtypes import element_bytes
+from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.dispatch import timed
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
 from steelyard.hw.kernels.common.kernel_queries import Column, KernelKind
 from steelyard.hw.kernels.common.memory_system import (
     MemorySystem,
@@ -34,7 +35,7 @@ class Elementwise:
         """`elementwise`."""
         return "elementwise"
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work; a transcendental function or division counts as one operation.
 
         Raises:
@@ -43,8 +44,7 @@ class Elementwise:
         function = function_columns(dims["fn"])
         elements = dims["rows"].astype(np.float64) * dims["cols"]
         size_bytes = element_bytes(dtype)
-        return Counts(
-            contraction_flops=np.zeros_like(elements),
+        return KernelCost(
             pointwise_flops=function.pointwise * elements,
             transcendental_flops=function.special * elements,
             bytes_read=function.reads * size_bytes * elements,
@@ -76,7 +76,7 @@ class Elementwise:
         function = function_columns(dims["fn"])
         counts = self.counts(dtype, dims)
         memory = MemorySystem.of(device, coefficients)
-        moved_bytes = counts.bytes_read + counts.bytes_written
+        moved_bytes = counts.touched_bytes
         memory_s = memory.seconds(moved_bytes * memory.missed(moved_bytes), moved_bytes)
         elements = dims["rows"].astype(np.float64) * dims["cols"]
         arithmetic_s = lanes_s(device, function.lane_cycles * elements)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steelyard.hw.base.kernel_cost import KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.nvidia_sm import sm_limits
 from steelyard.hw.kernels.common.architecture_constants import family_coefficients
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
 from steelyard.hw.kernels.common.kernel_queries import Column, KernelKind
 from steelyard.hw.kernels.common.memory_system import memory_coefficients
 from steelyard.hw.kernels.memory_bound.row_reduction import RowPass, row_counts, row_estimate
@@ -43,7 +44,7 @@ class LayerNorm:
         """`layer_norm`."""
         return "layer_norm"
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         """Return the work: three operations for mean and variance and four to apply them, an element."""
         return row_counts(dtype, dims, pointwise=7, special=0)
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from steelyard.hw.base.dtypes import element_bytes
+from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.dispatch import CALL_RATIOS, timed
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind
 from steelyard.hw.kernels.common.memory_system import (
     MemorySystem,
@@ -21,7 +22,7 @@ from steelyard.hw.kernels.common.memory_system import (
 
 @dataclass(frozen=True, slots=True)
 class RowPass:
-    """How many kernels go over their rows, a row each.
+    """Passes of kernels over their rows, one row a kernel.
 
     Attributes:
         sm_cycles: Cycles of one SM for one row, when it has as many rows at once as it can hold.
@@ -39,11 +40,10 @@ def row_elements(dims: Mapping[str, Column]) -> Floats:
     return dims["rows"].astype(np.float64) * dims["cols"]
 
 
-def row_counts(dtype: DType, dims: Mapping[str, Column], pointwise: float, special: float) -> Counts:
+def row_counts(dtype: DType, dims: Mapping[str, Column], pointwise: float, special: float) -> KernelCosts:
     """Return the work of kernels that read and write [rows, cols] once, with this much for each element."""
     elements = row_elements(dims)
-    return Counts(
-        contraction_flops=np.zeros_like(elements),
+    return KernelCost(
         pointwise_flops=pointwise * elements,
         transcendental_flops=special * elements,
         bytes_read=element_bytes(dtype) * elements,
@@ -57,7 +57,7 @@ def row_estimate(
     dtype: DType,
     context: ExecutionContext,
     dims: Mapping[str, Column],
-    counts: Counts,
+    counts: KernelCosts,
     row_pass: RowPass,
     coefficients: Coefficients,
 ) -> Estimate:
@@ -71,7 +71,7 @@ def row_estimate(
         DeviceError: The bandwidth of the device is not known.
     """
     memory = MemorySystem.of(device, coefficients)
-    moved_bytes = counts.bytes_read + counts.bytes_written
+    moved_bytes = counts.touched_bytes
     in_flight_bytes = np.minimum(
         device.compute_units.value * row_pass.resident_elements * element_bytes(dtype), counts.bytes_read
     )

@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from steelyard.hw.base.kernel_cost import KernelCosts
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.common.dispatch import timed
-from steelyard.hw.kernels.common.kernel_model import Counts, Estimate
+from steelyard.hw.kernels.common.kernel_model import Estimate
 from steelyard.hw.kernels.common.kernel_queries import Floats
 from steelyard.hw.kernels.common.memory_system import (
     MemorySystem,
@@ -24,7 +25,7 @@ _WORD_BYTES = 4
 
 
 def streaming_estimate(
-    device: Device, context: ExecutionContext, counts: Counts, call_ratio: Floats | float = 1.0
+    device: Device, context: ExecutionContext, counts: KernelCosts, call_ratio: Floats | float = 1.0
 ) -> Estimate:
     """Return the time of memory-bound kernels from their work alone, a row each.
 
@@ -39,7 +40,7 @@ def streaming_estimate(
     """
     c = memory_coefficients(device)
     memory = MemorySystem.of(device, c)
-    moved_bytes = counts.bytes_read + counts.bytes_written
+    moved_bytes = counts.touched_bytes
     memory_s = memory.seconds(moved_bytes * memory.missed(moved_bytes), moved_bytes)
     lane_cycles = (
         STREAM_LANE_CYCLES * moved_bytes / _WORD_BYTES

@@ -10,7 +10,7 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.devices.registry import load_device
 
-HOWTO = Path(__file__).parents[2] / "docs" / "howto" / "add-a-device.md"
+HOWTO = Path(__file__).parents[3] / "docs" / "howto" / "add-a-device.md"
 
 
 def blocks(language: str) -> list[str]:

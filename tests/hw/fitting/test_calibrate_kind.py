@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.devices.device import Device
@@ -14,7 +15,7 @@ from steelyard.hw.devices.registry import load_device
 from steelyard.hw.fitting.calibrate_kind import calibrate_case
 from steelyard.hw.fitting.fit_coefficients import Case, fit_coefficients, modelled_s
 from steelyard.hw.fitting.fit_residual import fit_residual
-from steelyard.hw.kernels.common.kernel_model import Coefficients, Counts, Estimate
+from steelyard.hw.kernels.common.kernel_model import Coefficients, Estimate
 from steelyard.hw.kernels.common.kernel_queries import Column, Floats, KernelKind
 from steelyard.hw.latency.residual import residual_at
 
@@ -27,9 +28,9 @@ TRUTH = {"launch_s": 8e-6, "memory_fraction": 0.6}
 class ToySoftmax:
     kind: KernelKind = "softmax"
 
-    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> Counts:
+    def counts(self, dtype: DType, dims: Mapping[str, Column]) -> KernelCosts:
         size = 4.0 * dims["rows"] * dims["cols"]
-        return Counts(0 * size, size, 0 * size, size, size)
+        return KernelCost(pointwise_flops=size, bytes_read=size, bytes_written=size)
 
     def coefficients(self, device: Device, dtype: DType) -> Coefficients:
         return FAMILY

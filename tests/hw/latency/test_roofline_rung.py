@@ -34,4 +34,4 @@ def test_the_rung_is_the_roofline_of_each_kernel():
     one = roofline_latency(device, work, context)
     assert (prices.value_s[0], prices.low_s[0], prices.high_s[0]) == (one.value_s, one.low_s, one.high_s)
     assert (prices.limiter[0], prices.source[0]) == (one.limiter, one.source)
-    assert len(prices) == 2
+    assert len(prices.value_s) == 2

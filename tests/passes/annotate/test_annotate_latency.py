@@ -51,7 +51,8 @@ CPU = Device(
         MeasuredRates(
             threads=2,
             memory_bandwidth_bytes_per_s=rate(8e9),
-            op_bandwidth_bytes_per_s={"aten.tanh": rate(8.192e6)},
+            flops_per_s={"transcendental": {"f32": rate(1e12)}},
+            memory_efficiency={"pointwise": rate(8.192e6 / 8e9)},
             resident_speedup={"pointwise": rate(4.0)},
         ),
     ),

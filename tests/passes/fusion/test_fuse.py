@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.dialects.kernel import FusedOp
+from steelyard.compiler.dialects.program import DropOp
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import parse_program
 from steelyard.compiler.pass_infra.remarks import Remark, collecting
@@ -171,3 +172,47 @@ def test_a_value_that_was_freed_on_the_way_makes_no_room() -> None:
     assert after["memory"]["peak_bytes"] <= before["memory"]["peak_bytes"]
     assert [remark.kind for remark in remarks] == ["missed", "passed"]
     assert remarks[0].message.startswith("operands kept alive longer would raise the peak")
+
+
+def test_a_call_between_keeps_ops_apart() -> None:
+    # Inside the callee others may be alive that the results passed over the call would add to.
+    module = annotate(f"""builtin.module {{
+    func.func private @callee(%x : {VECTOR}) -> {VECTOR} {{
+    %c = aten.cumsum(%x, 0) : {VECTOR}
+    func.return %c : {VECTOR} }}
+    func.func @forward(%a : {VECTOR}) -> ({VECTOR}, {VECTOR}) {{
+    %1 = aten.exp(%a) : {VECTOR}
+    %2 = func.call @callee(%a) : ({VECTOR}) -> {VECTOR}
+    %3 = aten.neg(%1) : {VECTOR}
+    func.return %3, %2 : {VECTOR}, {VECTOR} }} }}""")
+    remarks = fuse(module)
+    assert [remark.message.split(" (")[0] for remark in remarks] == ["a call lies between them"]
+    assert not kernels(module)
+
+
+def test_references_to_inputs_end_after_the_kernel() -> None:
+    module = annotate(f"""builtin.module {{ func.func @forward(%a : {VECTOR}) -> {VECTOR} {{
+    %0 = aten.cumsum(%a, 0) : {VECTOR}
+    %1 = aten.exp(%0) : {VECTOR}
+    program.drop %0 : {VECTOR}
+    %2 = aten.neg(%1) : {VECTOR}
+    program.drop %1 : {VECTOR}
+    func.return %2 : {VECTOR} }} }}""")
+    fuse(module)
+    (kernel,) = kernels(module)
+    drops = [op for op in module.walk() if isinstance(op, DropOp)]
+    # That of %1, which is on chip, is gone; that of the input follows the kernel that reads it.
+    assert [drop.value for drop in drops] == [kernel.operands[0]]
+    assert kernel.is_before_in_block(drops[0])
+
+
+def test_a_small_result_that_others_read_is_not_computed_again_in_a_larger_kernel() -> None:
+    large = "tensor<512x1024xf32>"
+    module = annotate(f"""builtin.module {{ func.func @forward(%a : {VECTOR}, %b : {large}) -> {large} {{
+    %1 = aten.exp(%a) : {VECTOR}
+    %2 = aten.mul.Tensor(%b, %1) : {large}
+    %3 = aten.cumsum(%1, 0) : {VECTOR}
+    %4 = aten.add.Tensor(%2, %3) : {large}
+    func.return %4 : {large} }} }}""")
+    messages = [remark.message for remark in fuse(module) if remark.kind == "missed"]
+    assert "others read a result that is smaller than the space" in messages

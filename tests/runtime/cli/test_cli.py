@@ -199,7 +199,7 @@ def test_verify_runs_with_the_threads_that_it_predicts_for(steelyard, monkeypatc
         ran_with.add(torch.get_num_threads())
         return 1.0
 
-    monkeypatch.setattr("steelyard.runtime.timing.machine_drift.measure_steady_time_s", time_s)
+    monkeypatch.setattr("steelyard.runtime.verify.verify.measure_steady_time_s", time_s)
     before = torch.get_num_threads()
     predicted = [
         json.loads(steelyard("verify", TINY, "--format", "json", "--threads", threads)[1])["step_time_ms"]

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from steelyard.hw.base.latency import Latencies, LatencyEstimate
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch, KernelKind
-from steelyard.hw.latency.estimates import LatencyEstimates
 from steelyard.hw.tables.parse_requests import Request
 from steelyard.runtime.predict.score import EVERY_DEVICE, score
 
@@ -12,10 +12,10 @@ def request(kind: KernelKind, device: str, *rows: int) -> Request:
     return Request(device, "eager", queries, np.array(rows))
 
 
-def prices(values: list[float]) -> LatencyEstimates:
+def prices(values: list[float]) -> Latencies:
     value_s = np.array(values)
     words = np.full(len(values), "x")
-    return LatencyEstimates(value_s, 0.9 * value_s, 1.2 * value_s, words, words)
+    return LatencyEstimate(value_s, 0.9 * value_s, 1.2 * value_s, words, words)
 
 
 def test_the_figures_are_hand_arithmetic():
