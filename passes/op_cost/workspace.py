@@ -11,12 +11,8 @@ from xdsl.ir import Operation, SSAValue
 from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
 from steelyard.compiler.dialects.cost import WORK, WorkAttr
 from steelyard.compiler.dialects.program import CHANNELS_LAST
-<<<<<<< HEAD
-from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
-from steelyard.hw.base.instruction_set import InstructionSet
-=======
 from steelyard.compiler.dialects.torch_op import TorchOp
->>>>>>> main
+from steelyard.hw.base.instruction_set import InstructionSet
 from steelyard.hw.devices.device import Device
 from steelyard.hw.scratch.convolution import Convolution
 from steelyard.hw.scratch.cpu_convolution import backward_peak_bytes, forward_peak_bytes
@@ -55,68 +51,42 @@ class CpuWorkspace:
         instruction_set: Of the CPU; None where it is not known.
         threads: Threads of the CPU, some of which need scratch of their own.
     """
-<<<<<<< HEAD
-=======
-    work = op.attributes.get(WORK)
-    if not isinstance(op, TorchOp) or not isinstance(work, WorkAttr):
-        return 0
-    if work.data.kind == "contraction" and work.data.dtype == "bf16":
-        return _product_bytes(op, threads)
-    return _convolution_bytes(op, threads) if work.data.kind in _CONVOLUTIONS else 0
->>>>>>> main
 
     instruction_set: InstructionSet | None
     threads: int
 
-<<<<<<< HEAD
     def __call__(self, op: Operation) -> int:
         """The bytes of an op; where its instruction set was not measured, the most of those that were."""
         return self.scratch(op).value
-=======
-def _product_bytes(op: TorchOp, threads: int) -> int:
-    """Scratch of a product of two matrices, (rows, depth) by (depth, columns); 0 of others."""
-    reader = OpInfoCache()
-    work = reader.read(op).work
-    spaces = work.spaces if work else ()
-    product = next((each for each in spaces if each.flops_per_iteration.contraction), None)
-    if product is None or [len(each.indices) for each in product.reads] != [2, 2]:
-        return 0
-    left, right = product.reads
-    if left.indices[1] != right.indices[0]:
-        return 0
-    values = dict(zip((each.name for each in to_call(op).tensors), op.operands, strict=True))
-    (rows, depth), columns = left.type.shape, right.type.shape[1]
-    transposed = _is_transposed(values[left.value], reader)
-    return matmul_scratch_bytes(rows, depth, columns, threads, transposed=transposed)
-
-
-def _is_transposed(value: SSAValue, reader: OpInfoCache) -> bool:
-    """Whether a matrix is a view of one whose rows are its columns."""
-    work = reader.read(value.owner).work if isinstance(value.owner, TorchOp) else None
-    if work is None or not work.is_view or len(work.spaces) != 1:
-        return False
-    source, result = work.spaces[0].reads[0], work.spaces[0].writes[0]
-    return len(source.indices) == 2 and source.indices == result.indices[::-1]
->>>>>>> main
 
     def scratch(self, op: Operation) -> ScratchBytes:
         """The bytes of an op and their interval."""
         work = op.attributes.get(WORK)
         if not isinstance(op, TorchOp) or not isinstance(work, WorkAttr):
             return NO_SCRATCH
-        if operator_name(op) in _PRODUCTS and work.data.dtype == "bf16":
-            left, right = (op.arguments()[name] for name in _PRODUCTS[operator_name(op)])
-            return self._product(cast(SSAValue, left), cast(SSAValue, right))
+        if work.data.kind == "contraction" and work.data.dtype == "bf16":
+            return self._product(op)
         return self._convolution(op) if work.data.kind in _CONVOLUTIONS else NO_SCRATCH
 
-    def _product(self, left: SSAValue, right: SSAValue) -> ScratchBytes:
-        (rows, depth), columns = _shape(left), _shape(right)[1]
-        by_columns = isinstance(left.owner, TorchOp) and operator_name(left.owner) == "aten.t"
+    def _product(self, op: TorchOp) -> ScratchBytes:
+        """Scratch of a product of two matrices, (rows, depth) by (depth, columns); none of others."""
+        reader = OpInfoCache()
+        work = reader.read(op).work
+        spaces = work.spaces if work else ()
+        product = next((each for each in spaces if each.flops_per_iteration.contraction), None)
+        if product is None or [len(each.indices) for each in product.reads] != [2, 2]:
+            return NO_SCRATCH
+        left, right = product.reads
+        if left.indices[1] != right.indices[0]:
+            return NO_SCRATCH
+        values = dict(zip((each.name for each in to_call(op).tensors), op.operands, strict=True))
+        (rows, depth), columns = left.type.shape, right.type.shape[1]
+        transposed = _is_transposed(values[left.value], reader)
 
         def bytes_of(instruction_set: InstructionSet) -> int:
             if instruction_set == "avx2":
                 return 0
-            return matmul_scratch_bytes(rows, depth, columns, self.threads, transposed=by_columns)
+            return matmul_scratch_bytes(rows, depth, columns, self.threads, transposed=transposed)
 
         return scratch_of_kernels(self.instruction_set, is_half=True, bytes_of=bytes_of)
 
@@ -143,6 +113,15 @@ def _is_transposed(value: SSAValue, reader: OpInfoCache) -> bool:
             return max(0, backward_peak_bytes(sizes, data, weights) - results)
 
         return scratch_of_kernels(self.instruction_set, is_half=plain.is_half, bytes_of=bytes_of)
+
+
+def _is_transposed(value: SSAValue, reader: OpInfoCache) -> bool:
+    """Whether a matrix is a view of one whose rows are its columns."""
+    work = reader.read(value.owner).work if isinstance(value.owner, TorchOp) else None
+    if work is None or not work.is_view or len(work.spaces) != 1:
+        return False
+    source, result = work.spaces[0].reads[0], work.spaces[0].writes[0]
+    return len(source.indices) == 2 and source.indices == result.indices[::-1]
 
 
 def _sizes(
