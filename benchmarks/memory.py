@@ -6,7 +6,6 @@ python benchmarks/memory.py gpt2 vit   # some
 
 import argparse
 import gc
-from functools import partial
 from statistics import fmean
 
 import torch
@@ -23,8 +22,9 @@ from steelyard.hw.allocators.cpu import CpuAllocator
 from steelyard.passes.annotate.annotate import annotate
 from steelyard.passes.annotate.target import Target
 from steelyard.passes.memory.allocator_replay import replay
-from steelyard.passes.op_cost.workspace import onednn_workspace_bytes
+from steelyard.passes.op_cost.workspace import CpuWorkspace
 from steelyard.runtime.execute.single_process import bind
+from steelyard.runtime.timing.host_cpu import host_instruction_set
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 ZOO = {
@@ -64,7 +64,7 @@ def compare(spec: str, options: CaptureOptions) -> dict[str, tuple[int, int]]:
     model = load_spec(spec, options)
     module = import_program(capture(model, options))
     annotate(module, Target())
-    workspace = partial(onednn_workspace_bytes, threads=torch.get_num_threads())
+    workspace = CpuWorkspace(host_instruction_set(), torch.get_num_threads())
     events = [*allocations(Analyses(module), workspace)]
     predicted = {
         "steady": replay([events], CpuAllocator()).peak.requested,
