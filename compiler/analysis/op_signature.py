@@ -6,20 +6,6 @@ from steelyard.compiler.analysis.op_facts import OpInfoCache, tensor_type
 from steelyard.compiler.dialects.literal import Literal, format_literal
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
 
-_PLAIN = {
-    "aten._unsafe_view",
-    "aten.alias",
-    "aten.contiguous",
-    "aten.detach",
-    "aten.flatten",
-    "aten.reshape",
-    "aten.squeeze",
-    "aten.unflatten",
-    "aten.unsqueeze",
-    "aten.view",
-}
-"""Views of dense tensors that are dense themselves."""
-
 
 def op_signature(op: TorchOp, reader: OpInfoCache) -> str:
     """Return what two ops share if they do the same to operands of the same types and layouts.
@@ -62,7 +48,7 @@ def view_chain(value: SSAValue, reader: OpInfoCache) -> tuple[OpResult, ...]:
             break
         chain.append(value)
         value = value.op.operands[0]
-    while chain and _packet(chain[-1]) in _PLAIN:
+    while chain and _keeps_order(chain[-1], reader):
         chain.pop()
     return tuple(reversed(chain))
 
@@ -92,12 +78,15 @@ def _view(view: OpResult, source: str) -> str:
     for value in view.op.arguments().values():
         if not isinstance(value, SSAValue):
             given.append(format_literal(_literal(value)))
-    return f"{_packet(view).removeprefix('aten.')}({', '.join(given)})"
+    packet = operator_name(view.op).split(".")[1]
+    return f"{packet}({', '.join(given)})"
 
 
-def _packet(view: OpResult) -> str:
+def _keeps_order(view: OpResult, reader: OpInfoCache) -> bool:
+    """Whether a view is of all elements in their order, so that it is dense if its source is."""
     assert isinstance(view.op, TorchOp)
-    return ".".join(operator_name(view.op).split(".")[:2])
+    work = reader.read(view.op).work
+    return work is not None and work.keeps_order
 
 
 def _literal(value: Argument) -> Literal:

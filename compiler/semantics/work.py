@@ -106,6 +106,15 @@ class OpWork:
         return self.kind == "view" and bool(self.aliases)
 
     @property
+    def keeps_order(self) -> bool:
+        """Whether it is a view of all elements in their order, in another shape at most."""
+        if not self.is_view or len(self.spaces) != 1:
+            return False
+        (space,) = self.spaces
+        source, result = space.reads[0], space.writes[0]
+        return source.type.numel == result.type.numel and source.row_major_dims == result.row_major_dims
+
+    @property
     def is_constant(self) -> bool:
         """Whether it makes tensors of equal elements, of which any block is as good as another."""
         return (
