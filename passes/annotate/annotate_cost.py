@@ -11,8 +11,8 @@ from steelyard.passes.annotate.work import annotate_work
 class AnnotateCostPass(ProgramPass):
     """Annotate each op with its work: FLOPs by unit and bytes.
 
-    Reads the types and properties of the ops. Writes `cost.work` on each, `#cost.unknown` where no rule
-    applies (a remark for each such name), and the entry `work` of the module's `cost.totals`: FLOPs by
+    Reads the types and properties of the ops, and `cost.spaces` of those that no rule knows. Writes `cost.work`
+    on each, `#cost.unknown` where neither says the work (a remark for each such name), and the entry `work` of the module's `cost.totals`: FLOPs by
     unit and by phase, bytes, and the count of known and unknown ops, over all calls.
 
         %2 = aten.mm(%0, %1) : tensor<4x8xf32>
@@ -29,6 +29,9 @@ class AnnotateCostPass(ProgramPass):
     strict: bool = False
     """Whether an unknown op is an error."""
 
+    print_work: bool = False
+    """Whether to write the iteration spaces of each op with its indexing maps, as `cost.spaces`."""
+
     def transform(self, program: Analyses) -> None:
         """Annotate the ops of a module."""
-        annotate_work(program, strict=self.strict)
+        annotate_work(program, strict=self.strict, spaces=self.print_work)

@@ -7,7 +7,9 @@ from xdsl.ir import Attribute
 from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.analysis.kernel_ops import kernels, members, yielded
 from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, where
+from steelyard.compiler.analysis.work_text import work_text
 from steelyard.compiler.dialects.cost import WORK, UnknownAttr, WorkAttr, WorkCounts
+from steelyard.compiler.dialects.cost_spaces import SPACES, SpacesAttr
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.program import PHASE, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
@@ -21,7 +23,7 @@ from steelyard.passes.op_cost.fused_work import fused_work
 HOW_TO_ADD = "docs/howto/add-an-op.md says how to add it"
 
 
-def annotate_work(program: Analyses, *, strict: bool = False) -> None:
+def annotate_work(program: Analyses, *, strict: bool = False, spaces: bool = False) -> None:
     """Annotate each op with its work, and the program with the sums over all calls.
 
     Writes `cost.work` on each op, `#cost.unknown` where no rule applies (a remark for each such name), and
@@ -31,6 +33,7 @@ def annotate_work(program: Analyses, *, strict: bool = False) -> None:
     Args:
         program: Its analyses.
         strict: Whether an unknown op is an error.
+        spaces: Whether to write the iteration spaces of each op with its indexing maps, as `cost.spaces`.
 
     Raises:
         IRError: with `strict`, an op is unknown; an op does not fit its rule.
@@ -40,6 +43,8 @@ def annotate_work(program: Analyses, *, strict: bool = False) -> None:
     for name, function in graph.functions.items():
         for kernel in kernels(function):
             work = annotator.annotate(kernel)
+            if spaces:
+                annotator.describe(kernel)
             totals.add(kernel, work, graph.times[name])
     for unknown in annotator.unknown.values():
         _report(unknown, strict)
@@ -64,6 +69,15 @@ class _Annotator:
         attribute = self._fused(kernel) if isinstance(kernel, FusedOp) else self._attribute(kernel)
         kernel.attributes[WORK] = attribute
         return attribute.data if isinstance(attribute, WorkAttr) else None
+
+    def describe(self, kernel: TorchOp | FusedOp) -> None:
+        """Write the work of a kernel, or of what is in it, as text."""
+        if isinstance(kernel, FusedOp):
+            for op in members(kernel):
+                if isinstance(op, TorchOp):
+                    self.describe(op)
+        elif work := self._reader.read(kernel).work:
+            kernel.attributes[SPACES] = SpacesAttr(work_text(work))
 
     def _attribute(self, op: TorchOp) -> Attribute:
         facts = self._reader.read(op)
