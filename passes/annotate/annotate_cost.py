@@ -11,7 +11,9 @@ from xdsl.passes import ModulePass
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.kernel_ops import kernels, members, yielded
 from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, where
+from steelyard.compiler.analysis.work_text import work_text
 from steelyard.compiler.dialects.cost import WORK, UnknownAttr, WorkAttr, WorkCounts
+from steelyard.compiler.dialects.cost_spaces import SPACES, SpacesAttr
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.program import PHASE, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
@@ -29,9 +31,10 @@ HOW_TO_ADD = "docs/howto/add-an-op.md says how to add it"
 class AnnotateCostPass(ModulePass):
     """Say of each op how much work it does.
 
-    Reads the types and properties of the ops. Writes `cost.work` on each, `#cost.unknown` where no rule
-    applies (a remark for each such name), and the entry `work` of the module's `cost.totals`: FLOPs by
-    unit and by phase, bytes, and how many ops are costed and unknown, over all calls.
+    Reads the types and properties of the ops, and `cost.spaces` of those that no rule knows. Writes
+    `cost.work` on each, `#cost.unknown` where neither says the work (a remark for each such name), and the
+    entry `work` of the module's `cost.totals`: FLOPs by unit and by phase, bytes, and how many ops are costed
+    and unknown, over all calls.
 
         %2 = aten.mm(%0, %1) : tensor<4x8xf32>
         %2 = aten.mm(%0, %1) {cost.work = #cost.work<contraction f32, flops = [512, 0, 0], ...>} : ...
@@ -45,6 +48,9 @@ class AnnotateCostPass(ModulePass):
     strict: bool = False
     """Whether an unknown op is an error."""
 
+    print_work: bool = False
+    """Whether to write the iteration spaces of each op with its indexing maps, as `cost.spaces`."""
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Annotate the ops of a module."""
         graph = call_graph(op)
@@ -52,6 +58,8 @@ class AnnotateCostPass(ModulePass):
         for name, function in graph.functions.items():
             for kernel in kernels(function):
                 work = annotator.annotate(kernel)
+                if self.print_work:
+                    annotator.describe(kernel)
                 totals.add(work, text_attribute(kernel, PHASE), graph.times[name])
         for unknown in annotator.unknown.values():
             self._report(unknown)
@@ -77,6 +85,15 @@ class _Annotator:
         attribute = self._fused(kernel) if isinstance(kernel, FusedOp) else self._attribute(kernel)
         kernel.attributes[WORK] = attribute
         return attribute.data if isinstance(attribute, WorkAttr) else None
+
+    def describe(self, kernel: TorchOp | FusedOp) -> None:
+        """Write the work of a kernel, or of what is in it, as text."""
+        if isinstance(kernel, FusedOp):
+            for op in members(kernel):
+                if isinstance(op, TorchOp):
+                    self.describe(op)
+        elif work := self._reader.read(kernel).work:
+            kernel.attributes[SPACES] = SpacesAttr(work_text(work))
 
     def _attribute(self, op: TorchOp) -> Attribute:
         facts = self._reader.read(op)
