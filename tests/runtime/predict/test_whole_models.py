@@ -22,7 +22,7 @@ BERT_LARGE = (
 def test_bert_in_f32_is_within_the_target_on_four_devices() -> None:
     path = MEASURED / "neusight/e2e_models.csv"
     if not path.exists():
-        pytest.skip(f"{path} is absent")
+        pytest.skip(f"the open measurements are not at {MEASURED}; set STEELYARD_MEASURED")
     with path.open(newline="", encoding="utf-8-sig") as stream:
         rows = [row for row in csv.DictReader(stream) if (row["model"], row["mode"]) == ("bert_large", "inf")]
     choices = {"batch": 8, "sequence": 512, "attention": "eager"}
