@@ -11,9 +11,10 @@ from steelyard.passes.annotate.work import annotate_work
 class AnnotateCostPass(ProgramPass):
     """Annotate each op with its work: FLOPs by unit and bytes.
 
-    Reads the types and properties of the ops, and `cost.spaces` of those that no rule knows. Writes `cost.work`
-    on each, `#cost.unknown` where neither says the work (a remark for each such name), and the entry `work` of the module's `cost.totals`: FLOPs by
-    unit and by phase, bytes, and the count of known and unknown ops, over all calls.
+    Reads the types and properties of the ops, and `cost.spaces` of those that no rule knows. Writes
+    `cost.work` on each, `#cost.unknown` where neither says the work (a remark for each such name), and the
+    entry `work` of the module's `cost.totals`: FLOPs by unit and by phase, bytes, and the count of known and
+    unknown ops, over all calls.
 
         %2 = aten.mm(%0, %1) : tensor<4x8xf32>
         %2 = aten.mm(%0, %1) {cost.work = #cost.work<contraction f32, flops = [512, 0, 0], ...>} : ...
