@@ -1,6 +1,9 @@
 """Peak memory inside single convolutions, predicted beside the CPU allocator's own events.
 
 python benchmarks/convolution_memory.py
+ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 python benchmarks/convolution_memory.py
+
+Predicted are the kernels of the instruction set in use, AVX2 or AVX-512.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,7 +13,10 @@ from typing import Any
 import torch
 from report import Report
 
-from steelyard.hw.scratch.onednn_convolution import Convolution, backward_peak_bytes, forward_peak_bytes
+from steelyard.hw.base.instruction_set import InstructionSet
+from steelyard.hw.scratch.convolution import Convolution
+from steelyard.hw.scratch.cpu_convolution import backward_peak_bytes, forward_peak_bytes
+from steelyard.runtime.timing.host_cpu import host_instruction_set
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 # batch, channels, side, filters, window, stride, padding, groups: of the models of the zoo.
@@ -42,7 +48,9 @@ SHAPES = [
 ]
 
 
-def cases(dtype: torch.dtype) -> Iterator[tuple[str, int, Callable[[], Any]]]:
+def cases(
+    dtype: torch.dtype, instruction_set: InstructionSet
+) -> Iterator[tuple[str, int, Callable[[], Any]]]:
     """Yield a name, the predicted peak and what to run, for each shape and direction."""
     for shape in SHAPES:
         batch, channels, side, filters, window, stride, padding, groups = shape
@@ -61,6 +69,7 @@ def cases(dtype: torch.dtype) -> Iterator[tuple[str, int, Callable[[], Any]]]:
             stride=stride,
             item_bytes=source.element_size(),
             threads=torch.get_num_threads(),
+            instruction_set=instruction_set,
         )
         yield (
             f"{shape} forward",
@@ -80,6 +89,9 @@ def cases(dtype: torch.dtype) -> Iterator[tuple[str, int, Callable[[], Any]]]:
 
 
 def main() -> None:
+    instruction_set = host_instruction_set()
+    if instruction_set not in ("avx2", "avx512"):
+        raise SystemExit(f"the scratch of {instruction_set} is not modelled")
     report = Report(
         "convolution_memory",
         "Scratch of single convolutions",
@@ -96,7 +108,7 @@ def main() -> None:
     near = total = 0
     for dtype in (torch.float32, torch.bfloat16):
         found = dict[str, tuple[int, int]]()
-        for name, predicted, run in cases(dtype):
+        for name, predicted, run in cases(dtype, instruction_set):
             run()
             found[name] = predicted, measure_peak_bytes(run, ())
         errors = [abs(predicted / measured - 1) for predicted, measured in found.values()]

@@ -6,7 +6,6 @@ python benchmarks/memory.py gpt2 vit   # some
 
 import argparse
 import gc
-from functools import partial
 from statistics import fmean
 
 import torch
@@ -20,9 +19,10 @@ from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.hw.allocators.cpu import CpuAllocator
 from steelyard.passes.memory.allocator_replay import replay
-from steelyard.passes.op_cost.workspace import onednn_workspace_bytes
+from steelyard.passes.op_cost.workspace import CpuWorkspace
 from steelyard.runtime.execute.single_process import bind
 from steelyard.runtime.program.load import Target, annotate_program
+from steelyard.runtime.timing.host_cpu import host_instruction_set
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 ZOO = {
@@ -62,7 +62,7 @@ def compare(spec: str, options: CaptureOptions) -> dict[str, tuple[int, int]]:
     model = load_spec(spec, options)
     module = import_program(capture(model, options))
     annotate_program(module, Target())
-    workspace = partial(onednn_workspace_bytes, threads=torch.get_num_threads())
+    workspace = CpuWorkspace(host_instruction_set(), torch.get_num_threads())
     events = [*allocations(module, workspace)]
     predicted = {
         "steady": replay([events], CpuAllocator()).peak.requested,

@@ -102,7 +102,7 @@ def step_memory(module: ModuleOp, device: Device, cuda: Version | None = None) -
 
 
 def _library_calls(events: Sequence[Allocation]) -> Iterator[int]:
-    """Where each thread calls cuBLAS first: in the program, and in autograd; the last first."""
+    """First cuBLAS calls of each thread: of the program, and of autograd; the last first."""
     is_called = {False: False, True: False}
     found: list[int] = []
     for index, event in enumerate(events):

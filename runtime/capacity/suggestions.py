@@ -95,7 +95,7 @@ def _changes(
 
 
 def _rewritten(program: ModuleOp, budget: MemoryBudget) -> Iterator[Suggestion]:
-    """What passes make of the program that keep its live bytes within a budget."""
+    """Suggestions of passes that keep live bytes within a budget."""
     before_us = step_time_us(program)
     if entry_function(program).sym_name.data != "step":
         return
