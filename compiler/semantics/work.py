@@ -1,10 +1,10 @@
 """The work of an op: iteration spaces, aliases, effects; FLOPs, bytes, sharding and fusion derive from it."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
+from steelyard.compiler.semantics.iteration_space import Flops, IndexingMap, IterationSpace
 from steelyard.hw.base.kernel_cost import KernelCost
 from steelyard.hw.base.kernel_work import WorkKind
 
@@ -137,6 +137,36 @@ class OpWork:
         dtypes = [access.type.dtype for access in (*space.reads, *space.writes)]
         return next(
             (dtype for dtype in dtypes if "f" in dtype or dtype.startswith("c")), (dtypes or [None])[0]
+        )
+
+    def renamed(self, names: Mapping[str, str]) -> "OpWork":
+        """Return the same work over arguments of other names."""
+
+        def new(value: str) -> str:
+            base, bracket, index = value.partition("[")
+            return names.get(base, base) + bracket + index
+
+        def spell(access: IndexingMap) -> IndexingMap:
+            indices = tuple(index._replace(by=new(index.by)) for index in access.indices)
+            return IndexingMap(new(access.value), access.type, indices)
+
+        spaces = tuple(
+            replace(
+                space,
+                reads=tuple(map(spell, space.reads)),
+                writes=tuple(map(spell, space.writes)),
+                shapes=tuple(map(spell, space.shapes)),
+            )
+            for space in self.spaces
+        )
+        return replace(
+            self,
+            spaces=spaces,
+            aliases=tuple((result, new(value)) for result, value in self.aliases),
+            mutates=tuple(map(new, self.mutates)),
+            summands=tuple(Summand(tuple(map(new, each.factors)), new(each.scale)) for each in self.summands),
+            extents=tuple(each._replace(name=new(each.name)) for each in self.extents),
+            gradients=new(self.gradients),
         )
 
     def is_linear(self, operands: Collection[str]) -> bool:

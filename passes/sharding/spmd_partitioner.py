@@ -8,7 +8,9 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from steelyard.compiler.analysis.op_facts import size_bytes, tensor_type, to_call, where
+from steelyard.compiler.analysis.work_text import work_text
 from steelyard.compiler.dialects.cost import LATENCY, MEMORY, WORK
+from steelyard.compiler.dialects.cost_spaces import SPACES, SpacesAttr
 from steelyard.compiler.dialects.literal import Literal, to_attribute
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, DropOp, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
@@ -166,6 +168,8 @@ class _Rewriter:
         changed = {**(sharding.local_arguments(to_call(op).properties, self._ranks) if sharding else {})}
         changed |= arguments or {}
         kept = {key: v for key, v in op.attributes.items() if key not in (WORK, LATENCY, MEMORY)}
+        if sharding and SPACES in kept:
+            kept[SPACES] = SpacesAttr(work_text(sharding.local_work(self._ranks)))
         results = [
             sharding.placement(f"result{index}") if sharding else otherwise
             for index in range(len(op.results))

@@ -34,7 +34,7 @@ def instruction_set():
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["f32", "bf16"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_peaks_are_those_of_this_machines_library(shape, dtype, channels_last, instruction_set):
     batch, channels, side, filters, window, stride, padding, groups = SHAPES[shape]
