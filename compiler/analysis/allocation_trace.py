@@ -40,7 +40,7 @@ def allocations(program: Analyses, workspace: Workspace = no_workspace) -> Itera
         workspace: Bytes that the kernel of an op takes while it runs, beside its operands and results.
 
     Raises:
-        IRError: the module is no program, or its types cannot be read.
+        IRError: the module is not a program, or its types cannot be read.
     """
     yield from _Walk(program, workspace).events()
 

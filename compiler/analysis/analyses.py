@@ -27,7 +27,7 @@ class Analyses:
         """The functions that the program reaches.
 
         Raises:
-            IRError: the module is no program.
+            IRError: the module is not a program.
         """
         return call_graph(self.module)
 
@@ -36,7 +36,7 @@ class Analyses:
         """The storages of each function, by its name.
 
         Raises:
-            IRError: the module is no program, or its types cannot be read.
+            IRError: the module is not a program, or its types cannot be read.
         """
         return find_storages(self.call_graph)
 
@@ -47,7 +47,7 @@ class Analyses:
             workspace: Bytes that the kernel of an op takes while it runs.
 
         Raises:
-            IRError: the module is no program, or its types cannot be read.
+            IRError: the module is not a program, or its types cannot be read.
         """
         if workspace not in self._liveness:
             self._liveness[workspace] = liveness_of(self.call_graph, self.storages, workspace)

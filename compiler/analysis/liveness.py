@@ -59,7 +59,7 @@ def liveness(module: ModuleOp, workspace: Workspace = no_workspace) -> Liveness:
     """Find the live bytes of a program whose analyses nobody shares; see `liveness_of`.
 
     Raises:
-        IRError: the module is no program, or its types cannot be read.
+        IRError: the module is not a program, or its types cannot be read.
     """
     graph = call_graph(module)
     return liveness_of(graph, find_storages(graph), workspace)

@@ -28,7 +28,7 @@ def annotate(
 
     Raises:
         DeviceError: the device is not known, or lacks a rate that the work needs.
-        IRError: the module is no program; with `strict`, an op is unknown.
+        IRError: the module is not a program; with `strict`, an op is unknown.
     """
     write_target(module, target)
     _annotate(program or Analyses(module), target, ANNOTATIONS, strict=strict)

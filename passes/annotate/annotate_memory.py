@@ -26,8 +26,8 @@ class AnnotateMemoryPass(ProgramPass):
 
     Raises:
         DeviceError: the device is not known.
-        IRError: the module is no program, its types cannot be read, or a device is given and `cost.work` is
-            missing.
+        IRError: the module is not a program, its types cannot be read, or a device is given and `cost.work`
+            is missing.
     """
 
     name = "annotate-memory"

@@ -20,7 +20,7 @@ class AnnotatePass(ProgramPass):
     Raises:
         DeviceError: the device is not known, or lacks a rate that the work needs.
         UsageError: the context is none of eager, graph and compiled.
-        IRError: the module is no program; with `strict`, an op is unknown.
+        IRError: the module is not a program; with `strict`, an op is unknown.
     """
 
     name = "annotate"

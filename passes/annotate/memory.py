@@ -32,7 +32,7 @@ def annotate_memory(program: Analyses, target: Target | None) -> None:
 
     Raises:
         DeviceError: the device is not known.
-        IRError: the module is no program, or its types cannot be read.
+        IRError: the module is not a program, or its types cannot be read.
     """
     found = program.liveness(workspace_for(target))
     attributes: dict[LiveBytes, MemoryAttr] = {}

@@ -86,7 +86,7 @@ def step_memory(program: Analyses, device: Device, cuda: Version | None = None) 
         cuda: Its version of CUDA; None for a new one.
 
     Raises:
-        IRError: The module is no program.
+        IRError: The module is not a program.
     """
     events, owners = owned_allocations(program, workspace_of(device))
     first = first_step(program, events)

@@ -47,7 +47,7 @@ class MemoryBudget:
         """Step memory of a program with `cost.work`.
 
         Raises:
-            IRError: The module is no program.
+            IRError: The module is not a program.
         """
         memory = step_memory(Analyses(module), self.device, self.cuda)
         return memory.with_kept_gradients() if self.keep_gradients else memory
@@ -109,7 +109,7 @@ def check_fit(module: ModuleOp, budget: MemoryBudget) -> MemoryFit:
 
     Raises:
         UsageError: The reserve and the context leave nothing.
-        IRError: The module is no program.
+        IRError: The module is not a program.
     """
     return fit_of(budget.memory(module), budget)
 

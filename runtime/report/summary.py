@@ -130,7 +130,7 @@ def summarize(program: Analyses) -> Summary:
         program: Annotated with work, memory and latency.
 
     Raises:
-        IRError: The module is no program, or lacks an annotation.
+        IRError: The module is not a program, or lacks an annotation.
     """
     module, entry = program.module, program.call_graph.entry
     require(module, {"work", "memory", "latency"}, "the summary")
