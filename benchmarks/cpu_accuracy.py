@@ -26,8 +26,9 @@ from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.devices.registry import load_device
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.runtime.calibrate.drift import measure_drift
-from steelyard.runtime.program.load import Target, annotate_program
 from steelyard.runtime.timing.quiet_samples import OtherLoad
 from steelyard.runtime.timing.steady_state import measure_steady_time_s
 
@@ -63,7 +64,7 @@ def measure(device: str, spec: str, train: bool) -> Case:
     options = CaptureOptions(train=train)
     loaded = load_spec(spec, options)
     module = import_program(capture(loaded, options))
-    annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
+    annotate(module, Target(device=device, threads=torch.get_num_threads()))
     latency: Any = read_totals(module)["latency"]
     built, optimizer = build_real(loaded, options)
     time_s = measure_steady_time_s(lambda: run_step(built, optimizer, options), least_s=1.5)

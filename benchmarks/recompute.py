@@ -46,6 +46,8 @@ from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.latency.profile_store import local_store
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.op_cost.workspace import no_workspace
 from steelyard.passes.rematerialize.activation_graph import read_graph
 from steelyard.passes.rematerialize.candidate_plans import BASELINES, cheapest, make_plans
@@ -54,7 +56,7 @@ from steelyard.passes.rematerialize.recomputable import RECOMPUTED
 from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
 from steelyard.runtime.profile.profile import profile
-from steelyard.runtime.program.load import Target, annotate_program, load_costed, load_program
+from steelyard.runtime.program.load import load_costed, load_program
 from steelyard.runtime.timing.malloc_settings import memory_kept
 from steelyard.runtime.timing.quiet_samples import OtherLoad
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
@@ -89,7 +91,7 @@ class Case:
         program = capture(model, self.options)
         self.module = import_program(program)
         target = Target(device=device, threads=torch.get_num_threads(), keep_memory=keep_memory)
-        annotate_program(self.module, target)
+        annotate(self.module, target)
         self.built, _ = build_real(model, self.options)
         binding = bind(self.built, None, program.constants)
         self.arguments = order_arguments(self.module, binding)
@@ -140,7 +142,7 @@ def measure_ops(name: str, device: str, budgets: Sequence[float]) -> None:
     spec, sizes = MODELS[name]
     module = load_costed(spec, {"train": True, "optimizer": "none", **sizes})
     measure_missing(f"{name}, without", module, device)
-    annotate_program(module, Target(device=device, threads=torch.get_num_threads(), keep_memory=True))
+    annotate(module, Target(device=device, threads=torch.get_num_threads(), keep_memory=True))
     for budget in budgets:
         rewritten = module.clone()
         RecomputePass(budget=budget).apply(make_context(), rewritten)
@@ -316,7 +318,7 @@ def stepper(built: BuiltModel, options: CaptureOptions) -> Callable[[], Any]:
 
 def solve_layers() -> None:
     module = load_program(LAYERS, {"train": True, "sequence": 4096, "dtype": "bfloat16"})
-    annotate_program(module, Target(device="h100-sxm"))
+    annotate(module, Target(device="h100-sxm"))
     start = perf_counter()
     flat = find_storages(call_graph(module))["step"]
     plans = make_plans(PlanEvaluator(read_graph(flat, OpInfoCache(), no_workspace)))

@@ -239,8 +239,8 @@ class ExternOp(TorchOp):
         return op
 
 
-def operator_name(op: TorchOp) -> str:
-    """The operator's own name, `aten.mm`, also behind `torch.op`."""
+def operator_name(op: Operation) -> str:
+    """The operator's own name, `aten.mm`, also behind `torch.op`; of any other op its name in the IR."""
     return op.schema.name if isinstance(op, ExternOp) else op.name
 
 

@@ -27,8 +27,8 @@ class MeasuredRates:
             that one kernel touches, so that its left end is the rate inside the caches.
         fresh_page_bytes_per_s: Rate of writing pages that the operating system has to supply first; None
             where they cost no more than others.
-        memory_efficiency: The part of the streaming rate that a kind of kernel reaches; a curve runs over
-            the bytes that it touches.
+        memory_efficiency: The part of the streaming rate that a kind of kernel reaches, its arithmetic
+            included unless it is pointwise; a curve runs over the bytes that it touches.
         resident_speedup: How many times faster a kind of kernel is where the caches hold all that it touches
             than after much else ran; a curve runs over the bytes that it touches.
         references_per_s: How many times the reference kernel of a kind ran in a second; how often it does

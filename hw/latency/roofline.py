@@ -28,12 +28,17 @@ from steelyard.hw.devices.typical_factors import (
 
 @dataclass(frozen=True, slots=True)
 class _Engine:
-    """Rates for kernels of one kind and dtype; None for a unit that the device lacks."""
+    """Rates for kernels of one kind and dtype; None for a unit that the device lacks.
+
+    The efficiency of a kind was measured with the arithmetic of its lanes; pointwise kernels differ in that,
+    so theirs is without.
+    """
 
     contraction: Unit | None
     pointwise: Unit | None
     transcendental: Unit | None
     memory_efficiency: Callable[[float], float] | None
+    includes_lanes: bool
 
 
 def roofline_latency(device: Device, work: KernelWork, context: ExecutionContext) -> Latency:
@@ -140,7 +145,7 @@ class Roofline:
             (work.pointwise_flops, engine.pointwise),
             (work.transcendental_flops, engine.transcendental),
         ):
-            if not flops:
+            if not flops or (engine.includes_lanes and unit is not engine.contraction):
                 continue
             if unit is None:
                 raise self._no_unit(work)
@@ -195,6 +200,7 @@ class Roofline:
             pointwise=pointwise_unit(self._device, self._sustained, dtype),
             transcendental=transcendental_unit(self._device, self._sustained, dtype),
             memory_efficiency=efficiency.evaluator() if efficiency else None,
+            includes_lanes=efficiency is not None and kind != "pointwise",
         )
 
     def _view_latency(self, overhead: Quantity | None) -> Latency:

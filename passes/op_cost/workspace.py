@@ -1,6 +1,5 @@
 """Workspace of kernels: bytes that one allocates for itself while it runs, by the library it is from."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import cast
@@ -8,6 +7,7 @@ from typing import cast
 from xdsl.dialects.builtin import FixedBitwidthType, TensorType
 from xdsl.ir import Operation, SSAValue
 
+from steelyard.compiler.analysis.liveness import Workspace, no_workspace
 from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
 from steelyard.compiler.dialects.cost import WORK, WorkAttr
 from steelyard.compiler.dialects.program import CHANNELS_LAST
@@ -23,7 +23,7 @@ from steelyard.passes.op_cost.cudnn_workspace import CudnnWorkspace
 _CONVOLUTIONS = ("convolution", "depthwise_convolution")
 
 
-def workspace_of(device: Device, threads: int | None = None) -> Callable[[Operation], int]:
+def workspace_of(device: Device, threads: int | None = None) -> Workspace:
     """The workspace of the kernels of a device; where nothing is known of it, none.
 
     Args:
@@ -34,11 +34,6 @@ def workspace_of(device: Device, threads: int | None = None) -> Callable[[Operat
         return CudnnWorkspace(device) if device.compute_capability else no_workspace
     most = max((entry.threads or 0 for entry in device.sustained), default=0)
     return CpuWorkspace(device.instruction_set, threads or most or round(device.compute_units.value))
-
-
-def no_workspace(op: Operation) -> int:
-    """Zero bytes for any op."""
-    return 0
 
 
 @dataclass(frozen=True, slots=True)

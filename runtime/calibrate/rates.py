@@ -62,14 +62,16 @@ def contraction_rates(
 def kind_efficiencies(times: Iterable[KernelTime], bare: Roofline, source: Source) -> dict[WorkKind, Rate]:
     """Return the part of the streaming rate that kernels of a kind reach, over the bytes that they touch.
 
-    One that its arithmetic limits says nothing of memory, since that has rates of its own.
+    Their arithmetic is part of it, but for pointwise kernels: those that it limits are left out, since
+    functions differ in that and arithmetic has rates of its own.
     """
     points: dict[WorkKind, list[Point]] = {}
     for each in times:
-        found = bare.latency(each.work) if each.work.kind not in CONTRACTIONS else None
-        if found and not (each.work.kind == "pointwise" and found.limiter == "compute"):
-            ratio = found.value_s / each.busy_s
-            points.setdefault(each.work.kind, []).append((each.work.touched_bytes, ratio))
+        kind = each.work.kind
+        if kind in CONTRACTIONS or (kind == "pointwise" and bare.latency(each.work).limiter == "compute"):
+            continue
+        ratio = bare.memory_s(each.work) / each.busy_s
+        points.setdefault(kind, []).append((each.work.touched_bytes, ratio))
     return {kind: curve_of(found, source) for kind, found in points.items()}
 
 

@@ -16,10 +16,11 @@ from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.devices.registry import load_device
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.runtime.calibrate.drift import Drift, measure_drift
 from steelyard.runtime.execute.comparison import Comparison
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
-from steelyard.runtime.program.load import Target, annotate_program
 from steelyard.runtime.program.parse_passes import parse_passes
 from steelyard.runtime.timing.malloc_settings import memory_kept
 from steelyard.runtime.timing.steady_state import measure_peak_bytes, measure_steady_time_s
@@ -117,7 +118,7 @@ def _verify(
     program = capture(model, options)
     module = import_program(program)
     target = Target(device=device, threads=torch.get_num_threads(), keep_memory=bool(passes))
-    annotate_program(module, target)
+    annotate(module, target)
     parse_passes(passes).apply(make_context(), module)
     predicted: Any = read_totals(module)
 

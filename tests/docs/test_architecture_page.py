@@ -14,9 +14,10 @@ import steelyard
 from steelyard.compiler.ir.text import parse_program
 from steelyard.hw.base.kernel_work import ExecutionContext
 from steelyard.hw.devices.registry import load_device
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.op_cost.op_latency import LatencyModel
 from steelyard.runtime.cli.main import app
-from steelyard.runtime.program.load import Target, annotate_program
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(steelyard.__file__).parent
@@ -98,7 +99,7 @@ def test_a_step_never_climbs(title):
 
 def test_one_gemm_takes_the_way_that_is_described():
     program = parse_program(TEXT)
-    annotate_program(program, Target(device="h100-sxm"))
+    annotate(program, Target(device="h100-sxm"))
     (product,) = (op for op in program.walk() if op.name == "aten.mm")
     model = LatencyModel(load_device("h100-sxm"), ExecutionContext(mode="eager"))
     with traced() as (passed, climbs):

@@ -148,6 +148,8 @@ def test_the_peak_is_named_in_the_totals() -> None:
             "activation": 32,
             "gradient": 64,
         },
+        "peak_bytes_by_path": {"fc": 64, "fc.inner": 32},
+        "peak_bytes_by_source": {},
     }
 
 

@@ -29,7 +29,7 @@ def benchmarks() -> list[Microbenchmark]:
 
 
 def seconds(work: KernelWork) -> float:
-    """A CPU that keeps the roofline exactly, with products that arithmetic limits."""
+    """A CPU whose arithmetic limits products, and whose norms stream, though its lanes look too slow."""
     return HOST.repeated_s + max(work.contraction_flops * FLOP_S, work.touched_bytes * MOVE_BYTE_S)
 
 
@@ -61,7 +61,7 @@ def device(told: list[tuple[int, int]]) -> Device:
             "reference_times_s": lambda threads: {"contraction": 2e-3 / threads},  # pyright: ignore
             "host_time": lambda: HOST,
             "streams": lambda _: Streams(points, 1e9),  # pyright: ignore
-            "pointwise_flops_per_s": lambda _: 1e13,  # pyright: ignore
+            "pointwise_flops_per_s": lambda _: 1e9,  # pyright: ignore
             "transcendental_flops_per_s": lambda _: 1e13,  # pyright: ignore
         }.items():
             patch.setattr(f"steelyard.runtime.calibrate.cpu.{name}", stand_in)
