@@ -47,10 +47,12 @@ def weight_peak_bytes(sizes: Convolution) -> int:
     """Return the most that the gradient of the weight has allocated at once, itself included."""
     weight = sizes.weight_bytes
     is_depthwise = sizes.is_depthwise and max(sizes.window) > _WIDEST_DEPTHWISE
-    if is_depthwise and sizes.channels_last:  # every group's weight fills a block of both channels
+    if (
+        is_depthwise and sizes.channels_last and min(sizes.image) >= max(sizes.window)
+    ):  # every group's weight fills a block of both channels
         return (sizes.block**2 + 2) * weight
     if is_depthwise or max(sizes.window) > _WIDEST_WINDOW:
-        copies = 2 if sizes.channels_last else 1
+        copies = 2 if sizes.channels_last and not is_depthwise else 1
         unrolled = copies * sizes.unrolled_bytes
         return copies * weight + _gemm_threads(sizes) * (_GEMM_WEIGHTS * weight + unrolled)
     if sizes.channels_last and sizes.is_pointwise:

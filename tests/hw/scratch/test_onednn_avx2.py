@@ -75,3 +75,9 @@ def test_a_pointwise_product_steps_over_points(avx2):
     assert forward_peak_bytes(sizes) == pytest.approx(21_397_632, abs=256)
     assert backward_peak_bytes(sizes, data=True, weights=False) == 3 * 12_845_056
     assert weight_peak_bytes(sizes) == pytest.approx(20_193_408, abs=256)
+
+
+def test_a_depthwise_window_wider_than_the_image_is_unrolled_in_either_layout(avx2):
+    for channels_last in (False, True):
+        sizes = avx2(64, 64, groups=64, side=2, window=7, batch=2, channels_last=channels_last)
+        assert weight_peak_bytes(sizes) == pytest.approx(114_880, abs=512)
