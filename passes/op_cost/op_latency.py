@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, to_call
+from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache
 from steelyard.compiler.analysis.op_signature import op_signature
 from steelyard.compiler.dialects.cost import (
     WORK,
@@ -14,7 +14,6 @@ from steelyard.compiler.dialects.cost import (
 )
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext, KernelWork, WorkKind
@@ -83,7 +82,7 @@ class LatencyModel:
         key = id(facts), signature
         if key not in self._by_call:
             dtype = work_dtype(work.data)
-            kernels = op_kernels(to_call(kernel), facts.work, dtype)
+            kernels = op_kernels(facts.work, dtype)
             latency = self._kernels.time(_kernel_work(work.data), kernels, signature, dtype)
             self._by_call[key] = facts, _attribute(latency)  # facts stay alive, so that no other has their id
         return self._by_call[key][1]
@@ -120,9 +119,9 @@ class LatencyModel:
         )
 
 
-def op_kernels(call: OpCall, work: OpWork, dtype: DType) -> tuple[Kernel, ...]:
-    """Return the kernels that do the work of a call, none where no kind of kernel with dims does it."""
-    queries = kernel_queries(call, work)
+def op_kernels(work: OpWork, dtype: DType) -> tuple[Kernel, ...]:
+    """Return the kernels that do the work of an op, none where no kind of kernel with dims does it."""
+    queries = kernel_queries(work)
     kernels = [Kernel(query=query.rows(dtype), backward=query.backward) for query in queries]
     bias = bias_kernel(work, dtype) if queries and queries[0].kind == "conv2d" else None
     return (*kernels, Kernel(work=bias)) if bias else tuple(kernels)

@@ -11,7 +11,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.kernel_ops import kernels
-from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.analysis.op_signature import op_signature
 from steelyard.compiler.dialects.cost import WORK, LatencyAttr, WorkAttr, WorkCounts
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
@@ -172,7 +172,7 @@ def _distinct(
     reader: OpInfoCache,
 ) -> DistinctOp:
     facts = reader.read(op)
-    queries = kernel_queries(to_call(op), facts.work) if facts.work else ()
+    queries = kernel_queries(facts.work) if facts.work else ()
     only = queries[0] if len(queries) == 1 and not queries[0].backward else None
     dims = " ".join(f"{name}={size}" for name, size in only.dims) if only else ""
     latency = clock.time(op)
