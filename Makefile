@@ -1,7 +1,9 @@
 # Every target runs the tools of the active environment: `pip install -e '.[dev]'` puts them there.
 
 .DEFAULT_GOAL := help
-.PHONY: help check lint format types layers test test-all filecheck docs accuracy lines
+WORKERS ?= auto
+SCRATCH := tests/hw/scratch tests/runtime/verify/test_verify.py
+.PHONY: help check lint format types layers test test-fast test-isa test-all filecheck docs accuracy lines
 
 help:  ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,10 +25,18 @@ layers:  ## Imports only point down
 	lint-imports
 
 test:  ## The tests, without those that take minutes
-	pytest -q
+	pytest -q -n $(WORKERS) --dist loadfile
+
+test-fast:  ## The tests that capture no model
+	pytest -q -n $(WORKERS) --dist loadfile -m "not slow and not capture"
+
+test-isa:  ## Scratch beside this machine's library: its own instruction set, AVX2, one thread
+	pytest -q $(SCRATCH) -k "peaks or convnext"
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 pytest -q $(SCRATCH) -k "(peaks and f32) or convnext"
+	OMP_NUM_THREADS=1 pytest -q $(SCRATCH) -k "peaks or convnext"
 
 test-all:  ## All tests, those that take minutes too
-	pytest -q -m "slow or not slow"
+	pytest -q -n $(WORKERS) --dist loadfile -m "slow or not slow"
 
 filecheck:  ## IR in, IR out
 	@if [ -d tests/filecheck ]; then lit -v tests/filecheck; else echo "no tests/filecheck"; fi

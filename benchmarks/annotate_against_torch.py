@@ -18,7 +18,9 @@ from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.torch.torch_private import FakeTensorMode
 from steelyard.compiler.frontend.torch.training_step import make_optimizer, training_step
 from steelyard.compiler.pass_infra.totals import read_totals
-from steelyard.runtime.program.load import Target, annotate_program, load_program
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
+from steelyard.runtime.program.load import load_program
 
 MIXTRAL = (
     "hf:mixtral?hidden_size=256&intermediate_size=512&num_hidden_layers=4&num_attention_heads=8"
@@ -30,7 +32,7 @@ def ours(spec: str) -> tuple[float, int]:
     """Return the seconds of capture and all annotations, and the peak bytes found."""
     start = perf_counter()
     module = load_program(spec, {"train": True}, flat=False)
-    annotate_program(module, Target())
+    annotate(module, Target())
     memory = read_totals(module)["memory"]
     assert isinstance(memory, dict)
     return perf_counter() - start, memory["peak_bytes"]

@@ -3,8 +3,7 @@
     python benchmarks/cpu_accuracy.py DEVICE.toml [SPEC ...]
 
 DEVICE.toml is what `steelyard calibrate` wrote. Every step runs in a process of its own, as under
-`steelyard verify`: what an allocator has at hand depends on what ran before. It is predicted for the pace
-that the machine has meanwhile; what the prediction was worth without that is shown as well. It runs three
+`steelyard verify`: what an allocator has at hand depends on what ran before. It runs three
 times, some minutes apart, since a virtual machine is disturbed for a minute now and then: the median ratio
 counts, and all three are shown. How many CPUs others kept busy afterwards says whether it was alone.
 """
@@ -27,9 +26,11 @@ from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.devices.registry import load_device
-from steelyard.runtime.program.load import Target, annotate_program
-from steelyard.runtime.timing.cpu_contention import OtherLoad
-from steelyard.runtime.timing.machine_drift import program_slowdown, time_with_pace
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
+from steelyard.runtime.calibrate.drift import measure_drift
+from steelyard.runtime.timing.quiet_samples import OtherLoad
+from steelyard.runtime.timing.steady_state import measure_steady_time_s
 
 ROUNDS = 3
 SPECS = ("hf:gpt2", "hf:bert", "hf:resnet-50", "hf:mobilenet_v2", "hf:vit")
@@ -44,19 +45,14 @@ class Case:
     low_ms: float
     high_ms: float
     measured_ms: float
-    slowdown: float
+    drift: float
     others_cpus: float
     rounds: tuple["Case", ...] = ()
 
     @property
     def ratio(self) -> float:
-        """Predicted for the pace of the machine, over measured."""
+        """Predicted over measured."""
         return self.predicted_ms / self.measured_ms
-
-    @property
-    def calibrated_ratio(self) -> float:
-        """Predicted for the pace at calibration, over measured."""
-        return self.ratio / self.slowdown
 
     @property
     def covered(self) -> bool:
@@ -68,18 +64,17 @@ def measure(device: str, spec: str, train: bool) -> Case:
     options = CaptureOptions(train=train)
     loaded = load_spec(spec, options)
     module = import_program(capture(loaded, options))
-    annotate_program(module, Target(device=device, threads=torch.get_num_threads()))
+    annotate(module, Target(device=device, threads=torch.get_num_threads()))
     latency: Any = read_totals(module)["latency"]
     built, optimizer = build_real(loaded, options)
-    sustained = load_device(device).sustained_with(torch.get_num_threads())
-    time_s, pace = time_with_pace(lambda: run_step(built, optimizer, options), sustained, least_s=1.5)
-    slower = program_slowdown(module, pace)
-    low, value, high = (latency[f"{name}_us"] * slower / 1e3 for name in ("low", "value", "high"))
+    time_s = measure_steady_time_s(lambda: run_step(built, optimizer, options), least_s=1.5)
+    drift = measure_drift(load_device(device).sustained_with(torch.get_num_threads()))
+    low, value, high = (latency[f"{name}_us"] / 1e3 for name in ("low", "value", "high"))
     load = OtherLoad()
     sleep(1.0)
     others_cpus = load.cpus() or 0.0
     name = f"{spec}{' --train' * train}"
-    return Case(name, value, low, high, time_s * 1e3, slower, others_cpus)
+    return Case(name, value, low, high, time_s * 1e3, drift.slowdown if drift else 1.0, others_cpus)
 
 
 def cases(device: str, specs: tuple[str, ...]) -> Iterator[Case]:
@@ -105,6 +100,7 @@ def main() -> None:
             "measured ms": ",.1f",
             "predicted / measured": ".2f",
             "in the interval": "",
+            "drift": ".2f",
             "rounds": "",
         },
     )
@@ -112,7 +108,7 @@ def main() -> None:
     for case in cases(device, tuple(specs) or SPECS):
         rounds = ", ".join(f"{each.ratio:.2f}" for each in case.rounds)
         times = case.predicted_ms, case.low_ms, case.high_ms, case.measured_ms
-        report.add(case.name, *times, case.ratio, case.covered, rounds)
+        report.add(case.name, *times, case.ratio, case.covered, case.drift, rounds)
         found.append(case)
     errors = [case.ratio - 1 for case in found]
     sizes = [abs(error) for error in errors]
@@ -122,8 +118,6 @@ def main() -> None:
         f"{covered} of {len(found)} in their interval",
         "12% mean",
     )
-    before = [case.calibrated_ratio - 1 for case in found]
-    print(f"at the pace of the calibration: mean {fmean(map(abs, before)):.1%}, bias {fmean(before):+.1%}")
 
 
 if __name__ == "__main__":

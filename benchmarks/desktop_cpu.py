@@ -15,7 +15,9 @@ from statistics import fmean, stdev
 from report import Report, arguments
 from scipy.stats import kendalltau
 
-from steelyard.runtime.program.load import Target, annotate_program, load_program, step_time_us
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
+from steelyard.runtime.program.load import load_program, step_time_us
 
 FILE = "benchmark-infer-fp32-nchw-pt240-cpu-i9_10940x-dynamo.csv"
 BASIC = "hf:resnet?layer_type=basic&hidden_sizes=[64,128,256,512]"
@@ -60,7 +62,7 @@ def main() -> None:
     measured: list[float] = []
     for model, size, measured_ms in rows(Path(arguments()[0])):
         module = load_program(SPECS[model], {"image_size": size})
-        annotate_program(module, Target(device="cpu", context="compiled"))
+        annotate(module, Target(device="cpu", context="compiled"))
         predicted_ms = step_time_us(module) / 1e3
         report.add(model, size, predicted_ms, measured_ms, predicted_ms / measured_ms)
         predicted.append(predicted_ms)

@@ -14,7 +14,9 @@ from typing import Any
 from measured import DEVICES
 from report import Report, arguments
 
-from steelyard.runtime.program.load import Target, annotate_program, load_program, step_time_us
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
+from steelyard.runtime.program.load import load_program, step_time_us
 
 # What a model type's configuration calls its sizes.
 SIZES = {
@@ -68,7 +70,7 @@ def main() -> None:
         module = load_program(spec_of(config), {**choices, "attention": "eager", "optimizer": "none"})
         for row in measured:
             device = DEVICES[row["device"]]
-            annotate_program(module, Target(device=device))
+            annotate(module, Target(device=device))
             predicted, known = step_time_us(module) / 1e3, float(row["e2e_latency"])
             errors[device].append(predicted / known - 1)
             report.add(name, mode, f"{batch} x {tokens}", device, predicted, known, predicted / known)

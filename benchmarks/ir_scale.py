@@ -5,7 +5,8 @@ from time import perf_counter
 from report import Report
 
 from steelyard.compiler.ir.text import format_program, parse_program
-from steelyard.runtime.program.load import Target, annotate_program
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 
 NUM_OPS = 20_000
 
@@ -29,7 +30,7 @@ def main() -> None:
     )
     module = parse_program(text)
     start = perf_counter()
-    annotate_program(module, Target(device="h100-sxm"))
+    annotate(module, Target(device="h100-sxm"))
     annotated = perf_counter() - start
     text = format_program(module)
     start = perf_counter()

@@ -5,7 +5,7 @@ python benchmarks/kernel_shapes.py > runtime/learn/shapes.toml
 
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.kernel_ops import kernels
-from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.hw.kernels.registry import KINDS
 from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
@@ -54,7 +54,7 @@ def queries_of(spec: str, attention: str | None) -> set[KernelQuery]:
         for op in kernels(function):
             work = reader.read(op).work if isinstance(op, TorchOp) else None
             if isinstance(op, TorchOp) and work:
-                queries.update(kernel_queries(to_call(op), work))
+                queries.update(kernel_queries(work))
     return queries
 
 

@@ -22,7 +22,7 @@ def main() -> None:
         "llama_70b",
         "Llama-3-70B",
         "A training step of 80 layers (batch 1, 4096 tokens, bf16) annotated for an H100, the whole process.",
-        {"figure": "", "value": ",.1f"},
+        {"figure": "", "value": ","},
     )
     start = perf_counter()
     command = ["steelyard", "annotate", SPEC, *STEP, "--format", "json"]
@@ -30,9 +30,9 @@ def main() -> None:
     wall_s = perf_counter() - start
     used = getrusage(RUSAGE_CHILDREN)
     resident_mb = used.ru_maxrss * 1024 / 1e6
-    report.add("time, s", wall_s)
-    report.add("processor time, s", used.ru_utime + used.ru_stime)
-    report.add("resident memory, MB", resident_mb)
+    report.add("time, s", round(wall_s, 1))
+    report.add("processor time, s", round(used.ru_utime + used.ru_stime, 1))
+    report.add("resident memory, MB", round(resident_mb))
     report.add("ops", json.loads(done.stdout)["coverage"]["ops"])
     report.finish(f"{wall_s:.1f} s, {resident_mb:,.0f} MB", "10 s, 600 MB")
 

@@ -2,7 +2,7 @@
 
     python benchmarks/measured.py ../shared/measured -o rows
 
-writes one CSV a source. The columns are those of `steelyard.hw.kernels.common.kernel_queries.DIMS`, with
+writes one CSV a source. The columns are those of each kind in `steelyard.hw.kernels.kinds`, with
 kind, dtype, device, context and latency_ms.
 """
 

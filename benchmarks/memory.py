@@ -6,23 +6,25 @@ python benchmarks/memory.py gpt2 vit   # some
 
 import argparse
 import gc
-from functools import partial
 from statistics import fmean
 
 import torch
 from report import Report, arguments
 
 from steelyard.compiler.analysis.allocation_trace import allocations, first_step
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.torch.capture import capture
 from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.hw.allocators.cpu import CpuAllocator
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.memory.allocator_replay import replay
-from steelyard.passes.op_cost.workspace import onednn_workspace_bytes
+from steelyard.passes.op_cost.workspace import CpuWorkspace
 from steelyard.runtime.execute.single_process import bind
-from steelyard.runtime.program.load import Target, annotate_program
+from steelyard.runtime.timing.host_cpu import host_instruction_set
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 ZOO = {
@@ -61,12 +63,12 @@ def compare(spec: str, options: CaptureOptions) -> dict[str, tuple[int, int]]:
     """Return predicted and measured peak bytes of the first and of a later step."""
     model = load_spec(spec, options)
     module = import_program(capture(model, options))
-    annotate_program(module, Target())
-    workspace = partial(onednn_workspace_bytes, threads=torch.get_num_threads())
-    events = [*allocations(module, workspace)]
+    annotate(module, Target())
+    workspace = CpuWorkspace(host_instruction_set(), torch.get_num_threads())
+    events = [*allocations(Analyses(module), workspace)]
     predicted = {
         "steady": replay([events], CpuAllocator()).peak.requested,
-        "first": replay([first_step(module, events)], CpuAllocator()).peak.requested,
+        "first": replay([first_step(Analyses(module), events)], CpuAllocator()).peak.requested,
     }
     built, optimizer = build_real(model, options)
     resident = list(bind(built, optimizer).values())

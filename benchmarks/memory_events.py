@@ -10,7 +10,6 @@ so that its own events have no counterpart.
 import argparse
 import gc
 from difflib import SequenceMatcher
-from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -20,20 +19,24 @@ from report import Report, arguments
 from torch.profiler import ProfilerActivity, profile
 
 from steelyard.compiler.analysis.allocation_trace import allocations
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.torch.capture import capture
 from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
-from steelyard.passes.op_cost.workspace import onednn_workspace_bytes
-from steelyard.runtime.program.load import Target, annotate_program
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
+from steelyard.passes.op_cost.workspace import CpuWorkspace
+from steelyard.runtime.timing.host_cpu import host_instruction_set
 
 
 def predicted(spec: str, options: CaptureOptions) -> tuple[int, list[int]]:
     """Return the resident bytes and what a step allocates and frees, in order."""
     module = import_program(capture(load_spec(spec, options), options))
-    annotate_program(module, Target())
-    events = [*allocations(module, partial(onednn_workspace_bytes, threads=torch.get_num_threads()))]
+    annotate(module, Target())
+    workspace = CpuWorkspace(host_instruction_set(), torch.get_num_threads())
+    events = [*allocations(Analyses(module), workspace)]
     return sum(e.bytes for e in events if not e.at), [e.bytes for e in events if e.at and e.bytes]
 
 

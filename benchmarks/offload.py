@@ -7,7 +7,6 @@ import argparse
 import gc
 from typing import Any
 
-import torch
 from report import Report, arguments
 
 from steelyard.compiler.analysis.op_facts import size_bytes
@@ -21,9 +20,8 @@ from steelyard.compiler.frontend.torch.training_step import build_real
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.base.errors import UsageError
-from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate.annotate_latency import AnnotateLatencyPass
-from steelyard.passes.annotate.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.rematerialize.offload import OffloadPass
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
@@ -40,12 +38,7 @@ def main() -> None:
     model = load_spec(given.spec, options)
     program = capture(model, options)
     module = import_program(program)
-    for each in (
-        AnnotateCostPass(),
-        AnnotateLatencyPass(device=given.device),
-        AnnotateMemoryPass(device="cpu", threads=torch.get_num_threads()),
-    ):
-        each.apply(make_context(), module)
+    annotate(module, Target(device=given.device))
     binding = bind(*build_real(model, options), program.constants)
     before: Any = read_totals(module)
     report = Report(

@@ -31,9 +31,9 @@ from xdsl.ir import Operation
 
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.op_facts import OpInfoCache
-from steelyard.compiler.analysis.op_signature import signature_in_place
+from steelyard.compiler.analysis.op_signature import op_signature
 from steelyard.compiler.analysis.storages import find_storages
-from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
+from steelyard.compiler.dialects.cost import LATENCY, LatencyAttr
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions
@@ -46,6 +46,8 @@ from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.latency.profile_store import local_store
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.op_cost.workspace import no_workspace
 from steelyard.passes.rematerialize.activation_graph import read_graph
 from steelyard.passes.rematerialize.candidate_plans import BASELINES, cheapest, make_plans
@@ -54,10 +56,9 @@ from steelyard.passes.rematerialize.recomputable import RECOMPUTED
 from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
 from steelyard.runtime.profile.profile import profile
-from steelyard.runtime.program.load import Target, annotate_program, load_costed, load_program
-from steelyard.runtime.timing.cpu_contention import OtherLoad
-from steelyard.runtime.timing.machine_drift import Pace, Pacer
+from steelyard.runtime.program.load import load_costed, load_program
 from steelyard.runtime.timing.malloc_settings import memory_kept
+from steelyard.runtime.timing.quiet_samples import OtherLoad
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 MODELS = {
@@ -90,7 +91,7 @@ class Case:
         program = capture(model, self.options)
         self.module = import_program(program)
         target = Target(device=device, threads=torch.get_num_threads(), keep_memory=keep_memory)
-        annotate_program(self.module, target)
+        annotate(self.module, target)
         self.built, _ = build_real(model, self.options)
         binding = bind(self.built, None, program.constants)
         self.arguments = order_arguments(self.module, binding)
@@ -117,21 +118,17 @@ def predicted(module: ModuleOp) -> tuple[float, int]:
 
 @dataclass(frozen=True)
 class Call:
-    """An op that ran again: what it is, its seconds at the pace of the calibration, of then, and measured."""
+    """An op that ran again: its signature, and its seconds predicted and measured."""
 
     signature: str
-    calibrated_s: float
     predicted_s: float
     taken_s: float
 
 
-def predicted_op_s(op: Operation, pace: Pace) -> float:
-    """Return the seconds of an op by its annotations and the pace of the machine."""
-    latency, work = op.attributes.get(LATENCY), op.attributes.get(WORK)
-    if not isinstance(latency, LatencyAttr) or not isinstance(work, WorkAttr):
-        return 0.0
-    value_s = latency.data.value_us * 1e-6
-    return value_s * pace.slowdown(value_s, work.data.touched_bytes)
+def predicted_op_s(op: Operation) -> float:
+    """Return the seconds of an op by its annotations."""
+    latency = op.attributes.get(LATENCY)
+    return latency.data.value_us * 1e-6 if isinstance(latency, LatencyAttr) else 0.0
 
 
 def seconds(run: Callable[[], Any]) -> float:
@@ -145,7 +142,7 @@ def measure_ops(name: str, device: str, budgets: Sequence[float]) -> None:
     spec, sizes = MODELS[name]
     module = load_costed(spec, {"train": True, "optimizer": "none", **sizes})
     measure_missing(f"{name}, without", module, device)
-    annotate_program(module, Target(device=device, threads=torch.get_num_threads(), keep_memory=True))
+    annotate(module, Target(device=device, threads=torch.get_num_threads(), keep_memory=True))
     for budget in budgets:
         rewritten = module.clone()
         RecomputePass(budget=budget).apply(make_context(), rewritten)
@@ -186,9 +183,9 @@ def measure_peaks(name: str, device: str, budgets: Sequence[float]) -> None:
 def measure_time(name: str, device: str, budget: float, keep_memory: bool) -> tuple[float, ...]:
     """Return the figures of one budget, once steps are alike; in a process of its own, since its heap counts.
 
-    They are the seconds predicted and measured, their ratio, that at the pace of the calibration, the seconds
-    of the step, and the CPUs that others kept busy meanwhile. Equal ops count with the median of all their
-    calls in all steps: a machine that is lent out in slices stops an op of half a ms for several.
+    They are the seconds predicted and measured, their ratio, the seconds of the step, and the CPUs that
+    others kept busy. Equal ops count with the median of all their calls in all steps: a machine that is lent
+    out in slices stops an op of half a ms for several.
     """
     with memory_kept() if keep_memory else nullcontext():
         case = Case(name, device, keep_memory)
@@ -197,33 +194,24 @@ def measure_time(name: str, device: str, budget: float, keep_memory: bool) -> tu
         for _ in range(_WARM_STEPS):
             run(*case.arguments)
         calls, step_s, load = list[Call](), list[float](), OtherLoad()
-        with Pacer(load_device(device).sustained_with(torch.get_num_threads())) as pacer:
-            for _ in range(_TIMED_STEPS):
-                start = perf_counter()
-                calls += marked_calls(module, case.arguments, pacer)
-                step_s.append(perf_counter() - start)
+        for _ in range(_TIMED_STEPS):
+            start = perf_counter()
+            calls += marked_calls(module, case.arguments)
+            step_s.append(perf_counter() - start)
         other_cpus = load.cpus() or 0.0
     predicted_s = typical_s(calls, attrgetter("predicted_s"))
-    calibrated_s = typical_s(calls, attrgetter("calibrated_s"))
     taken_s = typical_s(calls, attrgetter("taken_s"))
-    ratios = predicted_s / taken_s, calibrated_s / taken_s
-    return predicted_s, taken_s, *ratios, median(step_s), other_cpus
+    return predicted_s, taken_s, predicted_s / taken_s, median(step_s), other_cpus
 
 
-def marked_calls(module: ModuleOp, arguments: Sequence[Any], pacer: Pacer) -> list[Call]:
-    """Run a step and return the calls of the ops that run again.
-
-    Each is predicted for the pace at its time: a step lasts longer than a machine keeps its own.
-    """
-    reader, told = OpInfoCache(), list[tuple[Operation, Pace]]()
-    taken_s = times_marked_s(
-        module, arguments, RECOMPUTED, before=lambda op: told.append((op, pacer.pace_now()))
-    )
+def marked_calls(module: ModuleOp, arguments: Sequence[Any]) -> list[Call]:
+    """Run a step and return the calls of the ops that run again."""
+    reader, ops = OpInfoCache(), list[Operation]()
+    taken_s = times_marked_s(module, arguments, RECOMPUTED, before=ops.append)
     calls = list[Call]()
-    for (op, pace), time_s in zip(told, taken_s, strict=True):
+    for op, time_s in zip(ops, taken_s, strict=True):
         assert isinstance(op, TorchOp), "nothing is fused here"
-        signature = signature_in_place(op, reader)
-        calls.append(Call(signature, predicted_op_s(op, Pace()), predicted_op_s(op, pace), time_s))
+        calls.append(Call(op_signature(op, reader), predicted_op_s(op), time_s))
     return calls
 
 
@@ -246,7 +234,6 @@ def measure_times(name: str, device: str, budgets: Sequence[float], keep_memory:
             "predicted s": ".3f",
             "measured s": ".3f",
             "predicted / measured": ".2f",
-            "as calibrated": ".2f",
             "step, s": ".1f",
             "CPUs busy with others": ".2f",
         },
@@ -331,7 +318,7 @@ def stepper(built: BuiltModel, options: CaptureOptions) -> Callable[[], Any]:
 
 def solve_layers() -> None:
     module = load_program(LAYERS, {"train": True, "sequence": 4096, "dtype": "bfloat16"})
-    annotate_program(module, Target(device="h100-sxm"))
+    annotate(module, Target(device="h100-sxm"))
     start = perf_counter()
     flat = find_storages(call_graph(module))["step"]
     plans = make_plans(PlanEvaluator(read_graph(flat, OpInfoCache(), no_workspace)))

@@ -27,9 +27,10 @@ from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.universe import PASSES
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
-from steelyard.runtime.program.load import Target, annotate_program
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 
@@ -95,7 +96,7 @@ def main() -> None:
 
             target = Target(device=given.device, threads=torch.get_num_threads())
             module, original = (import_program(program) for _ in range(2))
-            annotate_program(module, target)
+            annotate(module, target)
             before, ops = peak(module), sum(1 for _ in module.walk())
             start = perf_counter()
             for each in given.passes.split(","):

@@ -12,7 +12,9 @@ from statistics import fmean
 
 from report import Report, arguments
 
-from steelyard.runtime.program.load import Target, annotate_program, load_program, step_time_us
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
+from steelyard.runtime.program.load import load_program, step_time_us
 
 RESNET = "hf:resnet?depths=[{}]"
 BASIC = RESNET + "&layer_type=basic&hidden_sizes=[64,128,256,512]"
@@ -55,7 +57,7 @@ def main() -> None:
         batch, known_ms = int(table[name]["infer_batch_size"]), float(table[name]["infer_step_time"])
         choices = {"batch": batch, "image_size": IMAGE_SIZE, "autocast": "float16"}
         module = load_program(spec, choices, device="rtx-3090")
-        annotate_program(module, Target(device="rtx-3090"))
+        annotate(module, Target(device="rtx-3090"))
         predicted_ms = step_time_us(module) / 1e3
         errors.append(predicted_ms / known_ms - 1)
         report.add(name, batch, predicted_ms, known_ms, predicted_ms / known_ms)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from report import Report, arguments
 
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.hw.devices.registry import load_device
 from steelyard.passes.memory.step_memory import StepMemory, step_memory
 from steelyard.passes.memory.zero import Zero
@@ -47,7 +48,7 @@ def main() -> None:
         if row["techniques"] == "eager bf16" and row["ac"] == "selective"
     }
     device = load_device("h100-sxm")
-    memory = step_memory(load_costed(LLAMA, {"train": True, "sequence": 16}, "h100-sxm"), device)
+    memory = step_memory(Analyses(load_costed(LLAMA, {"train": True, "sequence": 16}, "h100-sxm")), device)
     sizes = {ranks: state_bytes(Zero(3, ranks).memory(memory)) for ranks in (8, 128)}
     report = Report(
         "zero_memory",

@@ -25,10 +25,11 @@ PASS_OPTIONS = (
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the reference to the navigation."""
+    """Add the how-tos and the reference to the navigation."""
+    howtos = [path.relative_to(ROOT / "docs").as_posix() for path in sorted(ROOT.glob("docs/howto/*.md"))]
     wings = [{wing: [_page(room) for room in _rooms(wing)]} for wing in WINGS]
     reference = ["reference/verbs.md", "reference/steelyard-opt.md", *wings]
-    config.nav = [*(config.nav or []), {"Reference": reference}]
+    config.nav = [*(config.nav or []), {"How to": howtos}, {"Reference": reference}]
     return config
 
 

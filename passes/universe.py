@@ -1,9 +1,15 @@
-"""What xDSL's own tools load of Steelyard: its dialects and its passes, imported when asked for."""
+"""Steelyard's dialects and passes as xDSL's own tools load them; each is imported when asked for."""
 
 from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 
 from steelyard.compiler.ir.context import DIALECTS
+
+
+def _annotate() -> type[ModulePass]:
+    from steelyard.passes.annotate.annotate_pass import AnnotatePass
+
+    return AnnotatePass
 
 
 def _annotate_cost() -> type[ModulePass]:
@@ -73,6 +79,7 @@ def _shard() -> type[ModulePass]:
 
 
 PASSES = {
+    "annotate": _annotate,
     "annotate-cost": _annotate_cost,
     "annotate-latency": _annotate_latency,
     "annotate-memory": _annotate_memory,

@@ -1,1 +1,1 @@
-"""Analyses of a program: call graph, storages, liveness, op facts."""
+"""Analyses of a program and their cache: call graph, execution, storages, liveness, op facts."""

@@ -1,15 +1,15 @@
-"""What a program asks of an allocator, in order: one event for each storage that is made or given back."""
+"""The trace of a program's allocations: one event for each storage that is made or given back, in order."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import CallOp
 from xdsl.ir import Operation
 
-from steelyard.compiler.analysis.call_graph import call_graph, callee_name
-from steelyard.compiler.analysis.liveness import LiveStorage
-from steelyard.compiler.analysis.storages import FunctionStorages, Storage, find_storages, join_paths, path_of
+from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.compiler.analysis.call_graph import callee_name
+from steelyard.compiler.analysis.liveness import LiveStorage, Workspace, no_workspace
+from steelyard.compiler.analysis.storages import FunctionStorages, Storage, join_paths, path_of
 from steelyard.compiler.dialects.program import PATH, PHASE, ROLE, SOURCE, argument_texts, text_attribute
 
 
@@ -28,9 +28,7 @@ class Allocation:
     at: tuple[Operation, ...]
 
 
-def allocations(
-    module: ModuleOp, workspace: Callable[[Operation], int] = lambda op: 0
-) -> Iterator[Allocation]:
+def allocations(program: Analyses, workspace: Workspace = no_workspace) -> Iterator[Allocation]:
     """Yield what one run of a program allocates and frees.
 
     First the storages of its arguments, which it does not free. Then, for each op that runs, its results and
@@ -38,31 +36,31 @@ def allocations(
     freed.
 
     Args:
-        module: A program.
+        program: Its analyses.
         workspace: Bytes that the kernel of an op takes while it runs, beside its operands and results.
 
     Raises:
-        IRError: the module is no program, or its types cannot be read.
+        IRError: the module is not a program, or its types cannot be read.
     """
-    yield from _Walk(module, workspace).events()
+    yield from _Walk(program, workspace).events()
 
 
 def owned_allocations(
-    module: ModuleOp, workspace: Callable[[Operation], int] = lambda op: 0
+    program: Analyses, workspace: Workspace = no_workspace
 ) -> tuple[list[Allocation], dict[int, LiveStorage]]:
     """As `allocations`, and what each storage is by its number."""
-    walk = _Walk(module, workspace)
+    walk = _Walk(program, workspace)
     return [*walk.events()], walk.owners()
 
 
-def first_step(module: ModuleOp, events: Sequence[Allocation]) -> list[Allocation]:
+def first_step(program: Analyses, events: Sequence[Allocation]) -> list[Allocation]:
     """The events of the first training step: the optimizer makes its state when it runs for the first time.
 
     Args:
-        module: A program in its steady state, whose optimizer state is among its arguments.
+        program: In its steady state, whose optimizer state is among its arguments.
         events: Its allocations.
     """
-    entry = call_graph(module).entry
+    entry = program.call_graph.entry
     late = {n for n, role in enumerate(argument_texts(entry, ROLE)) if role == "optimizer_state"}
     ops = [*entry.body.block.ops]
     maker = next((op for op in ops if text_attribute(op, PHASE) == "optimizer"), None)
@@ -76,10 +74,9 @@ def first_step(module: ModuleOp, events: Sequence[Allocation]) -> list[Allocatio
 
 
 class _Walk:
-    def __init__(self, module: ModuleOp, workspace: Callable[[Operation], int]) -> None:
-        graph = call_graph(module)
-        self._entry = graph.entry
-        self._found = find_storages(graph)
+    def __init__(self, program: Analyses, workspace: Workspace) -> None:
+        self._entry = program.call_graph.entry
+        self._found = program.storages
         self._workspace = workspace
         self._returned: list[int] = []
         self._arguments: list[LiveStorage] = []
@@ -97,7 +94,7 @@ class _Walk:
         yield from self._run(name, list(range(len(arguments))), ())
 
     def owners(self) -> dict[int, LiveStorage]:
-        """What each storage is, once all events are there."""
+        """Owners of storages, valid after the last event."""
         made = (each if isinstance(each, LiveStorage) else _live(*each) for each in self._made)
         return dict(enumerate([*self._arguments, *made]))
 
@@ -141,7 +138,7 @@ class _Walk:
     def _take_returned(
         self, function: FunctionStorages, call: CallOp, known: dict[int, int], prefix: str
     ) -> None:
-        """What a call returns is known by its number; its caller knows more of what it is for."""
+        """Take over a call's returned storages, whose owner the caller knows better."""
         for value, number in zip(call.results, self._returned, strict=True):
             k = function.of[value]
             known.setdefault(k, number)

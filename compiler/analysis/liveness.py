@@ -1,16 +1,25 @@
-"""How many bytes are alive at each op of a program, when most are, and which those are."""
+"""Live bytes at each op of a program, the peak, and the storages that are alive there."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import CallOp
 from xdsl.ir import Operation
 
-from steelyard.compiler.analysis.call_graph import call_graph, callee_name
+from steelyard.compiler.analysis.call_graph import CallGraph, call_graph, callee_name
 from steelyard.compiler.analysis.storages import FunctionStorages, Storage, find_storages, join_paths, path_of
 from steelyard.compiler.dialects.cost import LiveBytes
 from steelyard.compiler.dialects.program import OP_PATH, PATH, ROLE, SOURCE, argument_texts, text_attribute
+
+Workspace: TypeAlias = Callable[[Operation], int]
+"""Bytes that the kernel of an op takes while it runs, beside its operands and results."""
+
+
+def no_workspace(op: Operation) -> int:
+    """Zero bytes for any op."""
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +55,29 @@ class Liveness:
     peak: tuple[LiveStorage, ...]
 
 
-def liveness(module: ModuleOp, workspace: Callable[[Operation], int] = lambda op: 0) -> Liveness:
+def liveness(module: ModuleOp, workspace: Workspace = no_workspace) -> Liveness:
+    """Find the live bytes of a program whose analyses nobody shares; see `liveness_of`.
+
+    Raises:
+        IRError: the module is not a program, or its types cannot be read.
+    """
+    graph = call_graph(module)
+    return liveness_of(graph, find_storages(graph), workspace)
+
+
+def liveness_of(
+    graph: CallGraph, found: dict[str, FunctionStorages], workspace: Workspace = no_workspace
+) -> Liveness:
     """Find what is alive when.
 
     An op's operands are alive while it runs; what it uses last is freed after it. Views, in-place results and
     results of type `none` allocate nothing. What a function is given and does not keep is freed inside it.
 
     Args:
-        module: A program.
+        graph: A program.
+        found: The storages of its functions.
         workspace: Bytes that the kernel of an op takes while it runs, beside its operands and results.
-
-    Raises:
-        IRError: the module is no program, or its types cannot be read.
     """
-    graph = call_graph(module)
-    found = find_storages(graph)
     timelines: dict[str, _Timeline] = {}
     at: dict[Operation, LiveBytes] = {}
     entry = graph.entry.sym_name.data
@@ -91,7 +108,7 @@ def _run(
     start_bytes: int,
     callees: dict[str, _Timeline],
     at: dict[Operation, LiveBytes],
-    workspace: Callable[[Operation], int],
+    workspace: Workspace,
 ) -> _Timeline:
     born = [0] * len(function.ops)
     freed = [0] * len(function.ops)

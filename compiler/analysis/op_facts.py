@@ -9,6 +9,8 @@ from typing import cast
 from xdsl.dialects import builtin
 from xdsl.ir import Attribute, SSAValue
 
+from steelyard.compiler.analysis.work_text import work_from_text
+from steelyard.compiler.dialects.cost_spaces import SPACES, SpacesAttr
 from steelyard.compiler.dialects.host import HostType
 from steelyard.compiler.dialects.program import OP_PATH, SOURCE, text_attribute
 from steelyard.compiler.dialects.schema import Parameter, Schema
@@ -64,12 +66,13 @@ class OpInfoCache:
 
 
 def call_key(op: TorchOp) -> Hashable:
-    """Return the name, properties and types that two calls share if they do the same work."""
+    """Return the name, properties, types and given work that two calls share if they do the same."""
     return (
         op.name,
         tuple([value.type for value in op.operands]),
         tuple([value.type for value in op.results]),
         frozenset(op.properties.items()),
+        op.attributes.get(SPACES),
     )
 
 
@@ -142,8 +145,11 @@ def _shared_facts(op: TorchOp, key: Hashable) -> OpInfo:
 
 def _facts(op: TorchOp) -> OpInfo:
     call = to_call(op)
+    given = op.attributes.get(SPACES)
     try:
         work = work_of(call)
+        if work is None and isinstance(given, SpacesAttr):
+            work = work_from_text(given.data, call)
     except IRError as error:
         raise IRError(
             what=error.what, where=f"{operator_name(op)} {where(op)}".strip(), why=error.why, fix=error.fix

@@ -1,28 +1,10 @@
-"""The signature of an op: its call with the types and layouts of its operands, which say what it costs."""
+"""The signature of an op: its call with the types and layouts of its operands, the key of what it costs."""
 
 from xdsl.ir import OpResult, SSAValue
 
 from steelyard.compiler.analysis.op_facts import OpInfoCache, tensor_type
-from steelyard.compiler.analysis.producer_locality import just_written
 from steelyard.compiler.dialects.literal import Literal, format_literal
 from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
-
-_PLAIN = {
-    "aten._unsafe_view",
-    "aten.alias",
-    "aten.contiguous",
-    "aten.detach",
-    "aten.flatten",
-    "aten.reshape",
-    "aten.squeeze",
-    "aten.unflatten",
-    "aten.unsqueeze",
-    "aten.view",
-}
-"""Views of dense tensors that are dense themselves."""
-
-FROM_MEMORY = " from memory"
-"""Ends the signature of an op of whose operands the kernel before it wrote none."""
 
 
 def op_signature(op: TorchOp, reader: OpInfoCache) -> str:
@@ -46,25 +28,6 @@ def op_signature(op: TorchOp, reader: OpInfoCache) -> str:
     return f"{operator_name(op)}({', '.join(shown)})"
 
 
-def signature_in_place(op: TorchOp, reader: OpInfoCache) -> str:
-    """Return the signature of an op that tells whether a CPU finds operands of it in its caches.
-
-    aten.mul.Tensor(f32[512x768], f32[512x768]) from memory
-
-    The caches hold what the kernel before it wrote, and nothing of older ones. An op without operands reads
-    neither.
-
-    Args:
-        op: The op, in its program.
-        reader: Knows which ops are views.
-
-    Raises:
-        IRError: A type cannot be read.
-    """
-    reads_memory = op.operands and not just_written(op, reader)
-    return op_signature(op, reader) + (FROM_MEMORY if reads_memory else "")
-
-
 def view_chain(value: SSAValue, reader: OpInfoCache) -> tuple[OpResult, ...]:
     """Return the views that a value comes from, the first to be taken first.
 
@@ -85,7 +48,7 @@ def view_chain(value: SSAValue, reader: OpInfoCache) -> tuple[OpResult, ...]:
             break
         chain.append(value)
         value = value.op.operands[0]
-    while chain and _packet(chain[-1]) in _PLAIN:
+    while chain and _keeps_order(chain[-1], reader):
         chain.pop()
     return tuple(reversed(chain))
 
@@ -115,12 +78,15 @@ def _view(view: OpResult, source: str) -> str:
     for value in view.op.arguments().values():
         if not isinstance(value, SSAValue):
             given.append(format_literal(_literal(value)))
-    return f"{_packet(view).removeprefix('aten.')}({', '.join(given)})"
+    packet = operator_name(view.op).split(".")[1]
+    return f"{packet}({', '.join(given)})"
 
 
-def _packet(view: OpResult) -> str:
+def _keeps_order(view: OpResult, reader: OpInfoCache) -> bool:
+    """Whether a view is of all elements in their order, so that it is dense if its source is."""
     assert isinstance(view.op, TorchOp)
-    return ".".join(operator_name(view.op).split(".")[:2])
+    work = reader.read(view.op).work
+    return work is not None and work.keeps_order
 
 
 def _literal(value: Argument) -> Literal:

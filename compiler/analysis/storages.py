@@ -16,10 +16,9 @@ from steelyard.compiler.analysis.call_graph import CallGraph, callee_name
 from steelyard.compiler.analysis.op_facts import OpInfoCache, size_bytes
 from steelyard.compiler.dialects.host import FetchOp
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, SOURCE, DropOp, text_attribute
-from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.compiler.dialects.torch_op import TorchOp
 
 _BEFORE_BACKWARD = ("forward", "loss")
-_COLLECTIVES = "_c10d_functional."
 
 
 @dataclass(slots=True)
@@ -160,9 +159,11 @@ class _Builder:
             self._make_of_call(op)
             return
         aliases: tuple[int | None, ...] = (None,) * len(op.results)
+        communicates = False
         if isinstance(op, TorchOp):
             facts = self._reader.read(op)
             aliases = facts.aliases
+            communicates = facts.work is not None and bool(facts.work.collective)
             for gradient in facts.gradients:
                 self._made.storages[self._made.of[op.operands[gradient]]].is_gradient = True
         index = len(self._made.ops)
@@ -174,7 +175,7 @@ class _Builder:
             path=text_attribute(op, OP_PATH),
             source=text_attribute(op, SOURCE),
             is_state=isinstance(op, FetchOp) and text_attribute(op, PHASE) == "optimizer",
-            communicates=isinstance(op, TorchOp) and operator_name(op).startswith(_COLLECTIVES),
+            communicates=communicates,
         )
         for result, alias in zip(op.results, aliases, strict=True):
             if alias is None:

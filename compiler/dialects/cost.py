@@ -8,6 +8,7 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
+from steelyard.compiler.dialects.cost_spaces import SpacesAttr
 from steelyard.compiler.dialects.literal import format_literal
 from steelyard.hw.base.kernel_cost import KernelCost
 
@@ -164,7 +165,7 @@ def _parse_named_integers(parser: AttrParser, name: str, count: int) -> Sequence
 
 def get_cost() -> Dialect:
     """The dialect of annotations."""
-    return Dialect("cost", [], [WorkAttr, LatencyAttr, MemoryAttr, UnknownAttr])
+    return Dialect("cost", [], [WorkAttr, SpacesAttr, LatencyAttr, MemoryAttr, UnknownAttr])
 
 
 WORK, LATENCY, MEMORY = "cost.work", "cost.latency", "cost.memory"

@@ -5,20 +5,60 @@ A training program has one `@step`, an inference program `@forward`. Their argum
 `phase`, `path` (of the module they belong to, relative to the call inside outlined functions) and `source`.
 """
 
+from collections.abc import Set
 from typing import Self
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Dialect, Operation, SSAValue
-from xdsl.irdl import AnyAttr, IRDLOperation, irdl_op_definition, operand_def
+from xdsl.irdl import AnyAttr, IRDLOperation, irdl_op_definition, operand_def, traits_def
 from xdsl.parser import Parser
 from xdsl.printer import Printer
+from xdsl.traits import EffectInstance, MemoryEffect, MemoryEffectKind
+from xdsl.transforms.dead_code_elimination import would_be_trivially_dead
 
 ROLE, PATH = "program.role", "program.path"
 PHASE, OP_PATH, SOURCE = "phase", "path", "source"
 CHANNELS_LAST = "channels_last"
 RESULTS = "program.results"
 ENTRIES = ("step", "forward")
+
+
+class EndsReference(MemoryEffect):
+    """The effect of a drop: the tensor may be freed here, unless the drop says nothing any more.
+
+    It says nothing where the value is used later (two equal ops have become one), and where nothing uses the
+    value and its op could be removed.
+    """
+
+    @classmethod
+    def get_effects(cls, op: Operation) -> Set[EffectInstance]:
+        """Return the end of the reference, or nothing."""
+        assert isinstance(op, DropOp)
+        users = [use.operation for use in op.value.uses if use.operation is not op]
+        is_last = all(user.is_before_in_block(op) for user in users)
+        if not is_last or _is_dead(op.value, _DEPTH):
+            return set()
+        return {EffectInstance(MemoryEffectKind.FREE, op.value)}
+
+
+_DEPTH = 8
+"""Ops one behind the other that are looked at to find that a value is of no use."""
+
+
+def _is_dead(value: SSAValue, depth: int) -> bool:
+    """Whether an op that could be removed makes a value, and only such ops, themselves of no use, read it."""
+    owner = value.owner
+    return isinstance(owner, Operation) and would_be_trivially_dead(owner) and _are_dead(owner, depth)
+
+
+def _are_dead(op: Operation, depth: int) -> bool:
+    users = {use.operation for result in op.results for use in result.uses}
+    return all(
+        isinstance(user, DropOp)
+        or (depth > 0 and would_be_trivially_dead(user) and bool(user.results) and _are_dead(user, depth - 1))
+        for user in users
+    )
 
 
 @irdl_op_definition
@@ -31,6 +71,7 @@ class DropOp(IRDLOperation):
 
     name = "program.drop"
     value = operand_def(AnyAttr())
+    traits = traits_def(EndsReference())
 
     def __init__(self, value: SSAValue):
         super().__init__(operands=[value])

@@ -1,12 +1,13 @@
 """The base of every operator of torch in the IR: operands and properties as in torch's own schema."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import ClassVar, Self, TypeAlias, cast
 
 from xdsl.dialects.builtin import NoneType, StringAttr, TensorType
 from xdsl.ir import Attribute, Operation, OpTraits, SSAValue
 from xdsl.parser import Parser
 from xdsl.printer import Printer
+from xdsl.traits import EffectInstance, MemoryEffect
 from xdsl.utils.exceptions import VerifyException
 
 from steelyard.compiler.dialects.literal import (
@@ -32,6 +33,21 @@ tensor parameter without a property of its name takes one operand.
 """
 
 
+class TorchEffects(MemoryEffect):
+    """Memory effects of torch's operators, for upstream passes such as `cse` and `dce`.
+
+    They follow from the work of an op, which a dialect does not know: as in MLIR, an external model is
+    attached. Without it effects are unknown, and nothing is removed.
+    """
+
+    model: ClassVar[Callable[["TorchOp"], Set[EffectInstance] | None] | None] = None
+
+    @classmethod
+    def get_effects(cls, op: Operation) -> Set[EffectInstance] | None:
+        """Return the effects of an op, None where they are unknown."""
+        return cls.model(op) if cls.model and isinstance(op, TorchOp) else None
+
+
 class TorchOp(Operation):
     """One ATen overload.
 
@@ -42,7 +58,7 @@ class TorchOp(Operation):
     """
 
     name: ClassVar[str]
-    traits = OpTraits(tuple)
+    traits = OpTraits(lambda: (TorchEffects(),))
 
     @property
     def schema(self) -> Schema:
@@ -223,8 +239,8 @@ class ExternOp(TorchOp):
         return op
 
 
-def operator_name(op: TorchOp) -> str:
-    """The operator's own name, `aten.mm`, also behind `torch.op`."""
+def operator_name(op: Operation) -> str:
+    """The operator's own name, `aten.mm`, also behind `torch.op`; of any other op its name in the IR."""
     return op.schema.name if isinstance(op, ExternOp) else op.name
 
 

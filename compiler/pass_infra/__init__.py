@@ -1,1 +1,1 @@
-"""Infrastructure of passes: remarks, totals, op building."""
+"""Infrastructure of passes: contracts, remarks, totals, op building."""

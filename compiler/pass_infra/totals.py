@@ -1,7 +1,7 @@
 """Totals of a program: the module attribute `cost.totals`, one entry for each annotation."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from xdsl.dialects.builtin import DictionaryAttr, ModuleOp
 from xdsl.ir import Attribute
@@ -12,9 +12,17 @@ TOTALS = "cost.totals"
 
 Totals: TypeAlias = "Mapping[str, Totals | Literal]"
 
+_Amount = TypeVar("_Amount", int, float)
+
+
+def largest_first(amounts: Mapping[str, _Amount]) -> dict[str, _Amount]:
+    """The parts of a total, the largest first and those of nothing left out."""
+    parts = [(name, amount) for name, amount in amounts.items() if amount]
+    return dict(sorted(parts, key=lambda part: (-part[1], part[0])))
+
 
 def read_totals(module: ModuleOp) -> Totals:
-    """The totals that passes have written so far, by "work", "latency" and "memory"; empty at first."""
+    """The totals that passes have written so far, by annotation, and the target; empty at first."""
     attribute = module.attributes.get(TOTALS)
     return _from_dictionary(attribute) if isinstance(attribute, DictionaryAttr) else {}
 
@@ -27,7 +35,7 @@ def write_totals(module: ModuleOp, entry: str, totals: Totals) -> None:
 
 
 def _to_dictionary(totals: Totals) -> DictionaryAttr:
-    return DictionaryAttr({name or "none": _to(value) for name, value in totals.items()})
+    return DictionaryAttr({name: _to(value) for name, value in totals.items()})
 
 
 def _to(value: "Totals | Literal") -> Attribute:

@@ -65,19 +65,6 @@ class OpCall:
         return Value(f"result{index}", self.results[index])
 
     @property
-    def variant(self) -> str:
-        """The name of the kernel: that of a batch norm in training is another, of a strided gradient too."""
-        if self.properties.get("training") is True:
-            return f"{self.name} training"
-        return f"{self.name} strided" if self._is_strided_gradient else self.name
-
-    @property
-    def _is_strided_gradient(self) -> bool:
-        if self.name != "aten.convolution_backward" or self.properties["groups"] > 1:
-            return False
-        return max(self.properties["stride"]) > 1 and self.properties["output_mask"][0]
-
-    @property
     def in_place(self) -> bool:
         """Whether the op writes its first argument."""
         return bool(self.operands) and self.operands[0][0] in self.writes

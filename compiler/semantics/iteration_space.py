@@ -86,6 +86,11 @@ class IndexingMap:
         return {dim for index in self.indices for dim, _ in index.terms}
 
     @property
+    def row_major_dims(self) -> tuple[str, ...]:
+        """The iteration dims in the order in which a dense tensor has them in memory, outermost first."""
+        return tuple(dim for index in self.indices for dim, _ in index.terms)
+
+    @property
     def is_gathered(self) -> bool:
         """Whether data decide an index."""
         return any(index.gathered for index in self.indices)

@@ -1,6 +1,6 @@
-"""The rules: which op does what work. One entry makes every pass understand an op."""
+"""Registry of work rules: one entry makes every pass understand an op."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from steelyard.compiler.semantics.call import OpCall
@@ -14,8 +14,34 @@ Rule = Callable[[OpCall], OpWork | None]
 _RULES: dict[str, Rule] = {}
 
 
+def alias(name: str, like: str, arguments: Mapping[str, str]) -> None:
+    """Register an op of another frontend as a second name for the work of a known one.
+
+    `alias("onnx.MatMul", like="aten.matmul", arguments={"A": "self", "B": "other"})`
+
+    Args:
+        name: The op.
+        like: The op whose rule says the work.
+        arguments: For each argument of `name` that of `like`; what is not named has the same name in both.
+    """
+    spelled = {theirs: own for own, theirs in arguments.items()}
+
+    def rule(call: OpCall) -> OpWork | None:
+        translated = replace(
+            call,
+            name=like,
+            operands=tuple((arguments.get(own, own), operand) for own, operand in call.operands),
+            properties={arguments.get(own, own): value for own, value in call.properties.items()},
+            writes=frozenset(arguments.get(own, own) for own in call.writes),
+        )
+        work = work_of(translated)
+        return work and work.renamed(spelled)
+
+    register(name, rule)
+
+
 def register(name: str, rule: Rule) -> None:
-    """Say what work the op `name` does; a later entry replaces an earlier one.
+    """Register the work that an op does; a later entry replaces an earlier one.
 
     Args:
         name: One overload ("aten.add.Tensor") or all overloads of an op ("aten.add"). The in-place op

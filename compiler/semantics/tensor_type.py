@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from math import prod
 
-from steelyard.hw.base.kernel_work import Rows
-
 ITEM_BYTES = {
     "c128": 16,
     "c64": 8,
@@ -43,7 +41,3 @@ class TensorType:
     def bytes(self) -> int:
         """Size of the elements in bytes."""
         return self.numel * ITEM_BYTES[self.dtype]
-
-    def rows(self, first_dim: int = -1) -> Rows:
-        """Memory layout with rows of all dims from `first_dim` on; one element without dims."""
-        return Rows(prod(self.shape[first_dim:]) * ITEM_BYTES[self.dtype], self.bytes)

@@ -1,12 +1,12 @@
 """The work of an op: iteration spaces, aliases, effects; FLOPs, bytes, sharding and fusion derive from it."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
+from steelyard.compiler.semantics.iteration_space import Flops, IndexingMap, IterationSpace
 from steelyard.hw.base.kernel_cost import KernelCost
-from steelyard.hw.base.kernel_work import Rows, WorkKind
+from steelyard.hw.base.kernel_work import WorkKind
 
 
 class Summand(NamedTuple):
@@ -43,7 +43,6 @@ class OpWork:
             are the maps between the indices of its source and of its results.
         aliases: Pairs of a result's index and the argument whose storage it shares.
         mutates: The arguments that are written.
-        filters: Those of a weight's gradient, None where there is none.
         summands: The sum of products that the op is, empty where it is linear in no operand.
         extents: The arguments that state extents.
         is_random: Whether it draws random numbers.
@@ -55,7 +54,6 @@ class OpWork:
     spaces: tuple[IterationSpace, ...] = ()
     aliases: tuple[tuple[int, str], ...] = ()
     mutates: tuple[str, ...] = ()
-    filters: Rows | None = None
     summands: tuple[Summand, ...] = ()
     extents: tuple[ExtentArgument, ...] = ()
     is_random: bool = False
@@ -103,17 +101,18 @@ class OpWork:
         return sum(read.values()) + self.bytes_written
 
     @property
-    def rows(self) -> Rows:
-        """Those of the largest tensor written; of a convolution, the filters of its weight's gradient."""
-        if self.kind in ("convolution", "depthwise_convolution"):
-            return self.filters or Rows()
-        written = [access.type.rows() for space in self.spaces for access in space.writes]
-        return max(written, key=lambda rows: rows.total_bytes, default=Rows())
-
-    @property
     def is_view(self) -> bool:
         """Whether nothing is computed and a result is another look at an argument."""
         return self.kind == "view" and bool(self.aliases)
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether it is a view of all elements in their order, in another shape at most."""
+        if not self.is_view or len(self.spaces) != 1:
+            return False
+        (space,) = self.spaces
+        source, result = space.reads[0], space.writes[0]
+        return source.type.numel == result.type.numel and source.row_major_dims == result.row_major_dims
 
     @property
     def is_constant(self) -> bool:
@@ -138,6 +137,36 @@ class OpWork:
         dtypes = [access.type.dtype for access in (*space.reads, *space.writes)]
         return next(
             (dtype for dtype in dtypes if "f" in dtype or dtype.startswith("c")), (dtypes or [None])[0]
+        )
+
+    def renamed(self, names: Mapping[str, str]) -> "OpWork":
+        """Return the same work over arguments of other names."""
+
+        def new(value: str) -> str:
+            base, bracket, index = value.partition("[")
+            return names.get(base, base) + bracket + index
+
+        def spell(access: IndexingMap) -> IndexingMap:
+            indices = tuple(index._replace(by=new(index.by)) for index in access.indices)
+            return IndexingMap(new(access.value), access.type, indices)
+
+        spaces = tuple(
+            replace(
+                space,
+                reads=tuple(map(spell, space.reads)),
+                writes=tuple(map(spell, space.writes)),
+                shapes=tuple(map(spell, space.shapes)),
+            )
+            for space in self.spaces
+        )
+        return replace(
+            self,
+            spaces=spaces,
+            aliases=tuple((result, new(value)) for result, value in self.aliases),
+            mutates=tuple(map(new, self.mutates)),
+            summands=tuple(Summand(tuple(map(new, each.factors)), new(each.scale)) for each in self.summands),
+            extents=tuple(each._replace(name=new(each.name)) for each in self.extents),
+            gradients=new(self.gradients),
         )
 
     def is_linear(self, operands: Collection[str]) -> bool:

@@ -29,37 +29,6 @@ DType = Literal["f64", "f32", "tf32", "f16", "bf16", "f8", "i64", "i32", "i16", 
 
 ExecutionMode = Literal["eager", "graph", "compiled"]
 
-_VECTOR_BYTES = 32
-"""What rows of a product are best aligned to on a CPU: under MKL with AVX-512, 64 bytes are no faster."""
-
-_CACHE_WAY_BYTES = 4096
-"""Lines of the first cache that lie so far apart share their few places in it, on x86 and most others."""
-
-_APART = {
-    "aten.bmm": "batched",
-    "aten.baddbmm": "batched",
-    "aten.convolution_backward": "backward",
-    "aten.convolution_backward strided": "backward strided",
-}
-"""Operations that share nothing but the rate of arithmetic with others of their kind."""
-
-_THIN_FLOPS_PER_BYTE = 24.0
-"""Of what is read, in f32: a product of fewer than 48 rows has less. With 32 rows on two CPUs that share no
-cache, MKL reads a weight half as fast again as with 128."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Memory layout of a tensor.
-
-    Attributes:
-        pitch_bytes: From one row to the next, or from one filter to the next; 0 where it is not known.
-        total_bytes: Of all rows.
-    """
-
-    pitch_bytes: int = 0
-    total_bytes: int = 0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelWork(KernelCost[int]):
@@ -68,42 +37,10 @@ class KernelWork(KernelCost[int]):
     Attributes:
         kind: The kind of kernel.
         dtype: The type that arithmetic is done in.
-        rows: Those of its largest result; of a convolution's gradients, the filters of that of the weight.
-        op: The name of the operation where it is one of a framework, as in "aten.tanh".
     """
 
     kind: WorkKind
     dtype: DType
-    rows: Rows = Rows()
-    op: str = ""
-
-    @property
-    def group(self) -> str:
-        """The kernels of a library that it shares overhead and operands with: those of its kind.
-
-        Apart are batched products, whose operands are too small to be packed alike; products of few rows, for
-        which packing does not pay; and the gradients of a convolution, since one operation then runs a kernel
-        for each, with a stride one that reads and writes other layouts.
-        """
-        if self.op in _APART:
-            return f"{self.kind} {_APART[self.op]}"
-        is_thin = self.kind == "contraction" and (
-            self.contraction_flops < _THIN_FLOPS_PER_BYTE * self.bytes_read
-        )
-        return f"{self.kind} thin" if is_thin else self.kind
-
-    @property
-    def awkward_bytes(self) -> int:
-        """Bytes stored with an unaligned row pitch or one that aliases in L1.
-
-        That is a product's where they are not whole vectors, so that most begin inside of one; and a weight's
-        gradient where filters lie whole ways of a cache apart, since a library writes 16 of them at a time.
-        """
-        pitch_bytes = self.rows.pitch_bytes
-        awkward = (self.kind == "contraction" and pitch_bytes % _VECTOR_BYTES != 0) or (
-            self.kind == "convolution" and pitch_bytes > 0 and pitch_bytes % _CACHE_WAY_BYTES == 0
-        )
-        return self.rows.total_bytes if awkward else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal, cast
 
 from steelyard.hw.base.errors import DeviceError
+from steelyard.hw.base.instruction_set import InstructionSet
 from steelyard.hw.base.kernel_work import DType, ExecutionMode
 from steelyard.hw.base.quantity import Quantity, Rate
 from steelyard.hw.devices.fitted_models import Fit
@@ -36,6 +37,7 @@ class Device:
         compute_units: SMs, CUs, Xe cores, TensorCores or CPU cores.
         lanes_per_unit: f32 lanes in each unit; every lane does one multiply-add a clock.
         simd_bits: Width of a CPU's vector registers.
+        instruction_set: The vector extension of a CPU by which libraries choose kernels.
         base_clock_hz: Guaranteed clock.
         boost_clock_hz: The clock of the vector peaks.
         matrix_clock_hz: The clock of the matrix peaks, if different.
@@ -68,6 +70,7 @@ class Device:
     compute_units: Quantity
     lanes_per_unit: Quantity | None = None
     simd_bits: Quantity | None = None
+    instruction_set: InstructionSet | None = None
     base_clock_hz: Quantity | None = None
     boost_clock_hz: Quantity | None = None
     matrix_clock_hz: Quantity | None = None

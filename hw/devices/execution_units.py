@@ -80,9 +80,13 @@ class ExecutionUnit:
         Raises:
             DeviceError: The device's file lacks a peak for the type, or the bandwidth of memory.
         """
-        peaks = ({} if lanes else device.matrix_peak_flops_per_s, device.vector_peak_flops_per_s)
+        peaks = [device.vector_peak_flops_per_s]
+        if not lanes:
+            peaks.insert(0, device.matrix_peak_flops_per_s)
         chain = FALLBACK["tf32" if dtype == "f32" and tf32 else dtype]
-        found = [(each, peak[each]) for each in chain for peak in peaks if each in peak]
+        found: list[tuple[PeakDType, Quantity]] = [
+            (each, peak[each]) for each in chain for peak in peaks if each in peak
+        ]
         bandwidth = device.memory_bandwidth_bytes_per_s
         if not found or bandwidth is None:
             known = sorted({name for peak in peaks for name in peak})
@@ -92,7 +96,7 @@ class ExecutionUnit:
                 f"file has {', '.join(known) or 'no peak'} and {'the' if bandwidth else 'no'} bandwidth",
                 fix="choose another type or device, or add both from the data sheet",
             )
-        (unit_dtype, peak), *_ = found
+        unit_dtype, peak = found[0]
         is_matrix = not lanes and unit_dtype in device.matrix_peak_flops_per_s
         return ExecutionUnit(
             dtype=unit_dtype,

@@ -65,7 +65,7 @@ class Learned:
         rows: Number of training kernels.
         held_out: Accuracy on held-out kernels.
         repeats: Agreement of a second measurement of those with the first, the best any predictor can do.
-        smallest: Smallest training value of each numeric dim, in the order of `DIMS`.
+        smallest: Smallest training value of each numeric dim, in the order of its kind.
         largest: Largest training value likewise.
         regressor: The predictor.
         spread: Measured over predicted time of the held-out kernels.

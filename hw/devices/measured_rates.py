@@ -27,23 +27,13 @@ class MeasuredRates:
             that one kernel touches, so that its left end is the rate inside the caches.
         fresh_page_bytes_per_s: Rate of writing pages that the operating system has to supply first; None
             where they cost no more than others.
-        memory_efficiency: The part of the streaming rate that a kind of kernel reaches; a curve runs over
-            the bytes that it touches.
-        operand_bandwidth_bytes_per_s: Rate at which library kernels bring operands into the layout that they
-            compute on, on top of the arithmetic; by `KernelWork.group`. A curve runs over the bytes that one
-            kernel reads.
-        result_bandwidth_bytes_per_s: Rate at which they write results, which comes on top, too; by
-            `KernelWork.group`.
-        awkward_bandwidth_bytes_per_s: Rate of writing results whose rows lie at a bad distance, which comes
-            on top (`KernelWork.awkward_bytes`); by kind, none where it costs nothing.
-        op_bandwidth_bytes_per_s: Rate of one operation on f32 by its name ("aten.tanh"), its arithmetic
-            included; a curve runs over the bytes that it touches.
+        memory_efficiency: The part of the streaming rate that a kind of kernel reaches, its arithmetic
+            included unless it is pointwise; a curve runs over the bytes that it touches.
         resident_speedup: How many times faster a kind of kernel is where the caches hold all that it touches
             than after much else ran; a curve runs over the bytes that it touches.
-        references_per_s: How many times a reference kernel ran in a second, by its name, at the bytes that it
-            touches; how many times it does later tells how fast the machine is then.
+        references_per_s: How many times the reference kernel of a kind ran in a second; how often it does
+            later tells how far the machine has drifted.
         launch_overhead_s: Time that a kernel takes on the device besides its work.
-        kernel_overhead_s: The same for library kernels, by `KernelWork.group`.
         dispatch_overhead_s: Time that the host takes for one eager operation among many.
         call_overhead_s: Time of one eager call by itself, from its start to the end of a kernel that does
             nothing, as it is measured around a single call.
@@ -57,14 +47,9 @@ class MeasuredRates:
     memory_bandwidth_bytes_per_s: Rate | None = None
     fresh_page_bytes_per_s: Rate | None = None
     memory_efficiency: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
-    operand_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
-    result_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
-    awkward_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
-    op_bandwidth_bytes_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
     resident_speedup: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
-    references_per_s: Mapping[str, Rate] = field(default_factory=dict[str, Rate])
+    references_per_s: Mapping[WorkKind, Rate] = field(default_factory=dict[WorkKind, Rate])
     launch_overhead_s: Quantity | None = None
-    kernel_overhead_s: Mapping[str, Quantity] = field(default_factory=dict[str, Quantity])
     dispatch_overhead_s: Quantity | None = None
     call_overhead_s: Quantity | None = None
     view_overhead_s: Quantity | None = None

@@ -1,6 +1,7 @@
-"""Finding devices by name: the user's folders first, then the files that ship with Steelyard."""
+"""The registry of devices: the user's folders first, then the files that ship with Steelyard."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 from steelyard.hw.base.errors import DeviceError, did_you_mean
@@ -11,7 +12,7 @@ _SHIPPED = Path(__file__).parent
 
 
 def load_device(name_or_path: str | Path) -> Device:
-    """Return the device with this name, or the one that a `.toml` file describes.
+    """Return the device with this name, or the one that a `.toml` file describes; read once until it changes.
 
     Args:
         name_or_path: A name as `device_names` gives it, or the path of a file that ends in ".toml".
@@ -19,14 +20,20 @@ def load_device(name_or_path: str | Path) -> Device:
     Raises:
         DeviceError: There is no such device, or its file is wrong.
     """
-    from steelyard.hw.devices.schema import parse_device  # pydantic is loaded only when a file is read
-
     path = _path(str(name_or_path))
     try:
-        text = path.read_text(encoding="utf-8")
+        found = path.stat()
+        return _read(path, (found.st_ino, found.st_size, found.st_mtime_ns))
     except (OSError, UnicodeDecodeError) as error:
         raise DeviceError(what="a device file cannot be read", where=str(path), why=str(error)) from error
-    return parse_device(text, str(path))
+
+
+@lru_cache
+def _read(path: Path, version: tuple[int, int, int]) -> Device:
+    """The device of a file; `version` is another one when the file was written anew."""
+    from steelyard.hw.devices.schema import parse_device  # pydantic is loaded only when a file is read
+
+    return parse_device(path.read_text(encoding="utf-8"), str(path))
 
 
 def device_names() -> list[str]:

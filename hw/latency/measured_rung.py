@@ -1,10 +1,10 @@
 """The measured rung: kernels of the local profile, and those that lie between them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,8 +83,7 @@ class _Cloud:
 
     Attributes:
         rows: The position of each by its dims.
-        where: Its features.
-        labels: Its word.
+        neighbourhoods: The kernels of each word.
         median_s: What it took.
         low_s: The lower end of that.
         high_s: The upper end.
@@ -93,8 +92,7 @@ class _Cloud:
     """
 
     rows: dict[tuple[str, ...], int]
-    where: Floats
-    labels: Column
+    neighbourhoods: "dict[str, _Neighbourhood]"
     median_s: Floats
     low_s: Floats
     high_s: Floats
@@ -105,13 +103,33 @@ class _Cloud:
         """Return which kernels lie among the measured ones, and their log ratios."""
         if self.spread is None:
             return np.zeros(len(queries), bool), np.zeros(len(queries))
-        return _between(
-            KINDS[queries.kind].coordinates(queries.dims),
-            KINDS[queries.kind].labels(queries.dims),
-            self.where,
-            self.labels,
-            self.log_ratio,
-        )
+        kind = KINDS[queries.kind]
+        where, labels = kind.coordinates(queries.dims), kind.labels(queries.dims)
+        return _between(where, labels, self.neighbourhoods, self.log_ratio)
+
+
+class _Neighbourhood:
+    """Measured kernels of one word, with a tree of their features.
+
+    Attributes:
+        points: Their positions in the table.
+        low: The least of each feature.
+        high: The largest.
+        tree: What finds the nearest.
+    """
+
+    def __init__(self, points: NDArray[np.int64], where: Floats) -> None:
+        from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs] - slow to import
+
+        self.points = points
+        self.low, self.high = where[points].min(0), where[points].max(0)
+        self.tree: Any = KDTree(where[points])
+
+    def nearest(self, asked: Floats, skip: int) -> tuple[Floats, NDArray[np.int64]]:
+        """Return distances and positions of the points next to each row, the nearest first, some left out."""
+        last = min(NEIGHBOURS + skip, len(self.points))
+        distance, found = self.tree.query(asked, k=list(range(1 + skip, last + 1)))
+        return distance, self.points[found]
 
 
 @lru_cache(maxsize=64)
@@ -130,13 +148,15 @@ def _cloud(profile: Profile, kind: str, dtype: DType, modelled: Modelled) -> _Cl
     base_s = modelled(queries).value_s
     where, labels = KINDS[kind].coordinates(dims), KINDS[kind].labels(dims)
     log_ratio: Floats = np.log(median_s / base_s)
-    near, left_out = _between(where, labels, where, labels, log_ratio, others=True)
+    neighbourhoods = {
+        str(word): _Neighbourhood(np.flatnonzero(labels == word), where) for word in np.unique(labels)
+    }
+    near, left_out = _between(where, labels, neighbourhoods, log_ratio, others=True)
     predicted_s = base_s * np.exp(left_out)
     enough = int(near.sum()) >= FEWEST_POINTS
     return _Cloud(
         rows={key: row for row, key in enumerate(_keys(queries))},
-        where=where,
-        labels=labels,
+        neighbourhoods=neighbourhoods,
         median_s=median_s,
         low_s=np.array([min(each) for each in lows]),
         high_s=np.array([max(each) for each in highs]),
@@ -147,9 +167,8 @@ def _cloud(profile: Profile, kind: str, dtype: DType, modelled: Modelled) -> _Cl
 
 def _between(
     asked: Floats,
-    asked_labels: Column,
-    where: Floats,
     labels: Column,
+    neighbourhoods: Mapping[str, _Neighbourhood],
     values: Floats,
     *,
     others: bool = False,
@@ -158,33 +177,23 @@ def _between(
 
     Args:
         asked: Features of the rows, [rows, features].
-        asked_labels: The word of each row.
-        where: Features of the points.
-        labels: The word of each point.
+        labels: The word of each row.
+        neighbourhoods: The points, by word.
         values: What each point has.
         others: The rows are the points, and each is asked of the others alone.
     """
     among, means = np.zeros(len(asked), bool), np.zeros(len(asked))
-    for word in np.unique(asked_labels):
-        rows, points = np.flatnonzero(asked_labels == word), np.flatnonzero(labels == word)
-        if len(points) <= int(others):
+    for word in np.unique(labels):
+        around = neighbourhoods.get(str(word))
+        if around is None or len(around.points) <= int(others):
             continue
-        spots = where[points]
-        inside = (asked[rows] >= spots.min(0) - _SLACK) & (asked[rows] <= spots.max(0) + _SLACK)
-        distance, nearest = _nearest(asked[rows], spots, skip=int(others))
+        rows = np.flatnonzero(labels == word)
+        inside = (asked[rows] >= around.low - _SLACK) & (asked[rows] <= around.high + _SLACK)
+        distance, nearest = around.nearest(asked[rows], skip=int(others))
         weight = 1 / np.maximum(distance, _SLACK) ** 2
-        means[rows] = (weight * values[points][nearest]).sum(axis=1) / weight.sum(axis=1)
+        means[rows] = (weight * values[nearest]).sum(axis=1) / weight.sum(axis=1)
         among[rows] = inside.all(axis=1) & (distance[:, 0] <= REACH_OCTAVES)
     return among, means
-
-
-def _nearest(asked: Floats, spots: Floats, skip: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Return distances and positions of the points next to each row, the nearest first, some left out."""
-    from scipy.spatial import KDTree  # pyright: ignore[reportMissingTypeStubs] - slow to import
-
-    last = min(NEIGHBOURS + skip, len(spots))
-    found: Any = cast(Any, KDTree(spots)).query(asked, k=list(range(1 + skip, last + 1)))
-    return found[0], found[1]
 
 
 def _keys(queries: KernelBatch) -> list[tuple[str, ...]]:

@@ -18,11 +18,11 @@ from steelyard.hw.devices.execution_units import (
     transcendental_unit,
 )
 from steelyard.hw.devices.typical_factors import (
-    DISPATCH_OVERHEAD_S,
     LAUNCH_OVERHEAD_S,
     MEMORY_FRACTION,
     SPREAD_ANALYTIC,
     SPREAD_CALIBRATED,
+    dispatch_overhead_s,
 )
 
 
@@ -30,22 +30,19 @@ from steelyard.hw.devices.typical_factors import (
 class _Engine:
     """Rates for kernels of one kind and dtype; None for a unit that the device lacks.
 
-    Where the rate at which operands are brought into form is known, that work comes before the arithmetic and
-    after it, and all arithmetic but the multiply-accumulate chains is part of it.
+    The efficiency of a kind was measured with the arithmetic of its lanes; pointwise kernels differ in that,
+    so theirs is without.
     """
 
     contraction: Unit | None
     pointwise: Unit | None
     transcendental: Unit | None
     memory_efficiency: Callable[[float], float] | None
-    operand_bandwidth: Callable[[float], float] | None
-    result_bandwidth: Callable[[float], float] | None
-    awkward_bandwidth: Callable[[float], float] | None
-    overhead_s: float
+    includes_lanes: bool
 
 
 def roofline_latency(device: Device, work: KernelWork, context: ExecutionContext) -> Latency:
-    """Return how long one kernel takes, as `Roofline(device, context).latency(work)` does.
+    """Return the latency of one kernel, as `Roofline(device, context).latency(work)` does.
 
     Raises:
         DeviceError: The device lacks what the work needs, or the work is a collective.
@@ -60,11 +57,6 @@ class Roofline:
     sustains, but never less than at its peaks, and a launch. The host's dispatch runs ahead of a GPU, so that
     it only shows where it is the longer; on a CPU it comes on top.
 
-    A library that packs its operands first (Goto and van de Geijn, Anatomy of High-Performance Matrix
-    Multiplication, ACM TOMS 34(3), 2008, section 4) takes the sum of both instead, where the device file
-    knows the rates of packing and of writing results; and an operation whose own rate it knows takes its
-    bytes at that rate.
-
     Raises:
         DeviceError: The device was not calibrated with the threads that the context asks for, or its memory
             bandwidth is not known.
@@ -74,7 +66,7 @@ class Roofline:
         self._device = device
         self._tf32 = context.tf32
         self._sustained = sustained = device.sustained_with(context.threads)
-        self._engines: dict[tuple[WorkKind, DType, str], _Engine] = {}
+        self._engines: dict[tuple[WorkKind, DType], _Engine] = {}
 
         streaming = sustained.memory_bandwidth_bytes_per_s
         self._bandwidth = _bandwidth(device, streaming)
@@ -85,10 +77,6 @@ class Roofline:
         self._cache_bytes = device.l2_bytes.value if device.l2_bytes else 0.0
         fresh = sustained.fresh_page_bytes_per_s
         self._fresh_bandwidth = fresh.evaluator() if fresh and not context.keep_memory else None
-        self._op_bandwidths = {
-            name: rate.evaluator() for name, rate in sustained.op_bandwidth_bytes_per_s.items()
-        }
-
         self._speedups = {
             kind: rate.evaluator() for kind, rate in sustained.resident_speedup.items() if context.resident
         }
@@ -96,7 +84,7 @@ class Roofline:
         launch, dispatch = sustained.launch_overhead_s, sustained.dispatch_overhead_s
         self._launch_s = launch.value if launch else LAUNCH_OVERHEAD_S[device.kind]
         self._launch_source: LatencySource = rate_source(launch)
-        host_s = dispatch.value if dispatch else DISPATCH_OVERHEAD_S[device.kind]
+        host_s = dispatch_overhead_s(device, context.threads)
         self._host_source: LatencySource = rate_source(dispatch)
         self._host_adds = device.kind == "cpu"
         self._host_s = host_s if context.host_overhead and context.mode == "eager" else 0.0
@@ -113,33 +101,18 @@ class Roofline:
         if work.kind == "view":
             return self._view
         engine = self._engine(work)
-        op_bandwidth = self._op_bandwidths.get(work.op)
-        if op_bandwidth and work.dtype == "f32":
-            return self._of_op(work, op_bandwidth)
         compute_s, compute_floor_s, compute_source = self._compute(work, engine)
         memory_s, memory_floor_s = self._memory(work, engine)
+        speedup = self._speedups.get(work.kind)
+        factor = speedup(work.touched_bytes) if speedup else 1.0
+        compute_s, memory_s = compute_s / factor, memory_s / factor
         floor_s = max(compute_floor_s, memory_floor_s)
-        if engine.operand_bandwidth:
-            limiter = "compute" if compute_s > memory_s else "memory"
-            busy_s = self._in_caches(work, compute_s + memory_s + engine.overhead_s, floor_s)
-            return self._with_overheads(busy_s, floor_s, limiter, compute_source)
         if floor_s > max(compute_s, memory_s):
             limiter = "compute" if compute_floor_s > memory_floor_s else "memory"
             return self._with_overheads(floor_s, floor_s, limiter, "spec")
         if compute_s > memory_s:
             return self._with_overheads(compute_s, floor_s, "compute", compute_source)
         return self._with_overheads(memory_s, floor_s, "memory", self._bandwidth_source)
-
-    def _of_op(self, work: KernelWork, bandwidth: Callable[[float], float]) -> Latency:
-        floor_s = max(0.0, work.touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
-        busy_s = self._in_caches(work, work.touched_bytes / bandwidth(work.touched_bytes), floor_s)
-        return self._with_overheads(busy_s, floor_s, "memory", "interpolated")
-
-    def _in_caches(self, work: KernelWork, busy_s: float, floor_s: float) -> float:
-        """Return what a kernel takes where a program finds its operands in the caches, if it does."""
-        speedup = self._speedups.get(work.kind)
-        factor = speedup(work.touched_bytes) if speedup else 1.0
-        return max(busy_s / factor, floor_s)
 
     def _with_overheads(
         self, busy_s: float, floor_s: float, limiter: Limiter, source: LatencySource
@@ -172,7 +145,7 @@ class Roofline:
             (work.pointwise_flops, engine.pointwise),
             (work.transcendental_flops, engine.transcendental),
         ):
-            if not flops or (engine.operand_bandwidth and unit is not engine.contraction):
+            if not flops or (engine.includes_lanes and unit is not engine.contraction):
                 continue
             if unit is None:
                 raise self._no_unit(work)
@@ -188,16 +161,13 @@ class Roofline:
         touched_bytes = work.touched_bytes
         if not touched_bytes:
             return 0.0, 0.0
-        if engine.operand_bandwidth:
-            time_s = work.bytes_read / engine.operand_bandwidth(work.bytes_read) if work.bytes_read else 0.0
-            if engine.result_bandwidth and work.bytes_written:
-                time_s += work.bytes_written / engine.result_bandwidth(work.bytes_written)
-            if engine.awkward_bandwidth and work.awkward_bytes:
-                time_s += work.awkward_bytes / engine.awkward_bandwidth(work.awkward_bytes)
-        else:
-            efficiency = engine.memory_efficiency(touched_bytes) if engine.memory_efficiency else 1.0
-            time_s = touched_bytes / (self._bandwidth(touched_bytes) * efficiency)
+        efficiency = engine.memory_efficiency(touched_bytes) if engine.memory_efficiency else 1.0
+        time_s = touched_bytes / (self._bandwidth(touched_bytes) * efficiency)
         return time_s, max(0.0, touched_bytes - self._cache_bytes) / self._peak_bytes_per_s
+
+    def memory_s(self, work: KernelWork) -> float:
+        """Return what the memory traffic of a kernel takes by itself."""
+        return self._memory(work, self._engine(work))[0]
 
     @property
     def counts_page_faults(self) -> bool:
@@ -212,12 +182,12 @@ class Roofline:
         return max(0.0, new_bytes / self._fresh_bandwidth(new_bytes) - other_s)
 
     def _engine(self, work: KernelWork) -> _Engine:
-        key = work.kind, work.dtype, work.group
+        key = work.kind, work.dtype
         if key not in self._engines:
             self._engines[key] = self._new_engine(*key)
         return self._engines[key]
 
-    def _new_engine(self, kind: WorkKind, dtype: DType, group: str) -> _Engine:
+    def _new_engine(self, kind: WorkKind, dtype: DType) -> _Engine:
         if kind == "collective":
             raise DeviceError(
                 what="a collective has no roofline on one device",
@@ -225,22 +195,12 @@ class Roofline:
                 fix="ask the model of collectives",
             )
         efficiency = self._sustained.memory_efficiency.get(kind)
-        operands = self._sustained.operand_bandwidth_bytes_per_s
-        operand = operands.get(group) or operands.get(kind)
-        results = self._sustained.result_bandwidth_bytes_per_s
-        result = results.get(group) or results.get(kind)
-        awkward = self._sustained.awkward_bandwidth_bytes_per_s.get(kind)
-        overheads = self._sustained.kernel_overhead_s
-        overhead = overheads.get(group) or overheads.get(kind)
         return _Engine(
             contraction=contraction_unit(self._device, self._sustained, kind, dtype, self._tf32),
             pointwise=pointwise_unit(self._device, self._sustained, dtype),
             transcendental=transcendental_unit(self._device, self._sustained, dtype),
             memory_efficiency=efficiency.evaluator() if efficiency else None,
-            operand_bandwidth=operand.evaluator() if operand else None,
-            result_bandwidth=result.evaluator() if result else None,
-            awkward_bandwidth=awkward.evaluator() if awkward else None,
-            overhead_s=overhead.value if overhead else 0.0,
+            includes_lanes=efficiency is not None and kind != "pointwise",
         )
 
     def _view_latency(self, overhead: Quantity | None) -> Latency:

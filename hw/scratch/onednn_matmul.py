@@ -1,9 +1,10 @@
-"""Memory that oneDNN's products of bf16 matrices take while they run, beside their operands and results.
+"""Memory that oneDNN's AVX-512 products of bf16 matrices take while they run, beside operands and results.
 
-Each thread packs a block of the right matrix, and sums in f32. Taken from the allocation events of `aten.mm`
-and `aten.linear` (torch 2.13 with oneDNN on an AMD EPYC with AVX-512 and no AMX), of which it gives the very
-bytes where the left matrix lies row by row. Where it does not, a block of it is packed too; blocks are cut
-differently then, and this gives 0.6 to 1.8 times the bytes.
+Under AVX2 PyTorch does not hand such products to oneDNN, and nothing is allocated. Each thread packs a block
+of the right matrix, and sums in f32. Taken from the allocation events of `aten.mm` and `aten.linear` (torch
+2.13 with oneDNN on an AMD EPYC with AVX-512 and no AMX), of which it gives the very bytes where the left
+matrix lies row by row. Where it does not, a block of it is packed too; blocks are cut differently then, and
+this gives 0.6 to 1.8 times the bytes.
 """
 
 from math import ceil

@@ -1,4 +1,4 @@
-"""A table of kernels as CSV: read whole, with an address for each of its cells."""
+"""Tables as CSV: read whole, with an address for each cell, and written."""
 
 import csv
 from collections.abc import Generator, Sequence
@@ -48,6 +48,15 @@ class Rows:
             place = self.where(row, column if column in self.header else "")
             where = f"{place}; {error.where}" if error.where else place
             raise type(error)(what=error.what, where=where, why=error.why, fix=error.fix) from error
+
+
+def format_csv(header: Sequence[str], records: Sequence[Sequence[object]]) -> str:
+    """Return a table as CSV."""
+    stream = StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(records)
+    return stream.getvalue().rstrip("\n")
 
 
 def parse_rows(text: str, name: str) -> Rows:

@@ -1,1 +1,1 @@
-"""Annotation passes: cost, memory and latency of each op."""
+"""The one sequence that annotates a program for a target, its passes, and the base of all passes."""

@@ -1,33 +1,31 @@
-"""The pass fuse: pointwise ops that one kernel does faster become one."""
+"""The pass fuse: pointwise ops become one kernel where that is faster."""
 
 from dataclasses import dataclass
 from itertools import takewhile
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.builtin import StringAttr
 from xdsl.ir import Block, Region, SSAValue
-from xdsl.passes import ModulePass
 
-from steelyard.compiler.analysis.call_graph import call_graph
-from steelyard.compiler.analysis.liveness import liveness
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.analysis.op_facts import OpInfoCache, where
-from steelyard.compiler.analysis.storages import find_storages
 from steelyard.compiler.dialects.cost import LATENCY, MEMORY
 from steelyard.compiler.dialects.kernel import FusedOp, YieldOp
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, SOURCE, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.pass_infra.remarks import Remark, RemarkKind, emit
-from steelyard.passes.annotate.reannotate import read_annotations
+from steelyard.passes.annotate.latency import latency_model
+from steelyard.passes.annotate.program_pass import ProgramPass
+from steelyard.passes.annotate.target import read_target
 from steelyard.passes.fusion.legality import FusionScope, Group
 from steelyard.passes.op_cost.fused_work import fused_work
 from steelyard.passes.op_cost.op_latency import LatencyModel
 
 
 @dataclass(frozen=True)
-class FusePass(ModulePass):
+class FusePass(ProgramPass):
     """Make pointwise ops one kernel where that is faster on the device for which they are annotated.
 
-    Reads `cost.work`, and from the totals of `annotate-latency` the device and the context. A group of ops
+    Reads `cost.work`, the target and the peak of memory, as `annotate-latency` does. A group of ops
     that read each other's results pays if one kernel, which reads its inputs and writes only what others
     read, takes less than all of them. A smaller op broadcast into a group is computed again at every point,
     which a device may do faster than it launches a kernel, or not. The group runs at the place of its last
@@ -44,27 +42,30 @@ class FusePass(ModulePass):
     """
 
     name = "fuse"
+    requires = frozenset({"work", "latency"})
+    invalidates = frozenset({"work", "memory", "latency"})
+    rewrites = True
 
     apart: tuple[str, ...] = ()
     """Pairs such as "aten.gelu+aten.cat" that stay apart, the second reading the first: what runs the program
     was seen not to fuse them (`steelyard detect-fusion`)."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def transform(self, program: Analyses) -> None:
         """Fuse in every function of a module."""
-        annotations = read_annotations(op, self.name)
-        clock = annotations.latency.clock()
-        graph, live, reader = call_graph(op), liveness(op), OpInfoCache()
-        for storages in find_storages(graph).values():
-            _Fusion(FusionScope(storages, live, reader), clock, frozenset(self.apart)).run()
-        annotations.renew(ctx, op)
+        target = read_target(program.module)
+        assert target, "a program with latencies has a target"
+        model = latency_model(program.module, target)
+        live, reader = program.liveness(), OpInfoCache()
+        for storages in program.storages.values():
+            _Fusion(FusionScope(storages, live, reader), model, frozenset(self.apart)).run()
 
 
 class _Fusion:
     """Grows groups in one function and replaces them."""
 
-    def __init__(self, scope: FusionScope, clock: LatencyModel, apart: frozenset[str]) -> None:
+    def __init__(self, scope: FusionScope, model: LatencyModel, apart: frozenset[str]) -> None:
         self._scope = scope
-        self._clock = clock
+        self._model = model
         self._apart = apart
         self._group_of: dict[int, Group] = {}
 
@@ -124,12 +125,12 @@ class _Fusion:
         members = self._scope.members(group)
         work = fused_work(members, self._scope.outputs(group), self._scope.reader)
         assert work is not None, "a pointwise op has known work"
-        # By the clock and not as annotated: fresh pages are no matter of one kernel or many.
+        # By the model and not as annotated: fresh pages are no matter of one kernel or many.
         alone_us = sum(self._time_us(op) for op in members)
-        return alone_us - self._clock.time_work(work).data.value_us
+        return alone_us - self._model.time_work(work).data.value_us
 
     def _time_us(self, op: TorchOp) -> float:
-        latency = self._clock.time(op)
+        latency = self._model.time(op)
         assert latency is not None, "a pointwise op has known work"
         return latency.data.value_us
 

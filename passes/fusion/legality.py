@@ -79,11 +79,11 @@ class FusionScope:
         for value in outputs:
             for reader in _readers(value, members):
                 if self._index.get(reader, last) < last:
-                    return f"{_name(reader)} between them reads a result"
+                    return f"{operator_name(reader)} between them reads a result"
         for index in range(first + 1, last):
             before = [op for op in members if self._index[op] < index]
             if self._writes.get(index, set()) & self._storages_of(v for op in before for v in op.operands):
-                return f"{_name(self.ops[index])} between them changes an operand in place"
+                return f"{operator_name(self.ops[index])} between them changes an operand in place"
         return None if self.fits_memory(group) else "operands kept alive longer would raise the peak"
 
     def fusion_error(self, group: Group) -> str | None:
@@ -170,7 +170,3 @@ def _readers(value: SSAValue, members: Sequence[TorchOp]) -> list[Operation]:
 
 def _drops(value: SSAValue) -> list[DropOp]:
     return [user for user in (use.operation for use in value.uses) if isinstance(user, DropOp)]
-
-
-def _name(op: Operation) -> str:
-    return operator_name(op) if isinstance(op, TorchOp) else op.name

@@ -1,12 +1,12 @@
-"""What the first and every later step of a program ask the allocator of a device for, and what for."""
+"""The allocations of a training step on a device: of the first one, and of every later one."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from steelyard.compiler.analysis.allocation_trace import Allocation, first_step, owned_allocations
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.analysis.liveness import LiveStorage
 from steelyard.compiler.dialects.cost import WORK, WorkAttr
 from steelyard.compiler.dialects.program import PHASE, text_attribute
@@ -77,19 +77,19 @@ class StepMemory:
         return replace(self, first=[*filter(is_kept, self.first)], steady=[*filter(is_kept, self.steady)])
 
 
-def step_memory(module: ModuleOp, device: Device, cuda: Version | None = None) -> StepMemory:
+def step_memory(program: Analyses, device: Device, cuda: Version | None = None) -> StepMemory:
     """Find the events of a program.
 
     Args:
-        module: A program with `cost.work`, which says which kernels take workspace.
+        program: Its analyses; its ops have `cost.work`, which says which kernels take workspace.
         device: The device.
         cuda: Its version of CUDA; None for a new one.
 
     Raises:
-        IRError: The module is no program.
+        IRError: The module is not a program.
     """
-    events, owners = owned_allocations(module, workspace_of(device))
-    first = first_step(module, events)
+    events, owners = owned_allocations(program, workspace_of(device))
+    first = first_step(program, events)
     size = cublas_workspace_bytes(device, cuda)
     if not size:
         return StepMemory(first, events, owners)
@@ -102,7 +102,7 @@ def step_memory(module: ModuleOp, device: Device, cuda: Version | None = None) -
 
 
 def _library_calls(events: Sequence[Allocation]) -> Iterator[int]:
-    """Where each thread calls cuBLAS first: in the program, and in autograd; the last first."""
+    """First cuBLAS calls of each thread: of the program, and of autograd; the last first."""
     is_called = {False: False, True: False}
     found: list[int] = []
     for index, event in enumerate(events):

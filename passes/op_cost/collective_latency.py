@@ -24,15 +24,21 @@ class CollectiveLatency:
     device: Device
     ranks: int | None
 
-    def time(self, op: TorchOp, work: WorkCounts) -> Latency:
-        """The latency of a collective from its bytes: the larger of what goes in and what comes out.
+    def time(self, op: TorchOp, kind: str, work: WorkCounts) -> Latency:
+        """Return the latency of a collective; several tensors are sent as one message.
+
+        The message is the larger of what goes in and what comes out: the gathered result, the scattered
+        input, the reduced tensor.
+
+        Args:
+            op: Named in errors.
+            kind: The collective kind of its description.
+            work: What one rank reads and writes.
 
         Raises:
             IRError: The number of ranks is not known, or nothing is known of such a collective.
             DeviceError: Nothing is known of the device's links.
         """
-        # Several tensors are sent as one message.
-        kind = operator_name(op).split(".")[1].removesuffix("_coalesced")
         if self.ranks is None:
             raise IRError(
                 what=f"how long {operator_name(op)} takes is not known",

@@ -4,7 +4,7 @@ from typing import cast
 
 from xdsl.ir import Operation
 
-from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.dialects.cost import WORK, WorkAttr
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.hw.base.errors import DeviceError
@@ -37,7 +37,7 @@ class CudnnWorkspace:
         facts = self._reader.read(op)
         if facts.work is None:
             return 0
-        queries = kernel_queries(to_call(op), facts.work)
+        queries = kernel_queries(facts.work)
         return max((self._bytes(query, work.data.dtype) for query in queries), default=0)
 
     def _bytes(self, query: KernelQuery, dtype: str) -> int:

@@ -6,7 +6,6 @@ from math import prod
 
 import numpy as np
 
-from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.iteration_space import Index, IndexingMap, IterationSpace
 from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
@@ -21,7 +20,7 @@ _FORWARD_PRODUCTS = 2
 class KernelQuery:
     """One kernel by its kind and its dims.
 
-    Dims are those of `steelyard.hw.kernels.common.kernel_queries.DIMS`.
+    Dims are those of the kind in `steelyard.hw.kernels.kinds`.
     `backward` is of attention alone: its gradient is one kernel too.
     """
 
@@ -34,8 +33,8 @@ class KernelQuery:
         return KernelBatch(self.kind, dtype, {name: np.array([size]) for name, size in self.dims})
 
 
-def kernel_queries(call: OpCall, work: OpWork) -> tuple[KernelQuery, ...]:
-    """Return the kernels that do the work of a call: none where no model of kernels knows its kind.
+def kernel_queries(work: OpWork) -> tuple[KernelQuery, ...]:
+    """Return the kernels that do the work of an op: none where no model of kernels knows its kind.
 
     A convolution's gradient is one kernel for the input and one for the weight. What a product adds to its
     result is part of it.

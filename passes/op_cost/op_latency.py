@@ -1,10 +1,9 @@
 """Latency model of a program's kernels on a device."""
 
-from functools import reduce
-from operator import add
 from typing import cast
 
-from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache, to_call
+from steelyard.compiler.analysis.op_facts import OpInfo, OpInfoCache
+from steelyard.compiler.analysis.op_signature import op_signature
 from steelyard.compiler.dialects.cost import (
     WORK,
     LatencyAttr,
@@ -15,17 +14,15 @@ from steelyard.compiler.dialects.cost import (
 )
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.torch_op import TorchOp
+from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
-from steelyard.hw.base.kernel_work import DType, ExecutionContext, KernelWork, Rows, WorkKind
-from steelyard.hw.base.latency import Latency, Limiter
+from steelyard.hw.base.kernel_work import DType, ExecutionContext, KernelWork, WorkKind
+from steelyard.hw.base.latency import Latency
 from steelyard.hw.devices.device import Device
-from steelyard.hw.latency.gpu_kernel_latency import GpuKernelLatency
-from steelyard.hw.latency.learned_rung import learned_prices
-from steelyard.hw.latency.roofline import Roofline
+from steelyard.hw.latency.kernel_latency import Kernel, KernelLatency
 from steelyard.passes.op_cost.collective_latency import CollectiveLatency
 from steelyard.passes.op_cost.convolution_bias import bias_kernel
-from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
-from steelyard.passes.op_cost.profiled_latency import ProfiledLatency
+from steelyard.passes.op_cost.kernel_query import kernel_queries
 
 # Devices have no rates of their own for complex and unsigned numbers.
 _ARITHMETIC = {
@@ -43,8 +40,7 @@ _ARITHMETIC = {
 class LatencyModel:
     """Times kernels by their work; what it found for one it knows for all that are like it.
 
-    Products, convolutions, attention, softmax and layer norm of a GPU have models of their own; all else is
-    priced as a stream of bytes. Other devices have what was learned on them, else the roofline.
+    Which kernels do the work of an op follows from its description; the ladder of `hw.latency` times them.
 
     Args:
         device: The device.
@@ -56,18 +52,11 @@ class LatencyModel:
     def __init__(
         self, device: Device, context: ExecutionContext, ranks: int | None = None, *, measured: bool = True
     ) -> None:
-        self._device, self._context = device, context
-        self._roofline = Roofline(device, context)
-        self._models = (
-            GpuKernelLatency(device, context, measured=measured) if GpuKernelLatency.knows(device) else None
-        )
-        self._profile = ProfiledLatency.of(device, context) if measured else None
+        self._kernels = KernelLatency(device, context, measured=measured)
         self._collectives = CollectiveLatency(device, ranks)
         self._reader = OpInfoCache()
-        self._by_work: dict[tuple[WorkCounts, str, Rows | None], LatencyAttr] = {}
-        self._by_call: dict[int, tuple[OpInfo, LatencyAttr]] = {}
-        self._by_query: dict[tuple[KernelQuery, str], Latency] = {}
-        self._by_learned: dict[tuple[KernelQuery, str], Latency | None] = {}
+        self._by_work: dict[WorkCounts, LatencyAttr] = {}
+        self._by_call: dict[tuple[int, str], tuple[OpInfo, LatencyAttr]] = {}
 
     def time(self, kernel: TorchOp | FusedOp) -> LatencyAttr | None:
         """The latency of a kernel, None where its work is unknown.
@@ -83,40 +72,31 @@ class LatencyModel:
             raise IRError(what=f"{kernel.name} has no cost.work", fix="run annotate-cost before")
         if isinstance(kernel, FusedOp):
             return self.time_work(work.data)
-        if work.data.kind == "collective":
-            return _attribute(self._collectives.time(kernel, work.data))
         facts = self._reader.read(kernel)
-        if id(facts) not in self._by_call:
-            self._by_call[id(facts)] = facts, self._time_call(kernel, facts, work.data)
-        modelled = self._by_call[id(facts)][1]
-        if self._profile is None or work.data.kind == "view":
-            return modelled
-        limiter = cast(Limiter, modelled.data.limiter)
-        measured = self._profile.time(kernel, facts, work_dtype(work.data), limiter)
-        return _attribute(measured) if measured else modelled
+        if work.data.kind == "collective":
+            kind = facts.work.collective if facts.work else ""
+            return _attribute(self._collectives.time(kernel, kind, work.data))
+        if work.data.kind == "view" or facts.work is None:
+            return self.time_work(work.data)
+        signature = op_signature(kernel, self._reader) if self._kernels.has_profile else ""
+        key = id(facts), signature
+        if key not in self._by_call:
+            dtype = work_dtype(work.data)
+            kernels = op_kernels(facts.work, dtype)
+            latency = self._kernels.time(_kernel_work(work.data), kernels, signature, dtype)
+            self._by_call[key] = facts, _attribute(latency)  # facts stay alive, so that no other has their id
+        return self._by_call[key][1]
 
-    def time_work(self, work: WorkCounts, op: str = "", rows: Rows | None = None) -> LatencyAttr:
-        """The latency of a kernel of this work.
-
-        Args:
-            work: What it does.
-            op: The name of the operation, where it is one of a framework.
-            rows: How its largest result lies in memory, where that is known.
-        """
-        key = work, op, rows
-        if key not in self._by_work:
-            given = _kernel_work(work, op, rows or Rows())
-            streams = self._models is not None and not work.contraction_flops and work.kind != "view"
-            latency = (
-                self._models.stream(given) if self._models and streams else self._roofline.latency(given)
-            )
-            self._by_work[key] = _attribute(latency)
-        return self._by_work[key]
+    def time_work(self, work: WorkCounts) -> LatencyAttr:
+        """Return the latency of a kernel of this work."""
+        if work not in self._by_work:
+            self._by_work[work] = _attribute(self._kernels.time(_kernel_work(work)))
+        return self._by_work[work]
 
     @property
     def counts_page_faults(self) -> bool:
         """Whether kernels take longer on this device where they are the first to touch a page."""
-        return self._roofline.counts_page_faults
+        return self._kernels.roofline.counts_page_faults
 
     def with_page_faults(self, latency: LatencyAttr, new_bytes: int) -> LatencyAttr:
         """Return the latency of a kernel that is also the first to touch so many bytes of new pages.
@@ -125,7 +105,7 @@ class LatencyModel:
         and a virtual machine may be slow to find pages: the interval goes from none to twice their time.
         """
         known = latency.data
-        faults_us = self._roofline.page_faults_s(new_bytes) * 1e6
+        faults_us = self._kernels.roofline.page_faults_s(new_bytes) * 1e6
         if not faults_us:
             return latency
         return LatencyAttr(
@@ -138,41 +118,13 @@ class LatencyModel:
             )
         )
 
-    def _time_call(self, op: TorchOp, facts: OpInfo, work: WorkCounts) -> LatencyAttr:
-        if self._models is None or facts.work is None:
-            learned = self._learned(op, facts, work_dtype(work)) if self._device.learned else None
-            if learned:
-                return _attribute(learned)
-            rows = facts.work.rows if facts.work else None
-            return self.time_work(work, to_call(op).variant, rows)
-        dtype = work_dtype(work)
-        queries = kernel_queries(to_call(op), facts.work)
-        if not queries or not self._models.has_model(queries[0].kind, dtype):
-            return self.time_work(work)
-        parts = [self._time_query(self._models, query, dtype) for query in queries]
-        bias = bias_kernel(facts.work, dtype) if queries[0].kind == "conv2d" else None
-        if bias:
-            parts.append(self._models.stream(bias))
-        return _attribute(reduce(add, parts))
 
-    def _learned(self, op: TorchOp, facts: OpInfo, dtype: DType) -> Latency | None:
-        parts: list[Latency] = []
-        for query in kernel_queries(to_call(op), facts.work) if facts.work else ():
-            key = query, dtype
-            if key not in self._by_learned:
-                found = learned_prices(self._device, self._context, query.rows(dtype))
-                self._by_learned[key] = found[1].only if found and not query.backward else None
-            part = self._by_learned[key]
-            if part is None:
-                return None
-            parts.append(part)
-        return reduce(add, parts) if parts else None
-
-    def _time_query(self, models: GpuKernelLatency, query: KernelQuery, dtype: DType) -> Latency:
-        key = query, dtype
-        if key not in self._by_query:
-            self._by_query[key] = models.time(query.rows(dtype), backward=query.backward)
-        return self._by_query[key]
+def op_kernels(work: OpWork, dtype: DType) -> tuple[Kernel, ...]:
+    """Return the kernels that do the work of an op, none where no kind of kernel with dims does it."""
+    queries = kernel_queries(work)
+    kernels = [Kernel(query=query.rows(dtype), backward=query.backward) for query in queries]
+    bias = bias_kernel(work, dtype) if queries and queries[0].kind == "conv2d" else None
+    return (*kernels, Kernel(work=bias)) if bias else tuple(kernels)
 
 
 def work_dtype(work: WorkCounts) -> DType:
@@ -180,12 +132,10 @@ def work_dtype(work: WorkCounts) -> DType:
     return cast(DType, _ARITHMETIC.get(work.dtype, work.dtype))
 
 
-def _kernel_work(work: WorkCounts, op: str, rows: Rows) -> KernelWork:
+def _kernel_work(work: WorkCounts) -> KernelWork:
     return KernelWork(
         kind=cast(WorkKind, work.kind),
         dtype=work_dtype(work),
-        rows=rows,
-        op=op,
         **work.counts(),
     )
 

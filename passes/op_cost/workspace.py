@@ -1,28 +1,30 @@
-"""What a kernel allocates for itself while it runs, by the library that provides it."""
+"""Workspace of kernels: bytes that one allocates for itself while it runs, by the library it is from."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from math import prod
 from typing import cast
 
 from xdsl.dialects.builtin import FixedBitwidthType, TensorType
 from xdsl.ir import Operation, SSAValue
 
+from steelyard.compiler.analysis.liveness import Workspace, no_workspace
+from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
 from steelyard.compiler.dialects.cost import WORK, WorkAttr
 from steelyard.compiler.dialects.program import CHANNELS_LAST
-from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.compiler.dialects.torch_op import TorchOp
+from steelyard.hw.base.instruction_set import InstructionSet
 from steelyard.hw.devices.device import Device
-from steelyard.hw.scratch.onednn_convolution import Convolution, backward_peak_bytes, forward_peak_bytes
+from steelyard.hw.scratch.convolution import Convolution
+from steelyard.hw.scratch.cpu_convolution import backward_peak_bytes, forward_peak_bytes
 from steelyard.hw.scratch.onednn_matmul import matmul_scratch_bytes
+from steelyard.hw.scratch.scratch_bytes import NO_SCRATCH, ScratchBytes, scratch_of_kernels
 from steelyard.passes.op_cost.cudnn_workspace import CudnnWorkspace
 
-_PRODUCTS = {"aten.mm": ("self", "mat2"), "aten.addmm": ("mat1", "mat2")}
 _CONVOLUTIONS = ("convolution", "depthwise_convolution")
 
 
-def workspace_of(device: Device, threads: int | None = None) -> Callable[[Operation], int]:
-    """What the kernels of a device take while they run; where that is not known, nothing.
+def workspace_of(device: Device, threads: int | None = None) -> Workspace:
+    """The workspace of the kernels of a device; where nothing is known of it, none.
 
     Args:
         device: The device.
@@ -31,64 +33,96 @@ def workspace_of(device: Device, threads: int | None = None) -> Callable[[Operat
     if device.kind != "cpu":
         return CudnnWorkspace(device) if device.compute_capability else no_workspace
     most = max((entry.threads or 0 for entry in device.sustained), default=0)
-    return partial(onednn_workspace_bytes, threads=threads or most or round(device.compute_units.value))
+    return CpuWorkspace(device.instruction_set, threads or most or round(device.compute_units.value))
 
 
-def no_workspace(op: Operation) -> int:
-    """Zero bytes for any op."""
-    return 0
-
-
-def onednn_workspace_bytes(op: Operation, threads: int = 1) -> int:
+@dataclass(frozen=True, slots=True)
+class CpuWorkspace:
     """Bytes beside operands and results that an op takes on a CPU at its peak; 0 where none are known of.
 
     Reads the kind in `cost.work`.
 
-    Args:
-        op: Any op.
+    Attributes:
+        instruction_set: Of the CPU; None where it is not known.
         threads: Threads of the CPU, some of which need scratch of their own.
     """
-    work = op.attributes.get(WORK)
-    if not isinstance(op, TorchOp) or not isinstance(work, WorkAttr):
-        return 0
-    if operator_name(op) in _PRODUCTS and work.data.dtype == "bf16":
-        left, right = (op.arguments()[name] for name in _PRODUCTS[operator_name(op)])
-        return _product_bytes(cast(SSAValue, left), cast(SSAValue, right), threads)
-    return _convolution_bytes(op, threads) if work.data.kind in _CONVOLUTIONS else 0
+
+    instruction_set: InstructionSet | None
+    threads: int
+
+    def __call__(self, op: Operation) -> int:
+        """The bytes of an op; where its instruction set was not measured, the most of those that were."""
+        return self.scratch(op).value
+
+    def scratch(self, op: Operation) -> ScratchBytes:
+        """The bytes of an op and their interval."""
+        work = op.attributes.get(WORK)
+        if not isinstance(op, TorchOp) or not isinstance(work, WorkAttr):
+            return NO_SCRATCH
+        if work.data.kind == "contraction" and work.data.dtype == "bf16":
+            return self._product(op)
+        return self._convolution(op) if work.data.kind in _CONVOLUTIONS else NO_SCRATCH
+
+    def _product(self, op: TorchOp) -> ScratchBytes:
+        """Scratch of a product of two matrices, (rows, depth) by (depth, columns); none of others."""
+        reader = OpInfoCache()
+        work = reader.read(op).work
+        spaces = work.spaces if work else ()
+        product = next((each for each in spaces if each.flops_per_iteration.contraction), None)
+        if product is None or [len(each.indices) for each in product.reads] != [2, 2]:
+            return NO_SCRATCH
+        left, right = product.reads
+        if left.indices[1] != right.indices[0]:
+            return NO_SCRATCH
+        values = dict(zip((each.name for each in to_call(op).tensors), op.operands, strict=True))
+        (rows, depth), columns = left.type.shape, right.type.shape[1]
+        transposed = _is_transposed(values[left.value], reader)
+
+        def bytes_of(instruction_set: InstructionSet) -> int:
+            if instruction_set == "avx2":
+                return 0
+            return matmul_scratch_bytes(rows, depth, columns, self.threads, transposed=transposed)
+
+        return scratch_of_kernels(self.instruction_set, is_half=True, bytes_of=bytes_of)
+
+    def _convolution(self, op: TorchOp) -> ScratchBytes:
+        arguments = op.arguments()
+        gradient, weight = arguments.get("grad_output"), arguments.get("weight")
+        source = arguments.get("input")
+        if (
+            not isinstance(source, SSAValue)
+            or not isinstance(weight, SSAValue)
+            or arguments.get("transposed")
+        ):
+            return NO_SCRATCH
+        destination = gradient if isinstance(gradient, SSAValue) else op.results[0]
+        plain = _sizes(op, source, weight, destination, self.threads)
+        tensors = [result for result in op.results if isinstance(result.type, TensorType)]
+        results = sum(prod(_shape(result)) * plain.item_bytes for result in tensors)
+
+        def bytes_of(instruction_set: InstructionSet) -> int:
+            sizes = replace(plain, instruction_set=instruction_set)
+            if gradient is None:
+                return max(0, forward_peak_bytes(sizes) - results)
+            data, weights, _ = cast("list[bool]", arguments["output_mask"])
+            return max(0, backward_peak_bytes(sizes, data, weights) - results)
+
+        return scratch_of_kernels(self.instruction_set, is_half=plain.is_half, bytes_of=bytes_of)
 
 
-def _product_bytes(left: SSAValue, right: SSAValue, threads: int) -> int:
-    (rows, depth), columns = _shape(left), _shape(right)[1]
-    by_columns = isinstance(left.owner, TorchOp) and operator_name(left.owner) == "aten.t"
-    return matmul_scratch_bytes(rows, depth, columns, threads, transposed=by_columns)
-
-
-def _convolution_bytes(op: TorchOp, threads: int) -> int:
-    arguments = op.arguments()
-    gradient, weight = arguments.get("grad_output"), arguments.get("weight")
-    source = arguments.get("input")
-    if not isinstance(source, SSAValue) or not isinstance(weight, SSAValue) or arguments.get("transposed"):
-        return 0
-    destination = gradient if isinstance(gradient, SSAValue) else op.results[0]
-    stride = cast("list[int]", arguments["stride"])
-    sizes = replace(
-        _sizes(source, weight, destination, cast(int, arguments["groups"]), max(stride), threads),
-        channels_last=CHANNELS_LAST in op.attributes,
-    )
-    results = sum(
-        prod(_shape(result)) * sizes.item_bytes
-        for result in op.results
-        if isinstance(result.type, TensorType)
-    )
-    if gradient is None:
-        return max(0, forward_peak_bytes(sizes) - results)
-    data, weights, _ = cast("list[bool]", arguments["output_mask"])
-    return max(0, backward_peak_bytes(sizes, data, weights) - results)
+def _is_transposed(value: SSAValue, reader: OpInfoCache) -> bool:
+    """Whether a matrix is a view of one whose rows are its columns."""
+    work = reader.read(value.owner).work if isinstance(value.owner, TorchOp) else None
+    if work is None or not work.is_view or len(work.spaces) != 1:
+        return False
+    source, result = work.spaces[0].reads[0], work.spaces[0].writes[0]
+    return len(source.indices) == 2 and source.indices == result.indices[::-1]
 
 
 def _sizes(
-    source: SSAValue, weight: SSAValue, destination: SSAValue, groups: int, stride: int, threads: int
+    op: TorchOp, source: SSAValue, weight: SSAValue, destination: SSAValue, threads: int
 ) -> Convolution:
+    arguments = op.arguments()
     batch, in_channels, *image = _shape(source)
     out_channels, _, *window = _shape(weight)
     element = cast("TensorType[FixedBitwidthType]", source.type).element_type
@@ -96,13 +130,16 @@ def _sizes(
         batch=batch,
         in_channels=in_channels,
         out_channels=out_channels,
-        groups=groups,
+        groups=cast(int, arguments["groups"]),
         image=tuple(image),
         result=_shape(destination)[2:],
         window=tuple(window),
-        stride=stride,
+        stride=max(cast("list[int]", arguments["stride"])),
+        dilation=max(cast("list[int]", arguments["dilation"])),
         item_bytes=element.bitwidth // 8,
         threads=threads,
+        instruction_set="avx2",
+        channels_last=CHANNELS_LAST in op.attributes,
     )
 
 

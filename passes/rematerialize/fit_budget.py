@@ -4,18 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-
-from steelyard.compiler.analysis.call_graph import call_graph
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.analysis.op_facts import OpInfoCache
-from steelyard.compiler.analysis.storages import find_storages
 from steelyard.compiler.pass_infra.remarks import Remark, RemarkKind, emit
 from steelyard.hw.base.errors import UsageError
-from steelyard.hw.devices.registry import load_device
-from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate.reannotate import Annotations
-from steelyard.passes.op_cost.workspace import no_workspace, workspace_of
+from steelyard.passes.annotate.annotate import renew
+from steelyard.passes.annotate.memory import workspace_for
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.rematerialize.activation_graph import ActivationGraph, read_graph
 from steelyard.passes.rematerialize.apply_plan import rewrite
 from steelyard.passes.rematerialize.candidate_plans import (
@@ -48,23 +43,28 @@ class ActivationBudget:
     share: float
     peak_bytes: int | None
 
-    def fit(self, ctx: Context, module: ModuleOp, annotations: Annotations, link: Link | None = None) -> None:
-        """Rewrite a program by the fastest plan within the budget, and reannotate it.
+    def fit(self, program: Analyses, target: Target, link: Link | None = None) -> None:
+        """Rewrite a program by the fastest plan within the budget.
+
+        Args:
+            program: Annotated with work and latency.
+            target: What it is annotated for.
+            link: The way to the host; without it nothing moves there.
 
         Raises:
             UsageError: No plan is within the budget; the error states the smallest feasible one.
             IRError: Types cannot be read.
         """
-        InlinePass().apply(ctx, module)
-        resident = PlanEvaluator(_read(module, annotations), link)
+        InlinePass().run_on(program)
+        resident = PlanEvaluator(_read(program, target), link)
         # State is moved after the forward, so that a policy means the same in each program.
         policies = [*candidates(resident)]
-        programs = [_Program(module, resident, evaluate_plans(resident, policies))]
-        for made, size in _with_state_on_host(ctx, module, annotations, link):
-            evaluator = PlanEvaluator(_read(made, annotations), link, resident.step_us)
-            programs.append(_Program(made, evaluator, evaluate_plans(evaluator, policies), size))
-        program, plan = self._choose(programs)
-        plans, evaluator = programs[0].plans, program.evaluator
+        considered = [_Candidate(program, resident, evaluate_plans(resident, policies))]
+        for made, size in _with_state_on_host(program, link):
+            evaluator = PlanEvaluator(_read(made, target), link, resident.step_us)
+            considered.append(_Candidate(made, evaluator, evaluate_plans(evaluator, policies), size))
+        chosen, plan = self._choose(considered)
+        plans, evaluator = considered[0].plans, chosen.evaluator
         for each in plans:
             if each.name in BASELINES:
                 self._remark("analysis", each, f"{each.name} recomputation: {_price(each)}")
@@ -77,15 +77,14 @@ class ActivationBudget:
         if schedule.transfers:
             moved = graph.bytes_of(transfer.storage for transfer in schedule.transfers)
             parts.insert(0, f"{len(schedule.transfers)} activations of {moved} bytes go to the host")
-        if program.state_bytes:
-            parts.insert(0, f"optimizer state of {program.state_bytes} bytes lives on the host")
+        if chosen.state_bytes:
+            parts.insert(0, f"optimizer state of {chosen.state_bytes} bytes lives on the host")
         self._remark("passed", plan, f"{', '.join(parts)}: {_price(plan)}, {plans[0].peak_bytes} before")
         rewrite(graph, plan.policy, schedule)
-        if program.module is not module:
-            _take_entry(module, program.module)
-        annotations.renew(ctx, module)
+        if chosen.program is not program:
+            _take_entry(program, chosen.program)
 
-    def _choose(self, programs: list["_Program"]) -> tuple["_Program", RematPlan]:
+    def _choose(self, programs: list["_Candidate"]) -> tuple["_Candidate", RematPlan]:
         floor, before = programs[0].evaluator.floor_bytes(), programs[0].plans[0].peak_bytes
         budget = self.peak_bytes
         if budget is None:
@@ -97,10 +96,12 @@ class ActivationBudget:
         least = min(plan.peak_bytes for program in programs for plan in program.plans)
         # Rounded up, so that the advice is feasible.
         share = ceil((least - floor) / max(before - floor, 1) * _PARTS) / _PARTS
+        # With state on the host the peak may be below that without activations, which is a share of 0.
+        share = max(share, 0.0)
         raise UsageError(
             what=f"no plan keeps the peak within {budget} bytes",
             where=self.wanted_by,
-            why=f"the leanest plan peaks at {least} bytes; without any activation it would be {floor}",
+            why=f"the leanest plan peaks at {least} bytes; without activations the peak would be {floor}",
             fix=f"give budget-bytes={least} or budget={share:g} at the least",
         )
 
@@ -109,44 +110,39 @@ class ActivationBudget:
 
 
 @dataclass(frozen=True, slots=True)
-class _Program:
+class _Candidate:
     """A variant of the program with some optimizer state on the host, and its plans."""
 
-    module: ModuleOp
+    program: Analyses
     evaluator: PlanEvaluator
     plans: list[RematPlan]
     state_bytes: int = 0
 
 
-def _with_state_on_host(
-    ctx: Context, module: ModuleOp, annotations: Annotations, link: Link | None
-) -> Iterator[tuple[ModuleOp, int]]:
+def _with_state_on_host(program: Analyses, link: Link | None) -> Iterator[tuple[Analyses, int]]:
     """Variants of the program with state on the host, each with the bytes moved."""
     if link is None:
         return
     for state_plan in HOST_STATE_PLANS:
-        made = module.clone()
-        if size := state_to_host(call_graph(made).entry, state_plan, link):
-            AnnotateCostPass().apply(ctx, made)
-            annotations.latency.apply(ctx, made)
+        made = Analyses(program.module.clone())
+        if size := state_to_host(made.call_graph.entry, state_plan, link):
+            made.invalidate()
+            renew(made)
             yield made, size
 
 
-def _take_entry(module: ModuleOp, other: ModuleOp) -> None:
-    """Replace the program of a module by that of another."""
-    old, new = call_graph(module).entry, call_graph(other).entry
+def _take_entry(program: Analyses, other: Analyses) -> None:
+    """Replace the entry of a program by that of another."""
+    old, new = program.call_graph.entry, other.call_graph.entry
     new.detach()
-    module.body.block.insert_op_before(new, old)
+    program.module.body.block.insert_op_before(new, old)
     old.detach()
     old.erase()
 
 
-def _read(module: ModuleOp, annotations: Annotations) -> ActivationGraph:
-    entry = call_graph(module).entry.sym_name.data
-    memory = annotations.memory
-    device, threads = (memory.device, memory.threads) if memory else (annotations.latency.device, None)
-    workspace = workspace_of(load_device(device), threads) if device else no_workspace
-    return read_graph(find_storages(call_graph(module))[entry], OpInfoCache(), workspace)
+def _read(program: Analyses, target: Target) -> ActivationGraph:
+    flat = program.storages[program.call_graph.entry.sym_name.data]
+    return read_graph(flat, OpInfoCache(), workspace_for(target))
 
 
 def _price(plan: RematPlan) -> str:

@@ -2,21 +2,19 @@
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
-
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.links.host_link import host_copy_s
-from steelyard.passes.annotate.reannotate import read_annotations
+from steelyard.passes.annotate.program_pass import ProgramPass
+from steelyard.passes.annotate.target import read_target
 from steelyard.passes.rematerialize.fit_budget import ActivationBudget
 from steelyard.passes.rematerialize.offload_timetable import Link
 
 
 @dataclass(frozen=True)
-class OffloadPass(ModulePass):
+class OffloadPass(ProgramPass):
     """Reduce device memory: offload or recompute activations, and keep optimizer state on the host.
 
     Includes `recompute`: each activation is saved, offloaded or recomputed, all under one budget, so that the
@@ -43,6 +41,9 @@ class OffloadPass(ModulePass):
     """
 
     name = "offload"
+    requires = frozenset({"work", "latency"})
+    invalidates = frozenset({"work", "memory", "latency"})
+    rewrites = True
 
     budget: float = 0.5
     """Bytes that activations may add to the peak, as a share of those they add without the pass."""
@@ -53,13 +54,14 @@ class OffloadPass(ModulePass):
     ahead: float = 1.0
     """Prefetch distance: start of a fetch before its use, as a multiple of the copy time."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def transform(self, program: Analyses) -> None:
         """Rewrite the program of a module."""
         if self.ahead < 1:
             raise UsageError(what=f"ahead is {self.ahead:g}", where=self.name, why="it must be at least 1")
-        annotations = read_annotations(op, self.name)
-        link = link_of(load_device(annotations.latency.device), self.ahead)
-        ActivationBudget(self.name, self.budget, self.budget_bytes).fit(ctx, op, annotations, link)
+        target = read_target(program.module)
+        assert target, "a program with latencies has a target"
+        link = link_of(load_device(target.device), self.ahead)
+        ActivationBudget(self.name, self.budget, self.budget_bytes).fit(program, target, link)
 
 
 def link_of(device: Device, ahead: float) -> Link:

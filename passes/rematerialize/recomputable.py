@@ -16,7 +16,6 @@ RECOMPUTED = "recomputed"
 """Attribute of a recomputed op."""
 
 _STATISTICS = ("running_mean", "running_var")
-_ONCE = ("random", "collective", "optimizer")
 
 
 def is_recomputable(op: Operation, reader: OpInfoCache) -> bool:
@@ -31,7 +30,7 @@ def is_recomputable(op: Operation, reader: OpInfoCache) -> bool:
         return False
     work = reader.read(op).work
     arguments = op.arguments()
-    if work is None or work.kind in _ONCE or arguments.get("dropout_p"):
+    if work is None or work.is_random or work.collective or work.gradients:
         return False
     statistics = [arguments.get(name) for name in _STATISTICS if arguments.get("training")]
     return all(value in statistics for value in written_values(op, reader))

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
-
-from steelyard.passes.annotate.reannotate import read_annotations
+from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.passes.annotate.program_pass import ProgramPass
+from steelyard.passes.annotate.target import read_target
 from steelyard.passes.rematerialize.fit_budget import ActivationBudget
 
 
 @dataclass(frozen=True)
-class RecomputePass(ModulePass):
+class RecomputePass(ProgramPass):
     """Save fewer activations for the backward and recompute the others.
 
     Reads `cost.work`, `cost.latency` and lifetimes of storages. Of the plans whose peak is within the budget
@@ -24,7 +22,7 @@ class RecomputePass(ModulePass):
     ops and collectives are saved, and so are tensors written in place. The results are equal bit by bit: the
     same kernels run on the same values. Calls are inlined. Existing annotations are renewed.
 
-        steelyard-opt a.mlir -p 'annotate-cost,annotate-latency{device=cpu},recompute{budget=0.4}'
+        steelyard-opt a.mlir -p 'annotate{device=cpu},recompute{budget=0.4}'
 
     Raises:
         UsageError: no plan is within the budget; the error states the smallest feasible one.
@@ -32,6 +30,9 @@ class RecomputePass(ModulePass):
     """
 
     name = "recompute"
+    requires = frozenset({"work", "latency"})
+    invalidates = frozenset({"work", "memory", "latency"})
+    rewrites = True
 
     budget: float = 0.5
     """Bytes that activations may add to the peak, as a share of those they add without the pass."""
@@ -39,7 +40,8 @@ class RecomputePass(ModulePass):
     budget_bytes: int | None = None
     """Limit of the peak of all live bytes; overrides the share."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def transform(self, program: Analyses) -> None:
         """Rewrite the program of a module."""
-        annotations = read_annotations(op, self.name)
-        ActivationBudget(self.name, self.budget, self.budget_bytes).fit(ctx, op, annotations)
+        target = read_target(program.module)
+        assert target, "a program with latencies has a target"
+        ActivationBudget(self.name, self.budget, self.budget_bytes).fit(program, target)

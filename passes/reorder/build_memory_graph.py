@@ -12,7 +12,7 @@ from steelyard.compiler.analysis.memory_effects import written_values
 from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.analysis.storages import FunctionStorages
 from steelyard.compiler.dialects.program import DropOp
-from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.passes.reorder.memory_graph import Buffer, MemoryGraph
 
 Resource = int | str
@@ -106,11 +106,11 @@ class MemoryGraphs:
             return Effects(frozenset(reads), frozenset())
         work = self._reader.read(op).work
         writes: set[Resource] = {same(function.of[v]) for v in written_values(op, self._reader)}
-        if work is None or work.kind == "random" or op.arguments().get("dropout_p"):
+        if work is None or work.is_random:
             writes.add("random numbers")
-        if operator_name(op).startswith("_c10d_functional"):
+        if work is None or work.collective:
             writes.add("collectives")
-        elif work is not None and work.is_view:
+        elif work.is_view:
             reads.clear()
         return Effects(frozenset(reads), frozenset(writes))
 

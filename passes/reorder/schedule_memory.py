@@ -1,62 +1,56 @@
 """The pass schedule-memory: reorder ops for a lower peak of live bytes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
-from xdsl.passes import ModulePass
 
-from steelyard.compiler.analysis.call_graph import call_graph
-from steelyard.compiler.analysis.liveness import liveness
-from steelyard.compiler.analysis.storages import FunctionStorages, find_storages
+from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.compiler.analysis.liveness import Workspace
+from steelyard.compiler.analysis.storages import FunctionStorages
 from steelyard.compiler.dialects.program import DropOp
 from steelyard.compiler.pass_infra.remarks import Remark, emit
-from steelyard.compiler.pass_infra.totals import read_totals, write_totals
-from steelyard.hw.devices.registry import load_device
-from steelyard.passes.annotate.annotate_memory import AnnotateMemoryPass
-from steelyard.passes.op_cost.workspace import no_workspace, workspace_of
+from steelyard.compiler.pass_infra.totals import write_totals
+from steelyard.passes.annotate.memory import workspace_for
+from steelyard.passes.annotate.program_pass import ProgramPass
+from steelyard.passes.annotate.target import read_target
 from steelyard.passes.reorder.build_memory_graph import MemoryGraphs
 from steelyard.passes.reorder.min_cut_order import order_for_memory
 
 
 @dataclass(frozen=True)
-class ScheduleMemoryPass(ModulePass):
+class ScheduleMemoryPass(ProgramPass):
     """Reorder the ops of every function for a lower peak of live bytes.
 
-    Reads operands, aliases and in-place writes; where `annotate-memory` was given a device, also `cost.work`,
-    for workspace. Data dependences and in-place writes are respected, and random ops and collectives keep
+    Reads operands, aliases and in-place writes; where the program has a target, also `cost.work`, for
+    workspace. Data dependences and in-place writes are respected, and random ops and collectives keep
     their order; phases may mix. Each `program.drop` moves to the last use of its storage. What functions free
     for their callers is unchanged. If the peak is no lower, the program is left as it was (missed).
 
     Writes the ops in their new order, the entry `schedule` of the totals (peak before, peak, and for a
-    program without calls a lower bound of any order), `cost.memory` if it was present, and one remark.
+    program without calls a lower bound of any order), memory and latency anew if present, and one remark.
 
         steelyard-opt step.mlir -p annotate-cost,annotate-memory,schedule-memory
 
     Raises:
-        DeviceError: the device of `annotate-memory` is unknown.
+        DeviceError: the device of the program's target is unknown.
         IRError: the module has no entry function, or its types cannot be read.
     """
 
     name = "schedule-memory"
+    invalidates = frozenset({"memory", "latency"})
+    rewrites = True
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def transform(self, program: Analyses) -> None:
         """Reorder the functions of a module."""
-        annotation = _annotated_memory(op)
-        workspace = (
-            workspace_of(load_device(annotation.device), annotation.threads)
-            if annotation and annotation.device
-            else no_workspace
-        )
-        graph = call_graph(op)
-        before_bytes = liveness(op, workspace).peak_bytes
+        workspace = workspace_for(read_target(program.module))
+        graph = program.call_graph
+        before_bytes = program.liveness(workspace).peak_bytes
         original = {function: [*function.body.block.ops] for function in graph.functions.values()}
-        bound_bytes = _reorder_all(op, workspace)
-        peak_bytes = liveness(op, workspace).peak_bytes
+        bound_bytes = _reorder_all(program, workspace)
+        program.invalidate()
+        peak_bytes = program.liveness(workspace).peak_bytes
         where = graph.entry.sym_name.data
         if peak_bytes >= before_bytes:
             for function, ops in original.items():
@@ -71,25 +65,12 @@ class ScheduleMemoryPass(ModulePass):
         totals = {"peak_bytes_before": before_bytes, "peak_bytes": peak_bytes}
         if len(graph.functions) == 1:
             totals["bound_bytes"] = bound_bytes
-        write_totals(op, "schedule", totals)
-        if annotation:
-            annotation.apply(ctx, op)
+        write_totals(program.module, "schedule", totals)
 
 
-def _annotated_memory(module: ModuleOp) -> AnnotateMemoryPass | None:
-    """The pass that wrote the program's memory annotations, None if it has none."""
-    memory = read_totals(module).get("memory")
-    if not isinstance(memory, Mapping):
-        return None
-    return AnnotateMemoryPass(
-        cast("str | None", memory.get("device")), cast("int | None", memory.get("threads"))
-    )
-
-
-def _reorder_all(module: ModuleOp, workspace: Callable[[Operation], int]) -> int:
+def _reorder_all(program: Analyses, workspace: Workspace) -> int:
     """Reorder callees before callers; return the lower bound of the entry's peak."""
-    graph = call_graph(module)
-    found = find_storages(graph)
+    graph, found = program.call_graph, program.storages
     graphs = MemoryGraphs(graph, found, workspace)
     peaks: dict[str, int] = {}
     bound = 0

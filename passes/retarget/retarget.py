@@ -2,24 +2,22 @@
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
-
-from steelyard.compiler.analysis.call_graph import call_graph
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.hw.devices.registry import load_device
+from steelyard.passes.annotate.program_pass import ProgramPass
 from steelyard.passes.retarget.attention import retarget_attention
 from steelyard.passes.retarget.dropout import fuse_dropout
 
 
 @dataclass(frozen=True)
-class RetargetPass(ModulePass):
+class RetargetPass(ProgramPass):
     """Put the kernels that eager torch takes on a device in the place of those that a program has.
 
     Programs are captured on a CPU. On an NVIDIA GPU, scaled dot product attention is another kernel with
     other results (flash in half precision, memory-efficient otherwise), and dropout is one kernel with a mask
     of bytes where the CPU has four ops and a mask of numbers. For a CPU, attention gets the CPU's kernel
-    back; on other devices all stays. To be run before outline and annotations: those of new ops are missing.
+    back; on other devices all stays. To be run before outline. Annotations are made anew for the target that
+    the program has.
 
         %o, %l = aten._scaled_dot_product_flash_attention_for_cpu(%q, %k, %v) : ...
 
@@ -32,17 +30,19 @@ class RetargetPass(ModulePass):
     """
 
     name = "retarget"
+    invalidates = frozenset({"work", "memory", "latency"})
+    rewrites = True
 
     device: str
     """Name of a device, or path of its file."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def transform(self, program: Analyses) -> None:
         """Rewrite the functions of a module."""
         device = load_device(self.device)
         is_cuda = device.kind == "gpu" and device.vendor == "nvidia"
         if not is_cuda and device.kind != "cpu":
             return
-        for function in call_graph(op).functions.values():
+        for function in program.call_graph.functions.values():
             retarget_attention(function.body.block, device)
             if is_cuda:
                 fuse_dropout(function.body.block)

@@ -1,9 +1,8 @@
 """The pass shard: one program for all ranks of a mesh, with explicit collectives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
-from xdsl.context import Context
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DictionaryAttr,
@@ -14,23 +13,24 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.passes import ModulePass
 
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.dialects.program import entry_function
 from steelyard.compiler.pass_infra.remarks import Remark, emit
-from steelyard.compiler.pass_infra.totals import TOTALS
 from steelyard.compiler.semantics.placement import Shard
 from steelyard.hw.base.errors import IRError, UsageError, did_you_mean
+from steelyard.passes.annotate.program_pass import ProgramPass
 from steelyard.passes.annotate.shard_attributes import MESH, PARTS, PLAN, SPLIT, mesh_ranks
+from steelyard.passes.annotate.target import Target, read_target, write_target
 from steelyard.passes.sharding.spmd_partitioner import rewrite_for_ranks
-from steelyard.passes.sharding.step_price import annotate_alike, price
+from steelyard.passes.sharding.step_price import step_time
 from steelyard.passes.sharding.strategies import ShardingPlan, Strategy, assign_placements
 
 _STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
 
 @dataclass(frozen=True)
-class ShardPass(ModulePass):
+class ShardPass(ProgramPass):
     """Make the program of each rank of a mesh, by data or by tensor parallelism, whichever takes less.
 
     Reads roles, types and the work of the ops. By data, inputs and targets are cut along their first dim, the
@@ -42,7 +42,8 @@ class ShardPass(ModulePass):
 
     A mean is taken of the whole batch: a loss with targets becomes a sum, divided by the weight of the
     targets on all ranks, so ranks may have unequal counts of ignored targets. A bias that is added to a sum
-    over ranks is added by each of them in equal shares. Annotations of cost are removed.
+    over ranks is added by each of them in equal shares. Annotations that the program has are made anew, for
+    the device.
 
     Both programs are weighed on the device, collectives included, and a remark gives both times.
 
@@ -62,6 +63,8 @@ class ShardPass(ModulePass):
     """
 
     name = "shard"
+    invalidates = frozenset({"work", "memory", "latency"})
+    rewrites = True
 
     mesh: int
     """How many ranks there are."""
@@ -72,8 +75,9 @@ class ShardPass(ModulePass):
     strategy: str = "auto"
     """`data`, `tensor`, or the one of them that takes less (`auto`)."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def transform(self, program: Analyses) -> None:
         """Replace the program by that of each rank."""
+        op = program.module
         if self.mesh < 1:
             raise UsageError(what=f"a mesh of {self.mesh} ranks", where="shard", why="it needs at least 1")
         if self.strategy not in (*_STRATEGIES, "auto"):
@@ -96,21 +100,26 @@ class ShardPass(ModulePass):
             raise _refusal(refused)
         for strategy, error in refused.items():
             emit(Remark("shard", "missed", strategy, error.where or "", f"{error.what}: {error.why}"))
-        chosen = next(iter(programs)) if len(programs) == 1 else self._fastest(ctx, op, programs)
+        annotated = read_target(op)
+        target = annotated or Target()
+        target = replace(target, device=self.device or target.device)
+        chosen = next(iter(programs)) if len(programs) == 1 else _fastest(programs, target)
         _become(op, programs[chosen])
         op.attributes |= {MESH: IntegerAttr(self.mesh, i64), PLAN: StringAttr(chosen)}
+        if annotated:
+            write_target(op, target)
 
-    def _fastest(self, ctx: Context, op: ModuleOp, programs: dict[str, ModuleOp]) -> str:
-        """The strategy that takes least, with a remark on each."""
-        latencies = annotate_alike(op, self.device)
-        prices = {strategy: price(ctx, each.clone(), latencies) for strategy, each in programs.items()}
-        order = sorted(prices, key=lambda strategy: prices[strategy].total_us)
-        gain_us = prices[order[-1]].total_us - prices[order[0]].total_us
-        for strategy, other in zip(order, reversed(order), strict=True):
-            message = f"{prices[strategy]} on {latencies.device}; by {other} {prices[other]}"
-            kind = "passed" if strategy == order[0] else "missed"
-            emit(Remark("shard", kind, strategy, "", message, gain_us if kind == "passed" else -gain_us))
-        return order[0]
+
+def _fastest(programs: dict[str, ModuleOp], target: Target) -> str:
+    """The strategy that takes least, with a remark on each."""
+    prices = {strategy: step_time(each.clone(), target) for strategy, each in programs.items()}
+    order = sorted(prices, key=lambda strategy: prices[strategy].total_us)
+    gain_us = prices[order[-1]].total_us - prices[order[0]].total_us
+    for strategy, other in zip(order, reversed(order), strict=True):
+        message = f"{prices[strategy]} on {target.device}; by {other} {prices[other]}"
+        kind = "passed" if strategy == order[0] else "missed"
+        emit(Remark("shard", kind, strategy, "", message, gain_us if kind == "passed" else -gain_us))
+    return order[0]
 
 
 def _shard(module: ModuleOp, strategy: Strategy, ranks: int) -> ModuleOp:
@@ -126,7 +135,6 @@ def _shard(module: ModuleOp, strategy: Strategy, ranks: int) -> ModuleOp:
     types = [value.type for value in block.args], [value.type for value in last.arguments]
     function.function_type = FunctionType.from_lists(*types)
     _write_layout(function, layout)
-    sharded.attributes.pop(TOTALS, None)
     sharded.attributes[MESH] = IntegerAttr(ranks, i64)
     return sharded
 

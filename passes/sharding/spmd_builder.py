@@ -44,6 +44,11 @@ class SpmdBuilder:
         """Add an op of torch with one result; it belongs to the module and the phase of another op."""
         return self._call(name, arguments, [result], like)[0]
 
+    def divide(self, value: SSAValue, by: SSAValue | int, like: Operation) -> SSAValue:
+        """Add the quotient of a value and a number, or a tensor of one element."""
+        name = "aten.div.Scalar" if isinstance(by, int) else "aten.div.Tensor"
+        return self.call(name, {"self": value, "other": by}, value.type, like)
+
     def all_reduce(self, terms: Sequence[SSAValue], combine: Combiner, like: Operation) -> Sequence[SSAValue]:
         """Combine what all ranks hold; several values, of one element type, go as one message."""
         how: dict[str, Argument] = {"reduce_op": _REDUCE_OPS[combine], "group_name": _GROUP}

@@ -8,10 +8,12 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from steelyard.compiler.analysis.op_facts import size_bytes, tensor_type, to_call, where
+from steelyard.compiler.analysis.work_text import work_text
 from steelyard.compiler.dialects.cost import LATENCY, MEMORY, WORK
+from steelyard.compiler.dialects.cost_spaces import SPACES, SpacesAttr
 from steelyard.compiler.dialects.literal import Literal, to_attribute
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, DropOp, text_attribute
-from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_name
+from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.semantics.iteration_space import Combiner
 from steelyard.compiler.semantics.placement import (
     REPLICATE,
@@ -129,9 +131,7 @@ class _Rewriter:
         if weighted and weighted.over.intersection(factor.dim for factor in sharding.factors):
             new = self._emit(op, sharding, arguments=dict(weighted.as_sum))
             weight = self._whole(values[weighted.weight], op)
-            self._values[op.results[0]] = self._block.call(
-                "aten.div.Tensor", {"self": new.results[0], "other": weight}, new.results[0].type, op
-            )
+            self._values[op.results[0]] = self._block.divide(new.results[0], weight, op)
             return
         # Each rank adds its share of what all of them would add.
         scales = {
@@ -146,10 +146,13 @@ class _Rewriter:
         smallest = min((op.results[0], *factors), key=lambda value: size_bytes(value.type))
         if smallest is op.results[0]:
             new = self._emit(op, sharding, arguments=scales)
-            self._values[smallest] = self._divide(new.results[0], op)
+            self._values[smallest] = self._block.divide(new.results[0], self._ranks, op)
         else:
             self._emit(
-                op, sharding, arguments=scales, given={smallest: self._divide(self._values_of(smallest), op)}
+                op,
+                sharding,
+                arguments=scales,
+                given={smallest: self._block.divide(self._values_of(smallest), self._ranks, op)},
             )
 
     def _emit(
@@ -165,6 +168,8 @@ class _Rewriter:
         changed = {**(sharding.local_arguments(to_call(op).properties, self._ranks) if sharding else {})}
         changed |= arguments or {}
         kept = {key: v for key, v in op.attributes.items() if key not in (WORK, LATENCY, MEMORY)}
+        if sharding and SPACES in kept:
+            kept[SPACES] = SpacesAttr(work_text(sharding.local_work(self._ranks)))
         results = [
             sharding.placement(f"result{index}") if sharding else otherwise
             for index in range(len(op.results))
@@ -205,10 +210,6 @@ class _Rewriter:
         for (_, combine), values in messages.items():
             whole = self._block.all_reduce([self._values[value] for value in values], combine, user)
             self._wholes.update(zip(values, whole, strict=True))
-
-    def _divide(self, value: SSAValue, like: Operation) -> SSAValue:
-        arguments: dict[str, Argument] = {"self": value, "other": self._ranks}
-        return self._block.call("aten.div.Scalar", arguments, value.type, like)
 
     def _local(self, type_: Attribute, placement: Placement) -> Attribute:
         """The type of what one rank holds."""

@@ -1,14 +1,13 @@
-"""How long a step of a sharded program takes, and how much of that the collectives."""
+"""The step time of a sharded program, and the part of it that collectives take."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.pass_infra.totals import read_totals
-from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate.annotate_latency import OPTIONS, AnnotateLatencyPass
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +21,12 @@ class StepTime:
         return f"{self.total_us:.4g} us a step, {self.links_us:.4g} us of it in collectives"
 
 
-def annotate_alike(module: ModuleOp, device: str | None) -> AnnotateLatencyPass:
-    """The pass that annotates a device's latencies in the context for which a program is annotated already.
-
-    Without a device it is that of the annotations, or `cpu`.
-    """
-    annotated: Any = read_totals(module).get("latency", {})
-    options: dict[str, Any] = {name: annotated[name] for name in OPTIONS if name in annotated}
-    options["device"] = device or options.get("device", "cpu")
-    return AnnotateLatencyPass(**options)
-
-
-def price(ctx: Context, module: ModuleOp, latencies: AnnotateLatencyPass) -> StepTime:
-    """Weigh a sharded program, which is annotated.
+def step_time(module: ModuleOp, target: Target) -> StepTime:
+    """Annotate a sharded program for a target and read off its step time.
 
     Raises:
         DeviceError: The device is not known, lacks a rate, or nothing is known of its links.
     """
-    AnnotateCostPass().apply(ctx, module)
-    latencies.apply(ctx, module)
-    total: Any = read_totals(module)["latency"]
-    return StepTime(total["value_us"], total["us_by_limiter"].get("link", 0.0))
+    annotate(module, target)
+    latency: Any = read_totals(module)["latency"]
+    return StepTime(latency["value_us"], latency["us_by_limiter"].get("link", 0.0))

@@ -2,36 +2,35 @@
 
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.builtin import StringAttr
 from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
 from xdsl.ir import SSAValue
-from xdsl.passes import ModulePass
 
-from steelyard.compiler.analysis.call_graph import call_graph, callee_name, calls_of
+from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.compiler.analysis.call_graph import callee_name, calls_of
 from steelyard.compiler.analysis.storages import join_paths
-from steelyard.compiler.dialects.cost import MEMORY
 from steelyard.compiler.dialects.program import OP_PATH, text_attribute
+from steelyard.passes.annotate.program_pass import ProgramPass
 
 
 @dataclass(frozen=True)
-class InlinePass(ModulePass):
+class InlinePass(ProgramPass):
     """Inline all calls; the inverse of outline.
 
-    Reads calls and their paths. Writes the ops with their full path. Removes the functions, and
-    `cost.memory`, which inside a function is relative to its entry.
+    Reads calls and their paths. Writes the ops with their full path. Removes the functions. Live bytes,
+    which inside a function are relative to its entry, are annotated anew.
     """
 
     name = "inline"
+    invalidates = frozenset({"memory"})
+    rewrites = True
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def transform(self, program: Analyses) -> None:
         """Inline all calls of a module."""
-        graph = call_graph(op)
+        graph = program.call_graph
         for function in graph.functions.values():  # callees first
             for call in calls_of(function):
                 _inline(call, graph.functions[callee_name(call)])
-            for each in function.body.block.ops:
-                each.attributes.pop(MEMORY, None)
         for function in graph.functions.values():
             if function is not graph.entry:
                 function.detach()

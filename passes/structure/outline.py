@@ -5,13 +5,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
-from xdsl.passes import ModulePass
 
-from steelyard.compiler.analysis.call_graph import call_graph
-from steelyard.compiler.analysis.storages import FunctionStorages, find_storages
+from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.compiler.analysis.storages import FunctionStorages
 from steelyard.compiler.blocks.program_block import (
     ProgramBlock,
     make_function,
@@ -20,9 +17,9 @@ from steelyard.compiler.blocks.program_block import (
     token,
 )
 from steelyard.compiler.blocks.repeats import Run, longest_run
-from steelyard.compiler.dialects.cost import MEMORY
 from steelyard.compiler.dialects.program import OP_PATH, text_attribute
 from steelyard.compiler.pass_infra.remarks import Remark, emit
+from steelyard.passes.annotate.program_pass import ProgramPass
 
 _LEAST_SAVED = 8
 _ROTATIONS = 16
@@ -30,33 +27,32 @@ _NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
-class OutlinePass(ModulePass):
+class OutlinePass(ProgramPass):
     """Outline repeated blocks, such as the layers of a transformer, into functions.
 
     Reads the ops of the entry function and their paths. Blocks become one function if they agree in ops,
     types, phases, source lines, def-use edges, last uses of inputs and live results; only the numbers in
     their paths may differ. So annotations and totals equal those of the flat program. Writes functions
-    `@block0`, ..., and calls with the `path` of the block, to which the paths inside are relative. Removes
-    `cost.memory`, which inside a function is relative to its entry.
+    `@block0`, ..., and calls with the `path` of the block, to which the paths inside are relative. Live bytes
+    are relative to the entry of a function inside it, and annotated anew.
 
         %1 = func.call @block0(%x, %w) {path = "h.0"} : (tensor<2x4xf32>, tensor<4x4xf32>) -> tensor<2x4xf32>
     """
 
     name = "outline"
+    invalidates = frozenset({"memory"})
+    rewrites = True
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def transform(self, program: Analyses) -> None:
         """Outline the blocks of the module's program."""
-        graph = call_graph(op)
-        entry = graph.entry
-        flat = find_storages(graph)[entry.sym_name.data]
+        graph = program.call_graph
+        flat = program.storages[graph.entry.sym_name.data]
         names = (f"block{n}" for n in range(len(flat.ops)))
-        for each in flat.ops:
-            each.attributes.pop(MEMORY, None)
         groups = _repeated_blocks(flat)
         called: list[tuple[ProgramBlock, str]] = []
         for blocks in groups:
             name = next(name for name in names if name not in graph.functions)
-            op.body.block.add_op(make_function(name, blocks[0]))
+            program.module.body.block.add_op(make_function(name, blocks[0]))
             called += [(block, name) for block in blocks]
             message = f"{len(blocks)} blocks of {len(blocks[0].ops)} ops, as at {blocks[0].path!r}"
             emit(Remark(self.name, "passed", "func.func", f"@{name}", message))

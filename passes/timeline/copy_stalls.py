@@ -2,10 +2,10 @@
 
 from typing import cast
 
-from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import SSAValue
 
-from steelyard.compiler.analysis.call_graph import CallGraph, callee_name
+from steelyard.compiler.analysis.call_graph import CallGraph
+from steelyard.compiler.analysis.execution import execution
 from steelyard.compiler.analysis.op_facts import size_bytes
 from steelyard.compiler.dialects.cost import LATENCY, LatencyAttr
 from steelyard.compiler.dialects.host import FetchOp, HostType, OffloadOp, StoreOp
@@ -30,55 +30,25 @@ def stall_us(graph: CallGraph, device: Device) -> float | None:
     ops = (op for function in graph.functions.values() for op in function.body.block.ops)
     if not any(isinstance(op, OffloadOp | FetchOp | StoreOp) for op in ops):
         return None
-    walk = _Walk(graph, device)
-    walk.run(graph.entry, {})
-    return walk.streams.stall_us
+    streams = CopyTimeline()
+    copies: dict[int, int] = {}
 
+    def copy_us(copy: SSAValue) -> float:
+        return host_copy_s(device, size_bytes(cast(HostType, copy.type).tensor)) * 1e6
 
-class _Walk:
-    """Follows a program and its calls; a value has one number for each time that it is made."""
-
-    def __init__(self, graph: CallGraph, device: Device) -> None:
-        self.streams = CopyTimeline()
-        self._graph = graph
-        self._device = device
-        self._count = 0
-        self._copies: dict[int, int] = {}
-
-    def run(self, function: FuncOp, known: dict[SSAValue, int]) -> list[int]:
-        """Run a function whose arguments have the numbers `known`; the numbers of its results."""
-
-        def number(value: SSAValue) -> int:
-            if value not in known:
-                known[value] = self._count = self._count + 1
-            return known[value]
-
-        for op in function.body.block.ops:
-            operands = [number(value) for value in op.operands]
-            if isinstance(op, CallOp):
-                callee = self._graph.functions[callee_name(op)]
-                results = self.run(callee, dict(zip(callee.body.block.args, operands, strict=True)))
-                known |= zip(op.results, results, strict=True)
-            elif isinstance(op, ReturnOp):
-                return operands
-            else:
-                self._step(op, operands, [number(value) for value in op.results])
-        return []
-
-    def _step(self, op: Operation, operands: list[int], results: list[int]) -> None:
-        if isinstance(op, OffloadOp):
-            self.streams.offload(results[0], self._copy_us(op.copy))
-            self._copies[operands[0]] = results[0]
-        elif isinstance(op, StoreOp):
-            self.streams.offload(operands[1], self._copy_us(op.copy))
-            self._copies[operands[0]] = operands[1]
-        elif isinstance(op, FetchOp):
-            self.streams.fetch(results[0], operands[0], self._copy_us(op.copy))
-        elif isinstance(op, DropOp):
-            self.streams.wait(self._copies.get(operands[0], operands[0]))
-        else:
-            latency = op.attributes.get(LATENCY)
-            self.streams.run(latency.data.value_us if isinstance(latency, LatencyAttr) else 0.0, operands)
-
-    def _copy_us(self, copy: SSAValue) -> float:
-        return host_copy_s(self._device, size_bytes(cast(HostType, copy.type).tensor)) * 1e6
+    for op, _, operands, results in execution(graph):
+        match op:
+            case OffloadOp():
+                streams.offload(results[0], copy_us(op.copy))
+                copies[operands[0]] = results[0]
+            case StoreOp():
+                streams.offload(operands[1], copy_us(op.copy))
+                copies[operands[0]] = operands[1]
+            case FetchOp():
+                streams.fetch(results[0], operands[0], copy_us(op.copy))
+            case DropOp():
+                streams.wait(copies.get(operands[0], operands[0]))
+            case _:
+                latency = op.attributes.get(LATENCY)
+                streams.run(latency.data.value_us if isinstance(latency, LatencyAttr) else 0.0, operands)
+    return streams.stall_us

@@ -1,8 +1,8 @@
-"""Calibration of the local CPU under torch by microbenchmarks."""
+"""Measuring the local CPU under torch, so that predictions for it rest on what it does."""
 
 # pyright: standard
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from statistics import median
@@ -15,35 +15,29 @@ from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.latency.roofline import Roofline
+from steelyard.runtime.calibrate.drift import reference_times_s
 from steelyard.runtime.calibrate.rates import (
     busy_time,
+    contraction_rates,
     curve_of,
     kind_efficiencies,
-    op_rates,
     resident_speedups,
-    with_library_kernels,
 )
-from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark, work_of_probe
-from steelyard.runtime.microbenchmarks.suite import all_probes
-from steelyard.runtime.timing.cpu_contention import OtherLoad
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark, all_microbenchmarks
 from steelyard.runtime.timing.dispatch_overhead import HostTime, host_time, typical_host_time
-from steelyard.runtime.timing.drift_references import References
 from steelyard.runtime.timing.host_cpu import cpu_model, host_device
 from steelyard.runtime.timing.interleaved_rounds import ROUNDS, Timing, time_in_rounds
 from steelyard.runtime.timing.malloc_settings import memory_kept
 from steelyard.runtime.timing.microbench import threads_set_to
-from steelyard.runtime.timing.quiet_samples import IDLE_CPUS
+from steelyard.runtime.timing.quiet_samples import IDLE_CPUS, OtherLoad
 from steelyard.runtime.timing.stream_bandwidth import (
     pointwise_flops_per_s,
     streams,
     transcendental_flops_per_s,
 )
 
-_LOOKS = 3
-"""Of the reference kernels before each round, so that they are as warm as beside steps."""
-
 STEADY_SPREAD = 1.3
-"""Quartiles of the times of one probe are at most so far apart, for most probes, on an idle machine;
+"""Quartiles of the times of one microbenchmark are at most so far apart, for most, on an idle machine;
 1.09 to 1.21 was seen on a virtual machine with two cores."""
 
 
@@ -53,16 +47,16 @@ def calibrate(
     name: str = "local-cpu",
     warn: Callable[[str], None] | None = None,
 ) -> Device:
-    """Measure the local CPU with each number of threads and return it as a device.
+    """Return the local CPU as a device, measured with each number of threads; write it with `write_device`.
 
-    Kernels of real models, and the host's time, are measured in rounds, then bandwidths and rates in cache:
-    products, convolutions and attention give the constants of a law, other operations their own rates.
+    Microbenchmarks and the host's time are measured in rounds, then bandwidths and rates in cache.
+    Contractions give rates of arithmetic, other kinds of kernels the part of the streaming rate they reach.
 
     Args:
         threads: Numbers of threads to measure with; None for as many as torch takes.
-        progress: Called before each step.
+        progress: Told what is being measured.
         name: The name of the device.
-        warn: Called if the machine was too busy for reliable measurements.
+        warn: Told if the machine was too busy for what was measured to be trusted.
     """
     counts = threads or (torch.get_num_threads(),)
     source = Source(title=f"calibrate on {cpu_model()}, torch {torch.__version__}", date=date.today())
@@ -73,22 +67,26 @@ def calibrate(
         if progress:
             progress(done, total, what)
 
-    with torch.no_grad():
-        probes = list(all_probes())
-        works = [work_of_probe(probe) for probe in probes]
-    touched_bytes = {probe.name: work.touched_bytes for probe, work in zip(probes, works, strict=True)}
+    benchmarks = list(all_microbenchmarks())
     measured: list[MeasuredRates] = []
     for count in counts:
         first = len(measured) * (1 + ROUNDS)
+        references_s = reference_times_s(count)
         with threads_set_to(count):
-            rounds = _time_rounds(probes, count, lambda done, what: reach(first + done, what))  # noqa: B023
+            rounds = _time_rounds(benchmarks, lambda done: reach(first + done, f"{count} threads: kernels"))  # noqa: B023
             complaint = busy_machine(rounds.others_cpus, median(each.spread for each in rounds.timings))
             if warn and complaint:
                 warn(complaint)
             host = typical_host_time(rounds.hosts)
             reach(first + ROUNDS, f"{count} threads: bandwidth, rates in cache")
-            references_per_s = _references_per_s(touched_bytes, rounds.looks, source)
-            base = replace(_basics(count, host, source), references_per_s=references_per_s)
+            base = replace(
+                _basics(count, host, source),
+                references_per_s={
+                    kind: Rate(value=1 / time_s, kind="measured", source=source)
+                    for kind, time_s in references_s.items()
+                },
+            )
+            works = [each.work() for each in benchmarks]
             measured.append(_with_kernels(device, base, works, rounds.timings, host, source))
     reach(total, "done")
     return replace(device, sustained=tuple(measured))
@@ -100,31 +98,27 @@ class _Rounds:
 
     timings: list[Timing]
     hosts: list[HostTime]
-    looks: list[dict[str, float]]
     others_cpus: float | None
 
 
-def _time_rounds(
-    probes: Sequence[Microbenchmark], threads: int, reach: Callable[[int, str], None]
-) -> _Rounds:
-    hosts, looks, load = list[HostTime](), list[dict[str, float]](), OtherLoad()
-    with References(threads) as references, memory_kept():
+def _time_rounds(benchmarks: Sequence[Microbenchmark], reach: Callable[[int], None]) -> _Rounds:
+    hosts, load = list[HostTime](), OtherLoad()
 
-        def begin_round() -> None:
-            reach(len(hosts), f"{threads} threads: kernels of models")
-            looks.extend(references.times_s() for _ in range(_LOOKS))
-            hosts.append(host_time())
+    def begin_round() -> None:
+        reach(len(hosts))
+        hosts.append(host_time())
 
-        timings = time_in_rounds(probes, begin_round)
-    return _Rounds(timings, hosts, looks, load.cpus())
+    with memory_kept():
+        timings = time_in_rounds([(each.runnable(), each.runnable()) for each in benchmarks], begin_round)
+    return _Rounds(timings, hosts, load.cpus())
 
 
 def busy_machine(others_cpus: float | None, spread: float) -> str | None:
-    """Return why times are unreliable, None if they are reliable.
+    """Say why times cannot be trusted, None where they can.
 
     Args:
         others_cpus: CPUs that other processes kept busy meanwhile, where that is known.
-        spread: The ratio of the quartiles of the times of one probe.
+        spread: The ratio of the quartiles of the times of one microbenchmark.
     """
     advice = "what was measured is too slow; calibrate again when nothing else runs"
     if others_cpus is not None and others_cpus > IDLE_CPUS:
@@ -142,33 +136,18 @@ def _with_kernels(
     host: HostTime,
     source: Source,
 ) -> MeasuredRates:
-    """Add the rates that follow from the times of the microbenchmarks."""
+    """Add the rates of kinds of kernels to those that all kernels share."""
     context = ExecutionContext(threads=base.threads, host_overhead=False)
     bare = Roofline(replace(device, sustained=(base,)), context)
-    typical_s = [timing.typical_s for timing in timings]
-    repeated_s = [timing.repeated_s for timing in timings]
-    times = [busy_time(*each, host.repeated_s) for each in zip(works, typical_s, strict=True)]
-    repeated = [busy_time(*each, host.repeated_s) for each in zip(works, repeated_s, strict=True)]
+    pairs = list(zip(works, timings, strict=True))
+    cold = [busy_time(work, timing.typical_s, host.repeated_s) for work, timing in pairs]
+    warm = [busy_time(work, timing.repeated_s, host.repeated_s) for work, timing in pairs]
     return replace(
-        with_library_kernels(base, times, source),
-        op_bandwidth_bytes_per_s=op_rates(times, source),
-        memory_efficiency=kind_efficiencies(times, bare, source),
-        resident_speedup=resident_speedups(times, repeated, source),
+        base,
+        flops_per_s={**base.flops_per_s, **contraction_rates(cold, bare, source)},
+        memory_efficiency=kind_efficiencies(cold, bare, source),
+        resident_speedup=resident_speedups(cold, warm, source),
     )
-
-
-def _references_per_s(
-    touched_bytes: Mapping[str, int], looks: Sequence[Mapping[str, float]], source: Source
-) -> dict[str, Rate]:
-    """Return the runs per second of each reference kernel, by the median of its times."""
-    return {
-        name: Rate(
-            curve=((touched_bytes[name], 1 / median(look[name] for look in looks)),),
-            kind="measured",
-            source=source,
-        )
-        for name in looks[0]
-    }
 
 
 def _basics(threads: int, host: HostTime, source: Source) -> MeasuredRates:

@@ -1,4 +1,4 @@
-"""Whether a program fits into the memory of a device: what its allocator will hold, step after step."""
+"""Fit of a program into the memory of a device, by a replay of its allocator over two steps."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,10 +8,12 @@ from itertools import islice
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.analysis.liveness import LiveStorage
 from steelyard.compiler.analysis.storages import path_of
 from steelyard.compiler.dialects.program import SOURCE, text_attribute
-from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.compiler.dialects.torch_op import operator_name
+from steelyard.compiler.pass_infra.totals import largest_first
 from steelyard.hw.allocators.choice import make_allocator
 from steelyard.hw.allocators.context import Version, context_overhead
 from steelyard.hw.allocators.options import AllocatorOptions
@@ -45,9 +47,9 @@ class MemoryBudget:
         """Step memory of a program with `cost.work`.
 
         Raises:
-            IRError: The module is no program.
+            IRError: The module is not a program.
         """
-        memory = step_memory(module, self.device, self.cuda)
+        memory = step_memory(Analyses(module), self.device, self.cuda)
         return memory.with_kept_gradients() if self.keep_gradients else memory
 
 
@@ -107,7 +109,7 @@ def check_fit(module: ModuleOp, budget: MemoryBudget) -> MemoryFit:
 
     Raises:
         UsageError: The reserve and the context leave nothing.
-        IRError: The module is no program.
+        IRError: The module is not a program.
     """
     return fit_of(budget.memory(module), budget)
 
@@ -147,9 +149,9 @@ def fit_of(memory: StepMemory, budget: MemoryBudget) -> MemoryFit:
         unsure_bytes=max(0, free.peak_reserved - sure),
         place=_place(limited.failed_at if limited.failed else free.peak.at),
         why=_why(limited, memory),
-        by_category=_largest_first(categories),
-        by_module=_largest_first(modules),
-        by_source=_largest_first(sources),
+        by_category=largest_first(categories),
+        by_module=largest_first(modules),
+        by_source=largest_first(sources),
     )
 
 
@@ -200,10 +202,6 @@ def _module_of(owner: LiveStorage) -> str:
     return module or f"({owner.role})"
 
 
-def _largest_first(sizes: Counter[str]) -> dict[str, int]:
-    return {name: size for name, size in sizes.most_common() if size}
-
-
 def _peak_of_first(run: Replay, events: int) -> int:
     return max(moment.allocated for moment in run.moments[:events])
 
@@ -222,5 +220,5 @@ def _place(at: Sequence[Operation]) -> str:
     if not at:
         return "before the first op"
     path, source = path_of(at), text_attribute(at[-1], SOURCE)
-    name = operator_name(at[-1]) if isinstance(at[-1], TorchOp) else at[-1].name
+    name = operator_name(at[-1])
     return " ".join(filter(None, [name, f"in {path}" if path else "", f"({source})" if source else ""]))

@@ -1,19 +1,18 @@
-"""Memory over time as data: one row for each storage that is made or given back in the first two steps."""
+"""Memory over time: one row for each storage that is made or given back in the first two steps."""
 
-import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from io import StringIO
 from pathlib import Path
 
 from steelyard.compiler.analysis.storages import path_of
 from steelyard.compiler.dialects.program import PHASE, SOURCE, text_attribute
-from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.compiler.dialects.torch_op import operator_name
 from steelyard.hw.allocators.allocator import Allocator
 from steelyard.hw.base.atomic_file import write_atomically
 from steelyard.hw.base.errors import UsageError
+from steelyard.hw.tables.csv_rows import format_csv
 from steelyard.passes.memory.allocator_replay import replay, requests
 from steelyard.passes.memory.step_memory import CATEGORIES, StepMemory
 
@@ -62,7 +61,7 @@ def memory_timeline(memory: StepMemory, allocator: Allocator) -> Iterator[Event]
     ):
         category, op = memory.category(event.storage), event.at[-1] if event.at else None
         live[category] += event.bytes
-        name = operator_name(op) if isinstance(op, TorchOp) else op.name if op else ""
+        name = operator_name(op) if op else ""
         yield Event(
             index=index,
             step=1 if index < len(memory.first) else 2,
@@ -89,7 +88,10 @@ def write_timeline(path: Path, events: Iterator[Event]) -> None:
     rows = [asdict(event) for event in events]
     for row in rows:
         row |= {f"{name}_bytes": size for name, size in row.pop("by_category").items()}
-    write_atomically(path, json.dumps(rows, indent=1) if path.suffix == ".json" else _csv(rows))
+    header = [*rows[0]] if rows else []
+    table = [[*row.values()] for row in rows]
+    is_json = path.suffix == ".json"
+    write_atomically(path, json.dumps(rows, indent=1) if is_json else f"{format_csv(header, table)}\n")
 
 
 def require_timeline_name(path: Path) -> None:
@@ -103,11 +105,3 @@ def require_timeline_name(path: Path) -> None:
             what=f"a timeline cannot be written to {path}",
             why="the name ends in neither .csv nor .json",
         )
-
-
-def _csv(rows: Sequence[dict[str, object]]) -> str:
-    stream = StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()

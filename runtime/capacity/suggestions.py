@@ -1,4 +1,4 @@
-"""What would make a model fit into a device that it does not fit into, and what that costs in time."""
+"""Suggestions that would make a model fit into a device, and their price in time."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -7,16 +7,18 @@ from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
-from steelyard.compiler.analysis.liveness import liveness
 from steelyard.compiler.dialects.program import ROLE, argument_texts, entry_function
 from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.base.errors import DeviceError, UsageError
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.memory.zero import Zero
 from steelyard.passes.rematerialize.offload import OffloadPass
 from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.runtime.capacity.fits import MemoryBudget, MemoryFit, check_fit, fit_of, usable_bytes
 from steelyard.runtime.capacity.max_batch import largest_batch
-from steelyard.runtime.program.load import Target, annotate_program, load_costed, load_program, step_time_us
+from steelyard.runtime.program.load import load_costed, load_program, step_time_us
 
 _STAGES = (1, 2, 3)
 _REWRITES = (RecomputePass, OffloadPass)
@@ -57,7 +59,7 @@ def suggest(
         ranks: Devices that could share parameters, gradients and optimizer state; 1 for none.
     """
     program = load_program(spec, choices, device=device)
-    annotate_program(program, Target(device=device))
+    annotate(program, Target(device=device))
     samples = choices.get("batch") or 1
     before_us = step_time_us(program) / samples
     ways = [*_other_captures(spec, choices, device, budget, before_us)]
@@ -74,7 +76,7 @@ def _other_captures(
         return
     for change, changed in _changes(spec, choices, device, budget):
         program = load_program(spec, changed, device=device)
-        annotate_program(program, Target(device=device))
+        annotate(program, Target(device=device))
         after_us = step_time_us(program) / (changed.get("batch") or 1)
         yield _way(change, check_fit(program, budget), after_us / before_us)
 
@@ -95,7 +97,7 @@ def _changes(
 
 
 def _rewritten(program: ModuleOp, budget: MemoryBudget) -> Iterator[Suggestion]:
-    """What passes make of the program that keep its live bytes within a budget."""
+    """Suggestions of passes that keep live bytes within a budget."""
     before_us = step_time_us(program)
     if entry_function(program).sym_name.data != "step":
         return
@@ -114,8 +116,9 @@ def _rewrite(
     program: ModuleOp, rewrite: type[RecomputePass | OffloadPass], budget: MemoryBudget
 ) -> tuple[ModuleOp, int]:
     """The program after a pass, and the live bytes it was allowed, which leave room for gaps."""
-    fit = check_fit(program, budget)
-    allowed = usable_bytes(budget) - (fit.peak_reserved_bytes - liveness(program).peak_bytes)
+    memory: Any = read_totals(program)["memory"]
+    gaps_bytes = check_fit(program, budget).peak_reserved_bytes - memory["peak_bytes"]
+    allowed = usable_bytes(budget) - gaps_bytes
     made = program
     for _ in range(_TRIES):
         made = program.clone()

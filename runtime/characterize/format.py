@@ -5,8 +5,9 @@ from dataclasses import asdict
 from typing import Literal
 
 from steelyard.hw.base.units import format_us
+from steelyard.hw.tables.csv_rows import format_csv
 from steelyard.runtime.characterize.sweep import Behaviour
-from steelyard.runtime.report.tables import format_aligned, format_csv
+from steelyard.runtime.report.tables import format_aligned
 
 _BAR = 50
 

@@ -36,23 +36,22 @@ def annotate(
 
     steelyard annotate hf:gpt2 --train --device h100-sxm
     """
+    from steelyard.compiler.analysis.analyses import Analyses
     from steelyard.compiler.ir.text import format_program
     from steelyard.hw.allocators.choice import make_allocator
     from steelyard.hw.base.atomic_file import write_atomically
     from steelyard.hw.devices.registry import load_device
+    from steelyard.passes.annotate.annotate import annotate as annotate_program
+    from steelyard.passes.annotate.target import Target
+    from steelyard.passes.fusion.fuse import FusePass
     from steelyard.passes.memory.step_memory import step_memory
+    from steelyard.passes.structure.inline import InlinePass
     from steelyard.runtime.capacity.memory_timeline import memory_timeline as timeline
     from steelyard.runtime.capacity.memory_timeline import require_timeline_name, write_timeline
     from steelyard.runtime.detect_fusion.rules_file import read_rules
-    from steelyard.runtime.program.load import (
-        Target,
-        annotate_program,
-        flatten_annotated,
-        fuse_program,
-        load_program,
-    )
+    from steelyard.runtime.program.load import load_program
     from steelyard.runtime.report.format_summary import FORMATTERS
-    from steelyard.runtime.report.summary import make_report
+    from steelyard.runtime.report.summary import summarize
 
     if memory_timeline:
         require_timeline_name(memory_timeline)
@@ -61,22 +60,23 @@ def annotate(
     hardware = load_device(device)
     target = Target(device=device, context=context, tf32=tf32)
     module = load_program(spec, choices, device=device, flat=rules is not None)
-    annotate_program(module, target, strict=strict)
+    program = Analyses(module)
+    annotate_program(module, target, strict=strict, program=program)
     if rules:
-        fuse_program(module, rules.apart)
-    report = make_report(module, hardware)
-    for name, count in report.unknown.items():
+        FusePass(apart=tuple("+".join(pair) for pair in sorted(rules.apart))).run_on(program)
+    summary = summarize(program)
+    for name, count in summary.unknown.items():
         typer.echo(
             f"warning: the work of {name} is not known ({count} ops): docs/howto/add-an-op.md adds it",
             err=True,
         )
     if output:
-        flatten_annotated(module, target)
+        InlinePass().run_on(program)
         write_atomically(output, format_program(module))
         typer.echo(f"wrote {output}", err=True)
     if memory_timeline:
-        memory = step_memory(module, hardware)
+        memory = step_memory(program, hardware)
         write_timeline(memory_timeline, timeline(memory, make_allocator(hardware)))
         typer.echo(f"wrote {memory_timeline}", err=True)
     seconds = time.perf_counter() - start_s
-    typer.echo(FORMATTERS[style](report, hardware, by, depth, seconds))
+    typer.echo(FORMATTERS[style](summary, hardware, by, depth, seconds))

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from steelyard.hw.tables.csv_rows import format_csv
 from steelyard.runtime.detect_fusion.pair_timing import PARTS, Verdict
 from steelyard.runtime.detect_fusion.rules_file import record
-from steelyard.runtime.report.tables import format_aligned, format_csv
+from steelyard.runtime.report.tables import format_aligned
 
 HEADER = ("first", "second", "fused", "saved", "agree", "T1 us", "T2 us", "T12 us", "spreads")
 

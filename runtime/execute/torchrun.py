@@ -11,14 +11,13 @@ from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp
 
-from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import read_program
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.base.errors import ExecutionError, UsageError
 from steelyard.hw.devices.registry import load_device
-from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
+from steelyard.passes.annotate.annotate import annotate
 from steelyard.passes.annotate.shard_attributes import mesh_ranks
-from steelyard.passes.sharding.step_price import annotate_alike
+from steelyard.passes.annotate.target import Target, read_target
 from steelyard.runtime.execute.comparison import Comparison
 from steelyard.runtime.timing.host_cpu import usable_cpus
 
@@ -84,15 +83,13 @@ def predict(module: ModuleOp, device: str | None, threads: int) -> StepPredictio
     Raises:
         DeviceError: The device is unknown, or lacks a rate.
     """
-    latencies = annotate_alike(module, device)
-    calibrated = {entry.threads for entry in load_device(latencies.device).sustained}
-    here = replace(latencies, threads=threads if threads in calibrated else None, keep_memory=True)
-    context = make_context()
-    AnnotateCostPass().apply(context, module)
-    here.apply(context, module)
-    total: Any = read_totals(module)["latency"]
-    value, low, high = (total[f"{name}_us"] / 1e3 for name in ("value", "low", "high"))
-    return StepPrediction(total["device"], value, low, high)
+    target = read_target(module) or Target()
+    target = replace(target, device=device or target.device, keep_memory=True)
+    calibrated = {entry.threads for entry in load_device(target.device).sustained}
+    annotate(module, replace(target, threads=threads if threads in calibrated else None))
+    latency: Any = read_totals(module)["latency"]
+    value, low, high = (latency[f"{name}_us"] / 1e3 for name in ("value", "low", "high"))
+    return StepPrediction(target.device, value, low, high)
 
 
 def _run(plan: Path, ranks: int, steps: int, check: bool, threads: int) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class _Measuring:
         for batch in _batches(configs):
             if self._progress:
                 self._progress(self._done, max(self._total, self._done), self._family.name)
-            times_s = self._measure([self._family.probe_of(config) for config in batch])
+            times_s = self._measure([self._family.microbenchmark(config) for config in batch])
             found |= dict(zip(batch, times_s, strict=True))
         return found
 

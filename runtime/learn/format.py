@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import Literal
 
 from steelyard.hw.devices.learned_models import Accuracy, Learned
-from steelyard.runtime.report.tables import format_aligned, format_csv
+from steelyard.hw.tables.csv_rows import format_csv
+from steelyard.runtime.report.tables import format_aligned
 
 HEADER = ("kind", "kernels", "held out", "<=5%", "<=10%", "RMSPE", "again:", "<=5%", "<=10%", "RMSPE")
 

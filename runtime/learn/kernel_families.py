@@ -1,6 +1,6 @@
 """Kernel families that share a regressor: their varying sizes, and the microbenchmark of each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,15 +8,7 @@ import numpy as np
 from steelyard.hw.base.errors import UsageError, did_you_mean
 from steelyard.hw.kernels.common.kernel_queries import Column, KernelBatch
 from steelyard.hw.kernels.registry import KINDS, kind_of_regressor
-from steelyard.runtime.microbenchmarks.by_dims import (
-    attention_probe,
-    batched_product_probe,
-    convolution_probe,
-    layer_norm_probe,
-    product_probe,
-    softmax_probe,
-)
-from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
+from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark, microbenchmark
 
 Config = tuple[int, ...]
 """The sizes of one kernel, in the order of the sizes of its kind."""
@@ -34,13 +26,15 @@ class KernelFamily:
         name: Name on the command line.
         scaled: The dims that vary among models; dims in one tuple are equal or in a fixed proportion.
         batch: The dim that grows with the batch.
-        probe: Makes the microbenchmark of a kernel from its sizes by name.
+        file: The microbenchmark that runs its kernels.
+        function: Of that file.
     """
 
     name: str
     scaled: tuple[tuple[str, ...], ...]
     batch: str
-    probe: Callable[..., Microbenchmark]
+    file: str
+    function: str
 
     @property
     def kind(self) -> str:
@@ -64,9 +58,9 @@ class KernelFamily:
         """Return configs as a batch for kernel models."""
         return KernelBatch(self.kind, "f32", self.dims(configs))
 
-    def probe_of(self, config: Config) -> Microbenchmark:
-        """Return the microbenchmark of a kernel."""
-        return self.probe(**dict(zip(self.sizes, config, strict=True)))
+    def microbenchmark(self, config: Config) -> Microbenchmark:
+        """Return the microbenchmark of a kernel: eager, forward, in f32."""
+        return microbenchmark(self.file, self.function, _sizes(**dict(zip(self.sizes, config, strict=True))))
 
     def is_possible(self, config: Config) -> bool:
         """Whether a kernel can be measured: its window fits, and time and memory are within limits."""
@@ -94,15 +88,31 @@ def _windows_fit(*, h: int, w: int, r: int, s: int, pad: int, **_: int) -> bool:
     return h + 2 * pad >= r and w + 2 * pad >= s
 
 
+def _sizes(**dims: int) -> dict[str, int | str]:
+    """Return the sizes of a template: the dims of a kernel, and what follows from them."""
+    sizes: dict[str, int | str] = {**dims}
+    match dims:
+        case {"b": b, "m": m, "n": _, "k": _}:
+            sizes["rows"] = b * m
+        case {"hq": _, "causal": causal}:
+            sizes["causal"] = "true" if causal else "false"
+        case {"h": h, "w": w, "r": r, "s": s, "stride": stride, "pad": pad, "c": c, "groups": groups}:
+            sizes["ci"] = c // groups
+            sizes["p"], sizes["q"] = (h + 2 * pad - r) // stride + 1, (w + 2 * pad - s) // stride + 1
+        case _:
+            pass
+    return sizes
+
+
 KERNEL_FAMILIES: Mapping[str, KernelFamily] = {
     family.name: family
     for family in (
-        KernelFamily("gemm", (("m",), ("n",), ("k",)), "m", product_probe),
-        KernelFamily("bmm", (("m",), ("n",), ("k",)), "b", batched_product_probe),
-        KernelFamily("conv2d", (("c",), ("o",)), "n", convolution_probe),
-        KernelFamily("depthwise_conv2d", (("c", "o", "groups"),), "n", convolution_probe),
-        KernelFamily("softmax", (("rows",), ("cols",)), "rows", softmax_probe),
-        KernelFamily("layer_norm", (("rows",), ("cols",)), "rows", layer_norm_probe),
-        KernelFamily("attention_prefill", (("hq", "hkv"), ("sq", "skv")), "b", attention_probe),
+        KernelFamily("gemm", (("m",), ("n",), ("k",)), "m", "matmul.mlir", "linear"),
+        KernelFamily("bmm", (("m",), ("n",), ("k",)), "b", "bmm.mlir", "batched"),
+        KernelFamily("conv2d", (("c",), ("o",)), "n", "convolution.mlir", "convolution"),
+        KernelFamily("depthwise_conv2d", (("c", "o", "groups"),), "n", "convolution.mlir", "convolution"),
+        KernelFamily("softmax", (("rows",), ("cols",)), "rows", "softmax.mlir", "softmax"),
+        KernelFamily("layer_norm", (("rows",), ("cols",)), "rows", "layer_norm.mlir", "layer_norm"),
+        KernelFamily("attention_prefill", (("hq", "hkv"), ("sq", "skv")), "b", "attention.mlir", "attention"),
     )
 }

@@ -14,15 +14,14 @@ from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.learned_models import Learned
-from steelyard.runtime.calibrate.cpu import IDLE_CPUS
 from steelyard.runtime.learn.adaptive_sampling import learn
 from steelyard.runtime.learn.kernel_families import KernelFamily
 from steelyard.runtime.learn.shapes import shipped_shapes
 from steelyard.runtime.microbenchmarks.microbenchmark import Microbenchmark
-from steelyard.runtime.timing.cpu_contention import OtherLoad
 from steelyard.runtime.timing.host_cpu import cpu_model
 from steelyard.runtime.timing.interleaved_rounds import time_in_rounds
 from steelyard.runtime.timing.microbench import threads_set_to
+from steelyard.runtime.timing.quiet_samples import IDLE_CPUS, OtherLoad
 
 _KERNEL_S = 0.1
 """Time to measure one kernel, over all rounds."""
@@ -30,12 +29,13 @@ _COST_S = 0.18
 """Budget per kernel: measurement, operands, and its share of fits and repeats."""
 
 
-def measure(probes: Sequence[Microbenchmark]) -> list[float]:
+def measure(benchmarks: Sequence[Microbenchmark]) -> list[float]:
     """Return the seconds of each kernel, timed in interleaved rounds.
 
     The lowest decile of the rounds counts, since disturbances only make a kernel slower.
     """
-    return [timing.low_s for timing in time_in_rounds(probes, budget_s=_KERNEL_S * len(probes))]
+    ops = [(each.runnable(), each.runnable()) for each in benchmarks]
+    return [timing.low_s for timing in time_in_rounds(ops, budget_s=_KERNEL_S * len(ops))]
 
 
 def learn_here(

@@ -11,8 +11,8 @@ from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.analysis.call_graph import call_graph
 from steelyard.compiler.analysis.kernel_ops import kernels
-from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
-from steelyard.compiler.analysis.op_signature import op_signature, signature_in_place
+from steelyard.compiler.analysis.op_facts import OpInfoCache
+from steelyard.compiler.analysis.op_signature import op_signature
 from steelyard.compiler.dialects.cost import WORK, LatencyAttr, WorkAttr, WorkCounts
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.hw.base.errors import DeviceError
@@ -20,12 +20,10 @@ from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.spread import COVERAGE
 from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.latency.profile_store import Measurement, ProfileStore
 from steelyard.passes.op_cost.kernel_query import kernel_queries
 from steelyard.passes.op_cost.op_latency import LatencyModel, work_dtype
 from steelyard.runtime.timing.isolated_op import Timer, time_on_cpu, time_on_cuda
-from steelyard.runtime.timing.machine_drift import Pacer
 from steelyard.runtime.timing.microbench import threads_set_to
 from steelyard.runtime.timing.random_operands import make_runnable
 
@@ -93,9 +91,7 @@ def profile(
     """Measure every distinct op of a program that the store lacks for this torch version.
 
     Views are left out, since they run no kernel. Each op gets fresh random operands, and writes to copies.
-    Ops are measured in interleaved rounds and stored one by one, so that an interruption loses nothing. Where
-    the device file knows reference kernels, these run now and then, and what is kept is at the pace of the
-    calibration.
+    Ops are measured in interleaved rounds and stored one by one, so that an interruption loses nothing.
 
     Args:
         module: A program with `cost.work` on its ops.
@@ -119,10 +115,9 @@ def profile(
     missing = [each for each in ops if (each.signature, each.dtype) not in known]
     failed: dict[str, str] = {}
     reader = OpInfoCache()
-    sustained = device.sustained_with(threads) if threads and device.sustained else MeasuredRates()
     turns = [(number, index) for number in range(ROUNDS) for index in range(len(missing))]
-    calibrated_s: list[list[float]] = [[] for _ in missing]
-    with threads_set_to(threads or torch.get_num_threads()), Pacer(sustained) as pacer:
+    times_s: list[list[float]] = [[] for _ in missing]
+    with threads_set_to(threads or torch.get_num_threads()):
         for done, (number, index) in enumerate(turns):
             each = missing[index]
             calls = repeats * (number + 1) // ROUNDS - repeats * number // ROUNDS
@@ -130,17 +125,13 @@ def profile(
                 continue
             if progress:
                 progress(done, len(turns), operator_name(each.op))
-            pace = pacer.pace_now()
             try:
-                times_s = (timer or own_timer)(make_runnable(each.op, reader, place), calls)
+                times_s[index] += (timer or own_timer)(make_runnable(each.op, reader, place), calls)
             except (RuntimeError, IndexError, TypeError, ValueError) as error:  # torch's own, of any op
-                if not calibrated_s[index]:
+                if not times_s[index]:
                     failed[each.signature] = str(error).partition("\n")[0]
                 continue
-            touched_bytes = each.work.touched_bytes if each.work else 0
-            slower = pace.slowdown(median(times_s), touched_bytes)
-            calibrated_s[index] += [time_s / slower for time_s in times_s]
-            found = _measurement(each, device.name, threads, calibrated_s[index])
+            found = _measurement(each, device.name, threads, times_s[index])
             store.add([found])
             known[each.signature, each.dtype] = found
     if progress and missing:
@@ -158,7 +149,6 @@ def distinct_ops(module: ModuleOp, device: Device, threads: int) -> tuple[Distin
     """
     clock = LatencyModel(device, ExecutionContext(mode=_CONTEXT, threads=threads or None), measured=False)
     graph, reader = call_graph(module), OpInfoCache()
-    signature = signature_in_place if device.kind == "cpu" else op_signature
     counts: dict[tuple[str, str], int] = {}
     first: dict[tuple[str, str], tuple[TorchOp, WorkCounts | None]] = {}
     for name, function in graph.functions.items():
@@ -167,7 +157,7 @@ def distinct_ops(module: ModuleOp, device: Device, threads: int) -> tuple[Distin
             counted = work.data if isinstance(work, WorkAttr) else None
             if not isinstance(op, TorchOp) or (counted and counted.kind in ("view", "collective")):
                 continue
-            key = signature(op, reader), work_dtype(counted) if counted else ""
+            key = op_signature(op, reader), work_dtype(counted) if counted else ""
             counts[key] = counts.get(key, 0) + graph.times[name]
             first.setdefault(key, (op, counted))
     return tuple(_distinct(key, *first[key], counts[key], clock, reader) for key in first)
@@ -182,7 +172,7 @@ def _distinct(
     reader: OpInfoCache,
 ) -> DistinctOp:
     facts = reader.read(op)
-    queries = kernel_queries(to_call(op), facts.work) if facts.work else ()
+    queries = kernel_queries(facts.work) if facts.work else ()
     only = queries[0] if len(queries) == 1 and not queries[0].backward else None
     dims = " ".join(f"{name}={size}" for name, size in only.dims) if only else ""
     latency = clock.time(op)

@@ -10,8 +10,7 @@ from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
-from steelyard.hw.latency.gpu_kernel_latency import GpuKernelLatency
-from steelyard.hw.latency.roofline import roofline_latency
+from steelyard.hw.latency.kernel_latency import Kernel, KernelLatency
 from steelyard.hw.latency.wave_scaling import MeasuredOp, Scaling, transfer
 from steelyard.runtime.profile.op_trace import Trace, TracedOp, read_trace
 
@@ -102,12 +101,10 @@ def predicted_s(op: MeasuredOp, dtype: DType, device: Device) -> float | None:
     Raises:
         DeviceError: The device lacks what the work needs.
     """
-    clock = GpuKernelLatency(device, _EAGER, measured=False) if GpuKernelLatency.knows(device) else None
-    if clock and op.kind is not None and clock.has_model(op.kind, dtype):
-        columns = {dim: np.array([size]) for dim, size in op.dims.items()}
-        return clock.time(KernelBatch(op.kind, dtype, columns)).value_s
     if op.work is None:
         return None
-    if clock and not op.work.contraction_flops:
-        return clock.stream(op.work).value_s
-    return roofline_latency(device, op.work, _EAGER).value_s
+    kernels: tuple[Kernel, ...] = ()
+    if op.kind is not None:
+        columns = {dim: np.array([size]) for dim, size in op.dims.items()}
+        kernels = (Kernel(query=KernelBatch(op.kind, dtype, columns)),)
+    return KernelLatency(device, _EAGER, measured=False).time(op.work, kernels).value_s

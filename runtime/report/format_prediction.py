@@ -6,9 +6,10 @@ from dataclasses import asdict, fields
 from math import isfinite, isnan
 from typing import Any, Literal
 
+from steelyard.hw.tables.csv_rows import format_csv
 from steelyard.runtime.predict.predict import TablePrediction
 from steelyard.runtime.predict.score import Score
-from steelyard.runtime.report.tables import format_aligned, format_csv
+from steelyard.runtime.report.tables import format_aligned
 
 Style = Literal["table", "json", "csv"]
 ADDED = ("predicted_ms", "low_ms", "high_ms", "source", "limiter")

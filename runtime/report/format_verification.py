@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from steelyard.hw.base.units import format_bytes, format_flops, format_us
 
 if TYPE_CHECKING:
+    from steelyard.runtime.calibrate.drift import Drift
     from steelyard.runtime.verify.verify import Verification
 
 
@@ -33,9 +34,8 @@ def format_verification(found: "Verification") -> str:
         ),
     ]
     table = [f"{a:<12}{b:>12}{c:>12}{d:>8}  {e}".rstrip() for a, b, c, d, e in rows]
-    if found.slowdown != 1.0:
-        calibrated = format_us(time.predicted / found.slowdown * 1e3)
-        table.append(f"{'drift':<12}{found.slowdown:.2f}x slower than when calibrated: {calibrated} then")
+    if found.drift:
+        table.append(f"{'drift':<12}{_drift(found.drift)}")
     ours, theirs = format_flops(found.flops_ours), format_flops(found.flops_torch)
     judged = "within" if found.ok else "NOT within"
     return "\n".join(
@@ -49,3 +49,11 @@ def format_verification(found: "Verification") -> str:
             f"{judged} the tolerance of {found.tolerance:.0%}",
         ]
     )
+
+
+def _drift(drift: "Drift") -> str:
+    slowdown = drift.slowdown
+    direction = f"{slowdown:.2f}x slower" if slowdown >= 1 else f"{1 / slowdown:.2f}x faster"
+    by_kind = ", ".join(f"{kind} {each:.2f}x" for kind, each in sorted(drift.slowdowns.items()))
+    advice = "; it is not what it was: calibrate again before judging the model" * drift.is_large
+    return f"this machine is {direction} than when calibrated{advice} ({by_kind})"

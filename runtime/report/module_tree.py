@@ -1,11 +1,12 @@
-"""The figures of a program in the model's own module tree, alike siblings folded into one."""
+"""The module tree of a model with the figures of each module, alike siblings folded into one."""
 
 from dataclasses import dataclass, field
 
-from steelyard.runtime.report.summary import Figures, Report
+from steelyard.passes.annotate.latency import HOST_LINK
+from steelyard.runtime.report.summary import Figures, Summary
 
-OPTIMIZER = "(optimizer)"
-LOSS = "(loss)"
+_OUTSIDE = {"optimizer": ["(optimizer)"], "loss": ["(loss)"], f"({HOST_LINK})": [f"({HOST_LINK})"]}
+"""Paths of rows outside of all modules, by phase."""
 
 
 @dataclass(slots=True)
@@ -36,13 +37,13 @@ class Node:
         return Node(self.name, self.figures, {node.name: node for node in merged})
 
 
-def module_tree(report: Report) -> Node:
-    """The figures of a report by module; ops outside of all modules are the loss's or the optimizer's."""
+def module_tree(summary: Summary) -> Node:
+    """The figures by module; what is outside of all modules is the loss, the optimizer or the host link."""
     root = Node("(model)")
-    for path, count in report.parameters.items():
+    for path, count in summary.parameters.items():
         root.add(path.split(".")[:-1], Figures(params=count))
-    for row in report.rows:
-        outside = {"optimizer": [OPTIMIZER], "loss": [LOSS]}.get(row.phase, [])
+    for row in summary.rows:
+        outside = _OUTSIDE.get(row.phase, [])
         root.add(row.path.split(".") if row.path else outside, row.figures)
     return root
 

@@ -1,38 +1,30 @@
-"""What the annotations of a program add up to: totals, the groups they fall in, the peak of memory."""
+"""The summary of an annotated program: its totals, and its ops by module, operator or phase."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import fsum, prod
-from typing import Literal
+from math import prod
+from typing import Any, Literal
 
-from xdsl.dialects.builtin import ModuleOp, TensorType
-from xdsl.dialects.func import CallOp, FuncOp
+from xdsl.dialects.builtin import TensorType
+from xdsl.dialects.func import FuncOp
 
-from steelyard.compiler.analysis.call_graph import callee_name
-from steelyard.compiler.analysis.liveness import Liveness, LiveStorage, liveness
-from steelyard.compiler.analysis.storages import join_paths
-from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, LatencyEstimate, WorkAttr
+from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.compiler.analysis.execution import execution
+from steelyard.compiler.analysis.storages import join_paths, path_of
+from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
 from steelyard.compiler.dialects.kernel import FusedOp
-from steelyard.compiler.dialects.program import (
-    OP_PATH,
-    PATH,
-    PHASE,
-    ROLE,
-    argument_texts,
-    entry_function,
-    text_attribute,
-)
+from steelyard.compiler.dialects.program import OP_PATH, PATH, PHASE, ROLE, argument_texts, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
-from steelyard.hw.devices.device import Device
-from steelyard.passes.op_cost.workspace import workspace_of
+from steelyard.compiler.pass_infra.contract import require
+from steelyard.compiler.pass_infra.totals import largest_first, read_totals
+from steelyard.passes.annotate.latency import HOST_LINK
 
 Grouping = Literal["module", "op", "phase"]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What some ops cost together, and what the modules they belong to hold."""
+    """The cost of some ops together, and the parameters of the modules they belong to."""
 
     ops: int = 0
     flops: int = 0
@@ -54,7 +46,10 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run of one op: an op in a function that is called twice has two rows."""
+    """One run of one op: an op in a function that is called twice has two rows.
+
+    The time that kernels wait for the host link is a row of its own, named for its op and its phase.
+    """
 
     op: str
     path: str
@@ -63,57 +58,61 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """The totals of one annotated program on one device.
+class PeakMemory:
+    """The peak of live bytes as it is annotated.
+
+    Attributes:
+        bytes: The most that is alive at once.
+        op: The op at which that is; empty in a program without ops.
+        path: Its module path.
+        by_role: The bytes alive there by role, the largest first.
+        by_path: Those of what the step makes itself, by module path.
+        by_source: Likewise by source line.
+    """
+
+    bytes: int
+    op: str
+    path: str
+    by_role: Mapping[str, int]
+    by_path: Mapping[str, int]
+    by_source: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The annotations of one program; every total is the one that the program carries.
 
     Attributes:
         model: The SPEC it was captured from; `program` if it was not.
         mode: `train` or `inference`.
-        device: The name of the device.
         params: Elements of all parameters, shared ones once.
-        total: Of all ops.
-        latency_us: Value, low and high, added up over the ops.
-        latency_by_limiter: Microseconds of the ops that each limiter holds back.
-        latency_by_source: Microseconds of the ops whose time comes from each source.
-        rows: Every op that runs, in order.
+        total: Of the whole program.
+        latency_us: Value, low and high.
+        latency_by_limiter: Microseconds by limiter, the largest first.
+        latency_by_source: Microseconds by source of the estimate, the largest first.
+        flops_by_phase: FLOPs of each phase.
+        rows: Every op that runs, in order; with those of the host link they add up to the total.
         parameters: Elements by the path of the parameter.
-        memory: Live bytes.
-        unknown: How many ops of each name have no known work.
+        memory: The peak.
+        unknown: Count of ops whose work is not known, by name.
     """
 
     model: str
     mode: Literal["train", "inference"]
-    device: str
     params: int
     total: Figures
     latency_us: tuple[float, float, float]
-    latency_by_limiter: dict[str, float]
-    latency_by_source: dict[str, float]
+    latency_by_limiter: Mapping[str, float]
+    latency_by_source: Mapping[str, float]
+    flops_by_phase: Mapping[str, int]
     rows: tuple[Row, ...]
-    parameters: dict[str, int]
-    memory: Liveness
-    unknown: dict[str, int]
+    parameters: Mapping[str, int]
+    memory: PeakMemory
+    unknown: Mapping[str, int]
 
-    @property
-    def flops_by_phase(self) -> dict[str, int]:
-        """FLOPs of each phase, in the order in which they run."""
-        return {phase: figures.flops for phase, figures in self.group_flat("phase").items()}
-
-    @property
-    def memory_by_role(self) -> dict[str, int]:
-        """Bytes alive at the peak by role, the largest first."""
-        return _largest_first((each.role, each) for each in self.memory.peak)
-
-    @property
-    def memory_by_path(self) -> dict[str, int]:
-        """Bytes alive at the peak that are no parameters and the like, by module path, the largest first."""
-        own = ("gradient", "activation", "temporary", "workspace", "communication")
-        return _largest_first((each.path, each) for each in self.memory.peak if each.role in own)
-
-    @property
-    def memory_by_source(self) -> dict[str, int]:
-        """As `memory_by_path`, by the source line that made them."""
-        return _largest_first((each.source, each) for each in self.memory.peak if each.source)
+    def share(self, figures: Figures) -> float:
+        """The part of the program's time that some ops take."""
+        return figures.latency_us / self.total.latency_us if self.total.latency_us else 0.0
 
     def group_flat(self, by: Literal["op", "phase"]) -> dict[str, Figures]:
         """The figures by name of op or by phase, in the order in which they are first met."""
@@ -124,69 +123,62 @@ class Report:
         return groups
 
 
-def make_report(module: ModuleOp, device: Device) -> Report:
-    """Add up the annotations of a module.
+def summarize(program: Analyses) -> Summary:
+    """Read the annotations of a program.
 
     Args:
-        module: Went through annotate-cost and annotate-latency.
-        device: The device that the latencies are of, and whose kernels take workspace.
+        program: Annotated with work, memory and latency.
 
     Raises:
-        IRError: The module is no program.
+        IRError: The module is not a program, or lacks an annotation.
     """
-    memory = liveness(module, workspace_of(device))
-    entry = entry_function(module)
-    functions = {op.sym_name.data: op for op in module.body.ops if isinstance(op, FuncOp)}
-    rows, latencies = list[Row](), list[LatencyEstimate]()
-    unknown = Counter[str]()
-    own: dict[TorchOp | FusedOp, Row] = {}
-    for op, prefix in walk(entry, functions):
-        latency = op.attributes.get(LATENCY)
-        if isinstance(latency, LatencyAttr):
-            latencies.append(latency.data)
-        if op not in own:
-            own[op] = _row(op)
-        row = own[op]
-        if not isinstance(op.attributes.get(WORK), WorkAttr):
-            unknown[row.op] += 1
-        rows.append(Row(row.op, join_paths(prefix, row.path), row.phase, row.figures))
+    module, entry = program.module, program.call_graph.entry
+    require(module, {"work", "memory", "latency"}, "the summary")
+    totals: Any = read_totals(module)
+    work, latency = totals["work"], totals["latency"]
+    rows = _rows(program)
+    if stall_us := latency["us_by_limiter"].get(HOST_LINK):
+        rows.append(Row(f"({HOST_LINK})", "", f"({HOST_LINK})", Figures(latency_us=stall_us)))
     parameters = _parameters(entry)
-    return Report(
+    params = sum(parameters.values())
+    return Summary(
         model=text_attribute(module, "program.model") or "program",
         mode="train" if entry.sym_name.data == "step" else "inference",
-        device=device.name,
-        params=sum(parameters.values()),
-        total=sum((row.figures for row in rows), Figures(params=sum(parameters.values()))),
-        latency_us=(
-            fsum(each.value_us for each in latencies),
-            fsum(each.low_us for each in latencies),
-            fsum(each.high_us for each in latencies),
+        params=params,
+        total=Figures(
+            ops=work["coverage"]["ops"],
+            flops=sum(work["flops"].values()),
+            bytes_read=work["bytes"]["read"],
+            bytes_written=work["bytes"]["written"],
+            latency_us=latency["value_us"],
+            params=params,
         ),
-        latency_by_limiter=_sums_us((each.limiter, each.value_us) for each in latencies),
-        latency_by_source=_sums_us((each.source, each.value_us) for each in latencies),
+        latency_us=(latency["value_us"], latency["low_us"], latency["high_us"]),
+        latency_by_limiter=largest_first(latency["us_by_limiter"]),
+        latency_by_source=largest_first(latency["us_by_source"]),
+        flops_by_phase=work["flops_by_phase"],
         rows=tuple(rows),
         parameters=parameters,
-        memory=memory,
-        unknown=dict(unknown),
+        memory=_peak(totals["memory"]),
+        unknown=work["unknown_by_op"],
     )
 
 
-def walk(
-    function: FuncOp, functions: dict[str, FuncOp], prefix: str = ""
-) -> Iterator[tuple[TorchOp | FusedOp, str]]:
-    """Yield every kernel that a function runs, and the module path of the calls that lead to it."""
-    for op in function.body.block.ops:
-        if isinstance(op, CallOp):
-            path = join_paths(prefix, text_attribute(op, OP_PATH))
-            yield from walk(functions[callee_name(op)], functions, path)
-        elif isinstance(op, TorchOp | FusedOp):
-            yield op, prefix
-
-
-def _row(op: TorchOp | FusedOp) -> Row:
-    """The row of an op, with its path inside the function that has it."""
-    name = operator_name(op) if isinstance(op, TorchOp) else op.name
-    return Row(name, text_attribute(op, OP_PATH), text_attribute(op, PHASE) or "forward", _figures(op))
+def _rows(program: Analyses) -> list[Row]:
+    """The kernels that run; what is the same in each run of an op is read once."""
+    known: dict[TorchOp | FusedOp, Row] = {}
+    rows: list[Row] = []
+    for op, calls, *_ in execution(program.call_graph):
+        if not isinstance(op, TorchOp | FusedOp):
+            continue
+        if op not in known:
+            phase = text_attribute(op, PHASE) or "forward"
+            known[op] = Row(operator_name(op), text_attribute(op, OP_PATH), phase, _figures(op))
+        own = known[op]
+        rows.append(
+            Row(own.op, join_paths(path_of(calls), own.path), own.phase, own.figures) if calls else own
+        )
+    return rows
 
 
 def _figures(op: TorchOp | FusedOp) -> Figures:
@@ -196,15 +188,6 @@ def _figures(op: TorchOp | FusedOp) -> Figures:
         return Figures(ops=1, latency_us=latency_us)
     counts = work.data
     return Figures(1, counts.flops, counts.bytes_read, counts.bytes_written, latency_us)
-
-
-def _sums_us(named: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Times added up by name, the largest first, those without any time left out."""
-    times: dict[str, list[float]] = {}
-    for name, value_us in named:
-        times.setdefault(name, []).append(value_us)
-    sums = {name: fsum(values) for name, values in times.items() if any(values)}
-    return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
 
 def _parameters(entry: FuncOp) -> dict[str, int]:
@@ -217,8 +200,8 @@ def _parameters(entry: FuncOp) -> dict[str, int]:
     }
 
 
-def _largest_first(named: Iterator[tuple[str, LiveStorage]]) -> dict[str, int]:
-    sizes = Counter[str]()
-    for name, storage in named:
-        sizes[name] += storage.bytes
-    return dict(sizes.most_common())
+def _peak(memory: Mapping[str, Any]) -> PeakMemory:
+    by_role, by_path, by_source = (memory[f"peak_bytes_by_{each}"] for each in ("role", "path", "source"))
+    return PeakMemory(
+        memory["peak_bytes"], memory["peak_op"], memory["peak_path"], by_role, by_path, by_source
+    )

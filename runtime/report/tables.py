@@ -1,20 +1,9 @@
-"""Tables as text: in aligned columns for people, or as CSV."""
+"""Tables in aligned columns for people."""
 
-import csv
 import re
 from collections.abc import Sequence
-from io import StringIO
 
 _NUMBER = re.compile(r"[-+]?[0-9]|-?$")
-
-
-def format_csv(header: Sequence[str], records: Sequence[Sequence[object]]) -> str:
-    """Return a table as CSV."""
-    stream = StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(records)
-    return stream.getvalue().rstrip("\n")
 
 
 def format_aligned(header: Sequence[str], records: Sequence[Sequence[str]]) -> str:

@@ -128,8 +128,8 @@ def _index_limit(op: TorchOp, reader: OpInfoCache) -> int:
     chosen = [
         size
         for access in accesses
-        for size, dims in zip(access.type.shape, access.dims, strict=True)
-        if dims is None
+        for size, index in zip(access.type.shape, access.indices, strict=True)
+        if index.gathered
     ]
     if chosen:
         return max(1, min(chosen))

@@ -9,8 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from steelyard.compiler.emit.host_copy import HostCopy
-from steelyard.runtime.timing.cpu_contention import OtherLoad
-from steelyard.runtime.timing.quiet_samples import quiet_samples
+from steelyard.runtime.timing.quiet_samples import OtherLoad, quiet_samples
 
 _BURST_S = 0.2
 """Duration of a burst; the system counts CPU time in steps of 10 ms."""
@@ -32,7 +31,6 @@ def measure_steady_time_s(
     step: Callable[[], Any],
     least_s: float = 3.0,
     least_repeats: int = 5,
-    between: Callable[[], None] | None = None,
 ) -> float:
     """The median time of a step in seconds in steady state, on an otherwise idle machine.
 
@@ -43,17 +41,12 @@ def measure_steady_time_s(
         step: The step.
         least_s: Least time of repetition, after two warm-up steps; up to three times that under other load.
         least_repeats: Least number of repetitions.
-        between: Called now and then between steps. The step that follows is not timed: what a process leaves
-            unused for a while, the caches and the host of a virtual machine give to others.
     """
     step()
     step()
     taken = list[tuple[float | None, list[float]]]()
     quiet, spent_s = list[float](), 0.0
     while len(quiet) < least_repeats or (sum(quiet) < least_s and spent_s < _PATIENCE * least_s):
-        if between:
-            between()
-            step()
         load = OtherLoad()
         times = _burst(step)
         taken.append((load.cpus(), times))

@@ -10,8 +10,8 @@ import torch
 
 from steelyard.hw.base.quantity import Point
 from steelyard.hw.devices.measured_rates import PeakDType
-from steelyard.runtime.microbenchmarks.microbenchmark import TORCH_DTYPES
 from steelyard.runtime.timing.microbench import typical_s
+from steelyard.runtime.timing.random_operands import TORCH_DTYPES
 
 _aten = torch.ops.aten
 _ELEMENTS = tuple(4**power for power in range(6, 14))

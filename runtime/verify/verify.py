@@ -16,13 +16,14 @@ from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.devices.registry import load_device
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
+from steelyard.runtime.calibrate.drift import Drift, measure_drift
 from steelyard.runtime.execute.comparison import Comparison
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
-from steelyard.runtime.program.load import Target, annotate_program
 from steelyard.runtime.program.parse_passes import parse_passes
-from steelyard.runtime.timing.machine_drift import program_slowdown, time_with_pace
 from steelyard.runtime.timing.malloc_settings import memory_kept
-from steelyard.runtime.timing.steady_state import measure_peak_bytes
+from steelyard.runtime.timing.steady_state import measure_peak_bytes, measure_steady_time_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Verification:
     """Result of `verify`.
 
     Attributes:
-        step_time_ms: Of one step, predicted at the pace of the machine and of eager PyTorch.
+        step_time_ms: Of one step, predicted and of eager PyTorch.
         peak_memory_bytes: Of tensor storage, in a step of the steady state.
         flops_ours: Of contractions (1 MAC = 2 FLOPs).
         flops_torch: As torch's counter has them; it misses attention on CPU and grouped products.
@@ -39,8 +40,8 @@ class Verification:
         different: Results and parameters that the program and eager PyTorch do not agree on bit for bit.
         max_abs_diff: The largest difference among them.
         tolerance: Relative deviation of time and memory that is accepted.
-        slowdown: How many times as long as predicted for it a step takes at the pace that this machine has
-            now, where it was calibrated, by kernels that were timed beside the steps; else 1.
+        drift: How far the machine is from what it was when it was calibrated, None where that is not known;
+            the prediction is not corrected by it.
     """
 
     model: str
@@ -55,7 +56,7 @@ class Verification:
     different: tuple[str, ...]
     max_abs_diff: float
     tolerance: float
-    slowdown: float = 1.0
+    drift: Drift | None = None
 
     @property
     def ok(self) -> bool:
@@ -70,7 +71,7 @@ class Verification:
             "mode": self.mode,
             "device": self.device,
             "step_time_ms": self.step_time_ms.to_json(),
-            "slowdown": self.slowdown,
+            "drift": dict(self.drift.slowdowns) if self.drift else None,
             "peak_memory_bytes": self.peak_memory_bytes.to_json(),
             "flops": {"ours": self.flops_ours, "torch": self.flops_torch},
             "coverage": {"ops": self.num_ops, "unknown": self.num_unknown},
@@ -117,7 +118,7 @@ def _verify(
     program = capture(model, options)
     module = import_program(program)
     target = Target(device=device, threads=torch.get_num_threads(), keep_memory=bool(passes))
-    annotate_program(module, target)
+    annotate(module, target)
     parse_passes(passes).apply(make_context(), module)
     predicted: Any = read_totals(module)
 
@@ -137,10 +138,10 @@ def _verify(
         else:
             run_step(eager, eager_optimizer, options)
 
-    time_s, pace = time_with_pace(step, load_device(device).sustained_with(target.threads), least_s)
+    time_s = measure_steady_time_s(step, least_s)
     peak = measure_peak_bytes(step, arguments if passes else bind(eager, eager_optimizer).values())
-    slower, latency = program_slowdown(module, pace), predicted["latency"]
-    low_ms, value_ms, high_ms = (latency[f"{each}_us"] * slower / 1e3 for each in ("low", "value", "high"))
+    latency = predicted["latency"]
+    low_ms, value_ms, high_ms = (latency[f"{each}_us"] / 1e3 for each in ("low", "value", "high"))
     return Verification(
         model=program.model,
         mode="train" if options.train else "inference",
@@ -154,7 +155,7 @@ def _verify(
         different=tuple(different),
         max_abs_diff=max(different.values(), default=0.0),
         tolerance=tolerance,
-        slowdown=slower,
+        drift=measure_drift(load_device(device).sustained_with(target.threads)),
     )
 
 

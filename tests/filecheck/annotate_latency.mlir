@@ -2,8 +2,8 @@
 // RUN: steelyard-opt %s -p 'annotate-cost,annotate-latency{device=h100-sxm context=graph}' | filecheck %s --check-prefix GRAPH
 // RUN: steelyard-opt %s -p 'annotate-cost,annotate-latency{device=k80 context=graph}' | filecheck %s --check-prefix K80
 
-// EAGER: latency = {device = "h100-sxm", context = "eager"
-// EAGER-SAME: us_by_limiter = {compute = {{.*}}, host = {{.*}}}
+// EAGER: target = {device = "h100-sxm", context = "eager"
+// EAGER-SAME: us_by_limiter = {compute = {{.*}}, host = {{.*}}}, us_by_source = {
 // GRAPH: us_by_limiter = {compute = {{.*}}, launch = {{.*}}}
 // K80: device = "k80"
 builtin.module {

@@ -1,7 +1,7 @@
 // RUN: steelyard-opt %s -p annotate-memory | filecheck %s
 
 // CHECK: memory = {peak_bytes = 160 : i64, peak_op = "aten.exp", peak_path = "h.0.mlp"
-// CHECK-SAME: peak_bytes_by_role = {input = 32 : i64, parameter = 32 : i64, temporary = 96 : i64}
+// CHECK-SAME: peak_bytes_by_role = {temporary = 96 : i64, input = 32 : i64, parameter = 32 : i64}, peak_bytes_by_path = {
 builtin.module {
   func.func @forward(%w : tensor<8xf32> {program.role = "parameter", program.path = "h.0.weight"},
                      %x : tensor<8xf32> {program.role = "input", program.path = "x"}) -> tensor<8xf32> {

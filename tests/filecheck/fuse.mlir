@@ -1,6 +1,6 @@
-// RUN: steelyard-opt %s -p 'annotate-cost,annotate-latency{device=h100-sxm},annotate-memory,fuse' | filecheck %s
-// RUN: steelyard-opt %s -p 'annotate-cost,annotate-latency{device=h100-sxm},fuse' | filecheck %s --check-prefix SMALL
-// RUN: steelyard-opt %s -p 'annotate-cost,annotate-latency{device=cpu},fuse' | filecheck %s --check-prefix CPU
+// RUN: steelyard-opt %s -p 'annotate{device=h100-sxm},fuse' | filecheck %s
+// RUN: steelyard-opt %s -p 'annotate{device=h100-sxm},fuse' | filecheck %s --check-prefix SMALL
+// RUN: steelyard-opt %s -p 'annotate{device=cpu},fuse' | filecheck %s --check-prefix CPU
 
 // The totals are those of the fused program: 6 kernels of 9 ops.
 // CHECK: coverage = {ops = 6 : i64

@@ -1,5 +1,5 @@
-// RUN: steelyard-opt %s -p 'annotate-cost,annotate-latency{device=h100-sxm},annotate-memory,offload{budget=0.5}' | filecheck %s
-// RUN: not steelyard-opt %s -p 'annotate-cost,annotate-latency{device=cpu},offload' 2>&1 | filecheck %s --check-prefix CPU
+// RUN: steelyard-opt %s -p 'annotate{device=h100-sxm},offload{budget=0.5}' | filecheck %s
+// RUN: not steelyard-opt %s -p 'annotate{device=cpu},offload' 2>&1 | filecheck %s --check-prefix CPU
 
 // What kernels wait for copies is in the totals: nothing here.
 // CHECK: "host link" = 0.0

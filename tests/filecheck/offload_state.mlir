@@ -1,4 +1,4 @@
-// RUN: steelyard-opt %s -p 'annotate-cost,annotate-latency{device=h100-sxm},annotate-memory,offload{budget-bytes=50331648}' | filecheck %s
+// RUN: steelyard-opt %s -p 'annotate{device=h100-sxm},offload{budget-bytes=50331648}' | filecheck %s
 
 builtin.module {
   // Each update has its state fetched before and stored after; two states are on the device at once.

@@ -1,7 +1,7 @@
-// RUN: steelyard-opt %s -p 'annotate-cost,annotate-latency{device=h100-sxm},annotate-memory,recompute{budget=0.75}' | filecheck %s
-// RUN: steelyard-opt %s -p 'annotate-cost,annotate-latency{device=h100-sxm},recompute{budget=1.0}' | filecheck %s --check-prefix ALL
-// RUN: steelyard-opt %s -p 'annotate-cost,annotate-latency{device=h100-sxm},recompute{budget=0.75}' 2>&1 >/dev/null | filecheck %s --check-prefix REMARK
-// RUN: not steelyard-opt %s -p 'annotate-cost,annotate-latency{device=h100-sxm},recompute{budget-bytes=1}' 2>&1 | filecheck %s --check-prefix LEAST
+// RUN: steelyard-opt %s -p 'annotate{device=h100-sxm},recompute{budget=0.75}' | filecheck %s
+// RUN: steelyard-opt %s -p 'annotate{device=h100-sxm},recompute{budget=1.0}' | filecheck %s --check-prefix ALL
+// RUN: steelyard-opt %s -p 'annotate{device=h100-sxm},recompute{budget=0.75}' 2>&1 >/dev/null | filecheck %s --check-prefix REMARK
+// RUN: not steelyard-opt %s -p 'annotate{device=h100-sxm},recompute{budget-bytes=1}' 2>&1 | filecheck %s --check-prefix LEAST
 // RUN: not steelyard-opt %s -p 'recompute' 2>&1 | filecheck %s --check-prefix BARE
 
 // ALL-NOT: recomputed

@@ -168,3 +168,15 @@ def test_random_numbers_and_unknown_ops_are_refused() -> None:
         with pytest.raises(IRError, match="no weight can be cut") as raised:
             shard([weight("b", 8), weight("w", 6, 8), weight("c", 6), weight("v", 8, 6)], body)
         assert why in (raised.value.why or "")
+
+
+def test_an_op_whose_work_the_file_gives_is_sharded_by_it() -> None:
+    work = '#cost.spaces<pointwise, ["x: m h*e -> result0: m h*e" flops = [0, 1, 0] sizes = [h = 4, e = 2]]>'
+    body = f"""
+%1 = aten.mm(%x, %w) : tensor<4x8xf32>
+%2 = torch.op "mylib::heads(Tensor x) -> Tensor"(%1) {{cost.spaces = {work}}} : tensor<4x8xf32>
+%r = aten.mm(%2, %v) : tensor<4x6xf32>"""
+    text, _ = shard([weight("w", 6, 8), weight("v", 8, 6)], body)
+    assert splits(text) == {"w": "1", "v": "0"}
+    assert text.count("all_reduce") == 1
+    assert "sizes = [h = 2, e = 2]" in text

@@ -105,10 +105,9 @@ def convolution_backward(call: OpCall) -> OpWork:
         channels, whole, sizes = _channels(grad, "g*c" if transposed else "g*a", space.sizes)
         equation = f"{whole} -> {channels}"
         spaces.append(iteration_space(equation, (grad,), (grad_bias,), Flops(pointwise=1), sizes=sizes))
-    filters = grad_weight.type.rows(first_dim=1) if grad_weight else None
     channels = ("g", "c") if transposed else ("g", "a")
     extents = (*_GROUPS, ExtentArgument("bias_sizes", (channels,)))
-    return OpWork(space.kind, tuple(spaces), filters=filters, extents=extents)
+    return OpWork(space.kind, tuple(spaces), extents=extents)
 
 
 def _channels(out: Value, channels: str, sizes: dict[str, int]) -> tuple[str, str, dict[str, int]]:

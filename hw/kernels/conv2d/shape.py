@@ -36,7 +36,7 @@ class ConvShape:
 
     @staticmethod
     def of(dims: Mapping[str, Column]) -> "ConvShape":
-        """Read the columns of `steelyard.hw.kernels.common.kernel_queries.DIMS["conv2d"]`."""
+        """Read the columns of the kind `conv2d`."""
         column = {name: np.asarray(dims[name], np.float64) for name in _NUMBERS}
         n, c, h, w, o, r, s, stride, pad, groups = (column[name] for name in _NUMBERS)
         return ConvShape(

@@ -1,6 +1,7 @@
 import pytest
 
 from steelyard.compiler.analysis.allocation_trace import allocations, first_step
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.analysis.liveness import liveness
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import parse_program
@@ -24,7 +25,7 @@ func.func private @f(%x : tensor<4xf32>) -> tensor<4xf32> {
 
 
 def test_events_follow_calls():
-    events = [(e.storage, e.bytes, len(e.at)) for e in allocations(parse_program(TWO_CALLS))]
+    events = [(e.storage, e.bytes, len(e.at)) for e in allocations(Analyses(parse_program(TWO_CALLS)))]
     assert events == [
         (0, 16, 0),  # the argument, which stays
         (1, 16, 2),  # relu
@@ -49,7 +50,9 @@ def training_step():
 def test_workspace_goes_at_once():
     events = [
         e.bytes
-        for e in allocations(parse_program(TWO_CALLS), lambda op: 100 if op.name == "aten.tanh" else 0)
+        for e in allocations(
+            Analyses(parse_program(TWO_CALLS)), lambda op: 100 if op.name == "aten.tanh" else 0
+        )
     ]
     assert events.count(100) == events.count(-100) == 2
 
@@ -57,14 +60,14 @@ def test_workspace_goes_at_once():
 def test_replay_has_the_peak_of_liveness_flat_and_outlined(training_step):
     module = training_step.clone()
     peak = liveness(module).peak_bytes
-    assert replay([[*allocations(module)]], CpuAllocator()).peak.requested == peak
+    assert replay([[*allocations(Analyses(module))]], CpuAllocator()).peak.requested == peak
     OutlinePass().apply(make_context(), module)
-    assert replay([[*allocations(module)]], CpuAllocator()).peak.requested == peak
+    assert replay([[*allocations(Analyses(module))]], CpuAllocator()).peak.requested == peak
 
 
 def test_first_step_makes_the_optimizer_state_late(training_step):
-    events = [*allocations(training_step)]
-    first = first_step(training_step, events)
+    events = [*allocations(Analyses(training_step))]
+    first = first_step(Analyses(training_step), events)
     assert sum(e.bytes for e in first) == sum(e.bytes for e in events)
     run = replay([first, events], CpuAllocator())
     parts = len(first)

@@ -1,7 +1,7 @@
 import pytest
 
 from steelyard.compiler.analysis.op_facts import OpInfoCache
-from steelyard.compiler.analysis.op_signature import FROM_MEMORY, op_signature, signature_in_place, view_chain
+from steelyard.compiler.analysis.op_signature import op_signature, view_chain
 from steelyard.compiler.dialects.program import entry_function
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.ir.text import parse_program
@@ -82,24 +82,3 @@ builtin.module {
     assert view_chain(last.operands[0], reader) == (transposed.results[0],)
     assert view_chain(transposed.operands[0], reader) == ()
     assert view_chain(relu.operands[0], reader) == ()
-
-
-def test_operands_are_in_the_caches_where_the_kernel_before_wrote_them():
-    module = parse_program("""
-builtin.module {
-  func.func @forward(%x: tensor<4x8xf32>, %w: tensor<8x8xf32>) {
-    %0 = aten.mm(%x, %w) : tensor<4x8xf32>
-    %1 = aten.t(%0) : tensor<8x4xf32>
-    %2 = aten.mm(%w, %1) : tensor<8x4xf32>
-    %3 = aten.relu(%x) : tensor<4x8xf32>
-    %4 = aten.relu(%0) : tensor<4x8xf32>
-    func.return
-  }
-}
-""")
-    reader = OpInfoCache()
-    ops = [op for op in entry_function(module).body.block.ops if isinstance(op, TorchOp)]
-    in_place = [signature_in_place(op, reader).removeprefix(op_signature(op, reader)) for op in ops]
-    # The view writes nothing: the second product finds the first one's result; %0 is older than %3.
-    assert [bool(each) for each in in_place] == [True, False, False, True, True]
-    assert in_place[0] == FROM_MEMORY

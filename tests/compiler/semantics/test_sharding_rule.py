@@ -190,6 +190,14 @@ def test_a_maximum_leaves_partial_maxima() -> None:
     assert placements(work, "d0") == {"self": Shard(0), "result0": Partial("max")}
 
 
+def test_a_maximum_with_its_place_is_no_tensor_that_ranks_can_combine() -> None:
+    operands, results = {"self": f32(4, 6)}, (f32(6), TensorType((6,), "i64"))
+    work = known(call("aten.max.dim", operands, *results, properties={"dim": 0}))
+    with pytest.raises(ShardingError, match="brings together"):
+        shard(work, "d0")
+    assert shard(work, "d1").placement("result1") == Shard(0)
+
+
 def test_a_softmax_is_not_sharded_along_its_dim() -> None:
     work = known(softmax(2, 4, 8, 1))
     assert placements(work, "d1") == {"self": Shard(1), "result0": Shard(1)}
@@ -204,7 +212,7 @@ def test_heads_are_sharded_with_the_keys_that_they_share() -> None:
     # Heads of one group lie apart: a rank has its block in the part of each head of the keys.
     assert placements(work, "g")["query"] == Shard(1, parts=2)
     assert shard(work, "g").placement("key") == Replicate()
-    with pytest.raises(ShardingError):
+    with pytest.raises(ShardingError, match="brings together"):
         shard(work, "s")
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelyard.hw.base.errors import DeviceError
-from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork, Rows
+from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
 from steelyard.hw.base.quantity import Quantity, Rate, Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.measured_rates import MeasuredRates
@@ -317,7 +317,6 @@ works = st.builds(
     transcendental_flops=st.integers(0, 10**12),
     bytes_read=st.integers(0, 10**11),
     bytes_written=st.integers(0, 10**11),
-    rows=st.builds(Rows, st.integers(0, 10**6), st.integers(0, 10**11)),
 )
 contexts = st.builds(
     ExecutionContext,

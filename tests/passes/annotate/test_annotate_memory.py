@@ -1,4 +1,6 @@
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,6 +15,9 @@ from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import parse_program
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.base.errors import IRError
+from steelyard.hw.base.instruction_set import InstructionSet
+from steelyard.hw.devices.registry import load_device
+from steelyard.hw.devices.write import write_device
 from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate.annotate_memory import AnnotateMemoryPass
 
@@ -143,6 +148,8 @@ def test_the_peak_is_named_in_the_totals() -> None:
             "activation": 32,
             "gradient": 64,
         },
+        "peak_bytes_by_path": {"fc": 64, "fc.inner": 32},
+        "peak_bytes_by_source": {},
     }
 
 
@@ -208,7 +215,10 @@ def test_a_module_that_is_no_program_is_an_error(text: str, message: str) -> Non
         annotate(text)
 
 
-def test_products_of_halves_take_scratch_on_a_cpu() -> None:
+@pytest.mark.parametrize(("instruction_set", "scratch"), [("avx2", 0), ("avx512", 182_912)])
+def test_scratch_of_products_of_halves_follows_the_instruction_set(
+    instruction_set: InstructionSet, scratch: int, tmp_path: Path
+) -> None:
     module = parse_program("""
     builtin.module {
       func.func @forward(%x : tensor<98x768xbf16>, %w : tensor<768x3072xbf16>) -> tensor<98x3072xbf16> {
@@ -217,9 +227,11 @@ def test_products_of_halves_take_scratch_on_a_cpu() -> None:
       }
     }
     """)
+    device = tmp_path / "local.toml"
+    write_device(device, replace(load_device("cpu"), instruction_set=instruction_set))
     AnnotateCostPass().apply(make_context(), module)
-    AnnotateMemoryPass(device="cpu", threads=2).apply(make_context(), module)
+    AnnotateMemoryPass(device=str(device), threads=2).apply(make_context(), module)
     [live] = live_bytes(module)
-    assert live.allocates == 98 * 3072 * 2 + 182_912
+    assert live.allocates == 98 * 3072 * 2 + scratch
     by_role = cast("dict[str, int]", read_totals(module)["memory"]["peak_bytes_by_role"])
-    assert by_role["workspace"] == 182_912
+    assert by_role.get("workspace", 0) == scratch

@@ -15,6 +15,7 @@ from steelyard.hw.base.errors import IRError
 from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate.annotate_latency import AnnotateLatencyPass
 from steelyard.passes.annotate.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.annotate.target import Target, read_target
 from steelyard.passes.fusion.fuse import FusePass
 
 VECTOR = "tensor<1024xf32>"
@@ -59,7 +60,7 @@ def test_the_gain_is_what_the_total_loses() -> None:
     after: Any = read_totals(module)["latency"]
     assert remark.kind == "passed"
     assert remark.gain_us == pytest.approx(before["value_us"] - after["value_us"])
-    assert after["context"] == "graph"
+    assert read_target(module) == Target(device="h100-sxm", context="graph")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_operands_kept_alive_for_a_kernel_do_not_raise_the_peak() -> None:
 
 def test_without_latencies_there_is_one_clear_error() -> None:
     module = parse_program(program(f"%1 = aten.exp(%a) : {VECTOR}", result="%1"))
-    with pytest.raises(IRError, match=r"no annotated latency.*\n.*annotate-latency"):
+    with pytest.raises(IRError, match=r"no annotated work and latency, .* fuse .*\n.*annotate-latency"):
         FusePass().apply(make_context(), module)
 
 

@@ -1,6 +1,6 @@
 """New pages of ops, by the size of each result."""
 
-from steelyard.compiler.analysis.call_graph import call_graph
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.ir.text import parse_program
 from steelyard.passes.memory.page_faults import mapped_bytes
@@ -17,7 +17,7 @@ def pages(mebibytes: int, ops: str) -> dict[str, int]:
         func.func private @block(%0: {tensor}) -> {tensor} {{
           %1 = aten.tanh(%0) : {tensor}
           func.return %1 : {tensor} }} }}""")
-    found = mapped_bytes(call_graph(module))
+    found = mapped_bytes(Analyses(module))
     return {operator_name(op): size for op, size in found.items() if isinstance(op, TorchOp)}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import parse_program
 from steelyard.hw.allocators.cpu import CpuAllocator
@@ -43,7 +44,7 @@ CUBLAS = 8_519_680
 def memory_on(device: str) -> StepMemory:
     module = parse_program(STEP)
     AnnotateCostPass().apply(make_context(), module)
-    return step_memory(module, load_device(device))
+    return step_memory(Analyses(module), load_device(device))
 
 
 def test_every_storage_has_its_category_through_calls():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from steelyard.compiler.analysis.op_facts import OpInfoCache, to_call
+from steelyard.compiler.analysis.op_facts import OpInfoCache
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.ir.text import parse_program
 from steelyard.passes.op_cost.kernel_query import KernelQuery, kernel_queries
@@ -13,7 +13,7 @@ def queries(text: str) -> list[tuple[str, dict[str, int | str], bool]]:
     [op] = [op for op in parse_program(lines).walk() if isinstance(op, TorchOp)]
     work = OpInfoCache().read(op).work
     assert work is not None
-    found: tuple[KernelQuery, ...] = kernel_queries(to_call(op), work)
+    found: tuple[KernelQuery, ...] = kernel_queries(work)
     return [(each.kind, dict(each.dims), each.backward) for each in found]
 
 

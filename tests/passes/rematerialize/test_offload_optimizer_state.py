@@ -110,3 +110,16 @@ def test_state_that_something_else_reads_stays():
     made = offloaded(module := parse_program(text), least_bytes(module))
     assert "%m0: tensor" in format_program(made)
     assert "%m3: !host.copy" in format_program(made)
+
+
+def test_the_advice_of_a_share_is_not_negative_and_holds():
+    """With its state on the host a step peaks below one without activations: that is a share of 0."""
+    module = step(20)
+    with pytest.raises(UsageError) as raised:
+        offloaded(module, 1)
+    advice = re.fullmatch(r"give budget-bytes=(\d+) or budget=(\S+) at the least", raised.value.fix or "")
+    assert advice
+    least, share = advice.groups()
+    assert float(share) == 0
+    OffloadPass(budget=float(share)).apply(make_context(), module)
+    assert int(least) <= liveness(module).peak_bytes

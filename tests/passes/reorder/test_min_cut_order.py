@@ -52,3 +52,22 @@ def test_an_order_that_lacks_an_op_or_breaks_a_dependency_is_not_valid() -> None
     assert not graph.is_valid([1, 0, 2])
     assert not graph.is_valid([0, 1])
     assert not graph.is_valid([0, 1, 1])
+
+
+def test_every_part_with_a_high_peak_is_cut() -> None:
+    # Like the graph before, three times in a row; each part can be mended only by a cut of its own.
+    buffers: list[Buffer] = []
+    before: list[set[int]] = []
+    own_bytes: list[int] = []
+    for first, size in ((0, 10), (4, 9), (8, 8)):
+        waste, large, small, last = range(first, first + 4)
+        buffers += [Buffer(size, waste, {last}, False), Buffer(8, large, {small}, False)]
+        buffers += [Buffer(1, small, {last}, False)]
+        after = {first - 1} if first else set[int]()
+        before += [after, after, {large}, {waste, small}]
+        own_bytes += [size, 8, 1, 0]
+    graph = MemoryGraph(0, own_bytes, buffers, before)
+    found = order_for_memory(graph)
+    assert max(graph.tops(range(12))) == 19
+    assert found.ops == [1, 2, 0, 3, 5, 6, 4, 7, 9, 10, 8, 11]
+    assert found.peak_bytes == found.bound_bytes == 11

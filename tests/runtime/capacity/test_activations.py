@@ -17,9 +17,8 @@ from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import format_program, parse_program
 from steelyard.compiler.pass_infra.totals import read_totals
-from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
-from steelyard.passes.annotate.annotate_latency import AnnotateLatencyPass
-from steelyard.passes.annotate.annotate_memory import AnnotateMemoryPass
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.rematerialize.offload import OffloadPass
 from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
@@ -42,13 +41,7 @@ class Case:
         model = load_spec(spec, options)
         program = capture(model, options)
         self.module = import_program(program)
-        # With the device's prices and the CPU's kernels.
-        for each in (
-            AnnotateCostPass(),
-            AnnotateLatencyPass(device=device),
-            AnnotateMemoryPass(device="cpu", threads=torch.get_num_threads()),
-        ):
-            each.apply(make_context(), self.module)
+        annotate(self.module, Target(device=device, threads=torch.get_num_threads()))
         self._built, self._optimizer = build_real(model, options)
         self._binding = bind(self._built, self._optimizer, program.constants)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.analysis.liveness import liveness
 from steelyard.hw.allocators.choice import make_allocator
 from steelyard.hw.base.errors import UsageError
@@ -23,7 +24,7 @@ def module():
 @pytest.fixture(scope="module")
 def events(module) -> list[Event]:
     device = load_device("cpu")
-    return [*memory_timeline(step_memory(module, device), make_allocator(device))]
+    return [*memory_timeline(step_memory(Analyses(module), device), make_allocator(device))]
 
 
 def test_the_categories_add_up_at_every_event(events):

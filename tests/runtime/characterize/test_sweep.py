@@ -13,7 +13,7 @@ from steelyard.runtime.characterize.times import predicted_s
 
 
 def dims(sweep):
-    return [dict(zip(sweep.group.sizes, config, strict=True)) for config in sweep.configs]
+    return [dict(zip(sweep.family.sizes, config, strict=True)) for config in sweep.configs]
 
 
 def test_a_sweep_of_channels_changes_nothing_else() -> None:
@@ -78,7 +78,7 @@ def test_csv_and_json_say_the_same(behaviour) -> None:
 def test_the_tiles_of_a_gpu_are_predicted() -> None:
     sweep = find_sweep("gemm", "channels", {"m": 4096, "k": 4096}, 256)
     device = load_device("t4")
-    found = characterize(sweep, lambda configs: predicted_s(device, sweep.group, configs))
+    found = characterize(sweep, lambda configs: predicted_s(device, sweep.family, configs))
     assert found.staircase is not None
     assert found.staircase.width % 16 == 0
     assert found.staircase.penalty > 0.02

@@ -2,6 +2,7 @@ import csv
 import json
 import subprocess
 import sys
+from collections import Counter
 from io import StringIO
 from pathlib import Path
 
@@ -199,7 +200,7 @@ def test_verify_runs_with_the_threads_that_it_predicts_for(steelyard, monkeypatc
         ran_with.add(torch.get_num_threads())
         return 1.0
 
-    monkeypatch.setattr("steelyard.runtime.timing.machine_drift.measure_steady_time_s", time_s)
+    monkeypatch.setattr("steelyard.runtime.verify.verify.measure_steady_time_s", time_s)
     before = torch.get_num_threads()
     predicted = [
         json.loads(steelyard("verify", TINY, "--format", "json", "--threads", threads)[1])["step_time_ms"]
@@ -219,3 +220,25 @@ def test_verify_prints_both_and_leaves_with_3_past_the_tolerance(steelyard):
     assert found["peak_memory_bytes"].keys() >= {"predicted", "measured", "ratio"}
     assert found["flops"].keys() == {"ours", "torch"}
     assert steelyard("verify", TINY, "--tolerance", 1e9)[0] == 0
+
+
+def test_annotate_computes_each_analysis_once_for_each_version_of_the_program(steelyard, program, tmp_path):
+    """The program as it was read, and flat as it is written: two versions, and one device file."""
+    device = tmp_path / "mine.toml"
+    device.write_text(steelyard("devices", "show", "h100-sxm")[1])
+    counts = Counter[str]()
+
+    def count(frame, event, _):
+        name = frame.f_code.co_name
+        if event == "call" and name in ("find_storages", "liveness_of", "parse_device"):
+            counts[name] += 1
+
+    sys.setprofile(count)
+    try:
+        timeline = ("--memory-timeline", tmp_path / "t.csv")
+        code = steelyard("annotate", program, "--device", device, "-o", tmp_path / "a.mlir", *timeline)[0]
+    finally:
+        sys.setprofile(None)
+    assert code == 0
+    assert counts["parse_device"] == 1
+    assert counts["find_storages"] == counts["liveness_of"] == 2

@@ -28,7 +28,7 @@ def program(tmp_path: Path) -> str:
     [
         ("annotate-cots", "did you mean 'annotate-cost'"),
         ("annotate-latency", 'requires argument "device"'),
-        ("annotate-latency{device=h100}", "there is no device named 'h100'"),
+        ("annotate{device=h100}", "there is no device named 'h100'"),
         ("annotate-cost,annotate-latency{device=k80 context=egaer}", "did you mean 'eager'?"),
         ("annotate-latency{device=k80", "the pass pipeline cannot be parsed"),
     ],
@@ -59,7 +59,7 @@ def test_nothing_is_written_where_a_pass_fails(program: str, tmp_path: Path) -> 
 
 
 def test_the_tool_needs_no_torch(program: str) -> None:
-    passes = "annotate-cost,annotate-latency{device=k80},annotate-memory,outline,inline"
+    passes = "annotate{device=k80},outline,inline"
     code = f"""
 import sys
 from steelyard.runtime.cli.opt import main

@@ -13,10 +13,11 @@ from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import make_optimizer, training_step
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import format_program, parse_program
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.fusion.fuse import FusePass
 from steelyard.runtime.execute.inductor_kernels import FusedKernels, has_compiler
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
-from steelyard.runtime.program.load import Target, annotate_program
 
 VECTOR = "tensor<8xf32>"
 OPS = ("add.Tensor", "mul.Tensor", "sigmoid", "relu_", "view", "cumsum")
@@ -31,7 +32,7 @@ TWICE = f"""builtin.module {{ func.func @forward(%a : {VECTOR}) -> {VECTOR} {{
 
 def fused(text: str):
     module = parse_program(text)
-    annotate_program(module, Target(device="h100-sxm"))
+    annotate(module, Target(device="h100-sxm"))
     FusePass().apply(make_context(), module)
     return parse_program(format_program(module))
 

@@ -13,9 +13,10 @@ from steelyard.compiler.frontend.torch.training_step import build_real
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import parse_program
 from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.reorder.schedule_memory import ScheduleMemoryPass
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
-from steelyard.runtime.program.load import Target, annotate_program
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
 
 VECTOR = "tensor<8xf32>"
@@ -79,7 +80,7 @@ def test_a_model_gives_the_same_and_peaks_where_it_should(spec: str, train: bool
     found = []
     for scheduled in (False, True):
         module = import_program(program)
-        annotate_program(module, Target(threads=torch.get_num_threads()))
+        annotate(module, Target(threads=torch.get_num_threads()))
         if scheduled:
             ScheduleMemoryPass().apply(make_context(), module)
         binding = bind(*build_real(model, options), program.constants)

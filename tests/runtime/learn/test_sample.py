@@ -9,7 +9,6 @@ from steelyard.hw.kernels.registry import KINDS
 from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES, family_named
 from steelyard.runtime.learn.sample import SCALE, Sampler
 from steelyard.runtime.learn.shapes import shipped_shapes
-from steelyard.runtime.microbenchmarks.microbenchmark import work_of_probe
 
 
 @given(name=st.sampled_from(sorted(KERNEL_FAMILIES)), seed=st.integers(0, 1000))
@@ -74,7 +73,7 @@ def test_every_shipped_kernel_can_be_measured(name: str) -> None:
 )
 def test_what_runs_does_the_work_that_the_sizes_say(name: str, config: tuple[int, ...]) -> None:
     family = KERNEL_FAMILIES[name]
-    work = work_of_probe(family.probe_of(config))
+    work = family.microbenchmark(config).work()
     counts = KINDS[family.kind].model.counts("f32", family.dims([config]))
     assert work.contraction_flops == counts.split(1)[0].contraction_flops
 

@@ -14,6 +14,7 @@ from steelyard.hw.base.quantity import Rate, Source
 from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.devices.write import write_device
+from steelyard.runtime.timing.host_cpu import host_instruction_set
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
 from steelyard.runtime.verify.verify import Comparison, Verification, verify
 
@@ -34,11 +35,19 @@ IMAGE_MODELS = {
 }
 
 
+@pytest.fixture(scope="module")
+def this_cpu(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The generic CPU with the instruction set whose kernels run here."""
+    path = tmp_path_factory.mktemp("devices") / "this-cpu.toml"
+    write_device(path, replace(load_device("cpu"), instruction_set=host_instruction_set()))
+    return str(path)
+
+
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("name", TEXT_MODELS)
-def test_text_models_run_bit_equal_in_the_memory_predicted(name: str, train: bool):
+def test_text_models_run_bit_equal_in_the_memory_predicted(name: str, train: bool, this_cpu: str):
     options = CaptureOptions(train=train, batch=2, sequence=16)
-    found = verify(load_spec(TEXT_MODELS[name], options), options, "cpu", least_s=0.0)
+    found = verify(load_spec(TEXT_MODELS[name], options), options, this_cpu, least_s=0.0)
     assert found.different == ()
     assert found.num_unknown == 0
     assert found.peak_memory_bytes.ratio == pytest.approx(1, abs=0.01)
@@ -46,9 +55,9 @@ def test_text_models_run_bit_equal_in_the_memory_predicted(name: str, train: boo
 
 @pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize("name", IMAGE_MODELS)
-def test_image_models_run_bit_equal(name: str, train: bool):
+def test_image_models_run_bit_equal(name: str, train: bool, this_cpu: str):
     options = CaptureOptions(train=train, batch=2, image_size=32 if name == "resnet" else None)
-    found = verify(load_spec(IMAGE_MODELS[name], options), options, "cpu", least_s=0.0)
+    found = verify(load_spec(IMAGE_MODELS[name], options), options, this_cpu, least_s=0.0)
     assert found.different == ()
     assert found.num_unknown == 0
     assert found.peak_memory_bytes.ratio < 1.05  # scratch per thread is not modelled

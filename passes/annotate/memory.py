@@ -1,0 +1,66 @@
+"""Annotation of memory: live bytes at each op, and the peak with all that is alive there."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.compiler.analysis.liveness import LiveStorage, Workspace, no_workspace
+from steelyard.compiler.analysis.storages import path_of
+from steelyard.compiler.dialects.cost import MEMORY, LiveBytes, MemoryAttr
+from steelyard.compiler.dialects.torch_op import operator_name
+from steelyard.compiler.pass_infra.totals import largest_first, write_totals
+from steelyard.hw.devices.registry import load_device
+from steelyard.passes.annotate.target import Target
+from steelyard.passes.op_cost.workspace import workspace_of
+
+MADE_BY_STEP = ("gradient", "activation", "temporary", "workspace", "communication")
+"""Roles of the storages that a step makes itself, in contrast to its arguments."""
+
+
+def annotate_memory(program: Analyses, target: Target | None) -> None:
+    """Annotate each op with the bytes alive before, at and after it, and the program with its peak.
+
+    Writes `cost.memory` on each op and the entry `memory` of the totals: the peak, the op and the module path
+    where it is reached, and the bytes alive there by role, and of what the step makes itself by module path
+    and by source line, the largest first. Bytes are those of storages: views and in-place results take none.
+    On a call they are those of the function at its peak; inside a function that is called they count from its
+    entry.
+
+    Args:
+        program: Its analyses.
+        target: Whose kernels take workspace, of which `cost.work` is read; none of them without a target.
+
+    Raises:
+        DeviceError: the device is not known.
+        IRError: the module is not a program, or its types cannot be read.
+    """
+    found = program.liveness(workspace_for(target))
+    attributes: dict[LiveBytes, MemoryAttr] = {}
+    for each, live in found.at.items():
+        each.attributes[MEMORY] = attributes.setdefault(live, MemoryAttr(live))
+    made = [each for each in found.peak if each.role in MADE_BY_STEP]
+    totals = {
+        "peak_bytes": found.peak_bytes,
+        "peak_op": operator_name(found.peak_at[-1]) if found.peak_at else "",
+        "peak_path": path_of(found.peak_at),
+        "peak_bytes_by_role": _by_name((each.role, each) for each in found.peak),
+        "peak_bytes_by_path": _by_name((each.path, each) for each in made),
+        "peak_bytes_by_source": _by_name((each.source, each) for each in made if each.source),
+    }
+    write_totals(program.module, "memory", totals)
+
+
+def workspace_for(target: Target | None) -> Workspace:
+    """The workspace of the kernels of a target; without one, none.
+
+    Raises:
+        DeviceError: the device is not known.
+    """
+    return workspace_of(load_device(target.device), target.threads) if target else no_workspace
+
+
+def _by_name(named: Iterable[tuple[str, LiveStorage]]) -> dict[str, int]:
+    sizes = Counter[str]()
+    for name, storage in named:
+        sizes[name] += storage.bytes
+    return largest_first(sizes)
