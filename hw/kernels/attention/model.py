@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_cost import KernelCost, KernelCosts
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
@@ -77,9 +78,15 @@ class FusedAttention:
         """Return the constants of the architecture; fractions of the type's peak, fitted in bf16.
 
         Raises:
-            DeviceError: The device has no unit for the type.
+            DeviceError: The device has no unit for the type, or no boost clock.
         """
         ExecutionUnit.of(device, dtype)
+        if device.boost_clock_hz is None:  # fill_bytes_per_clock is of the true one
+            raise DeviceError(
+                what=f"attention on {device.name!r} cannot be priced",
+                why="its file lacks boost_clock_hz",
+                fix="add it from the data sheet",
+            )
         constants = family_coefficients(f"attention/{self.kind}", "bf16", _family(device))
         if device.vendor == "nvidia":
             return constants

@@ -21,11 +21,10 @@ def tensor(*shape: int, dtype: str = "f32") -> TensorType:
 
 def described(
     name: str, operands: Mapping[str, TensorType], results: tuple[TensorType, ...], **properties: Any
-) -> tuple[OpCall, OpWork]:
-    call = OpCall(name, tuple(operands.items()), properties, results)
-    work = work_of(call)
+) -> OpWork:
+    work = work_of(OpCall(name, tuple(operands.items()), properties, results))
     assert work is not None
-    return call, work
+    return work
 
 
 def counted(kind: str, **dims: int | str) -> KernelCost[int]:
@@ -59,19 +58,19 @@ FUNCTIONS: dict[str, tuple[str, int, dict[str, Any]]] = {
 def test_elementwise_functions(function: str) -> None:
     name, operands, properties = FUNCTIONS[function]
     names = ("self", "other" if function != "pow" else "exponent")[:operands]
-    _, work = described(name, dict.fromkeys(names, X), (X,), **properties)
+    work = described(name, dict.fromkeys(names, X), (X,), **properties)
     assert counted("elementwise", fn=function, rows=128, cols=256) == work.cost
 
 
 def test_a_where_reads_a_byte_of_condition() -> None:
     operands = {"condition": tensor(128, 256, dtype="i1"), "self": X, "other": X}
-    _, work = described("aten.where", operands, (X,))
+    work = described("aten.where", operands, (X,))
     assert counted("elementwise", fn="where", rows=128, cols=256) == work.cost
 
 
-def from_queries(call: OpCall, work: OpWork) -> KernelCost[int]:
+def from_queries(work: OpWork) -> KernelCost[int]:
     """Return the counts of the kernels that the op is asked as."""
-    costs = [counted(query.kind, **dict(query.dims)) for query in kernel_queries(call, work)]
+    costs = [counted(query.kind, **dict(query.dims)) for query in kernel_queries(work)]
     assert costs
     return sum(costs, KernelCost(bytes_read=0))
 
@@ -84,7 +83,7 @@ CONVOLUTION = {
     "output_padding": [0, 0],
     "groups": 1,
 }
-KERNELS: dict[str, tuple[OpCall, OpWork]] = {
+KERNELS: dict[str, OpWork] = {
     "gemm": described("aten.mm", {"self": X, "mat2": tensor(256, 512)}, (tensor(128, 512),)),
     "bmm": described(
         "aten.bmm", {"self": tensor(3, 128, 64), "mat2": tensor(3, 64, 32)}, (tensor(3, 128, 32),)
@@ -127,17 +126,16 @@ KERNELS: dict[str, tuple[OpCall, OpWork]] = {
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_kernels_with_a_model(name: str) -> None:
-    call, work = KERNELS[name]
-    assert from_queries(call, work) == work.cost
+    assert from_queries(KERNELS[name]) == KERNELS[name].cost
 
 
 def test_the_bias_of_a_linear_layer_is_the_addend_of_its_product() -> None:
     operands = {"input": tensor(128, 512), "weight": tensor(256, 512), "bias": tensor(256)}
-    call, work = described("aten.linear", operands, (tensor(128, 256),))
+    work = described("aten.linear", operands, (tensor(128, 256),))
     addend = KernelCost(pointwise_flops=128 * 256, bytes_read=4 * 256)
-    assert from_queries(call, work) + addend == work.cost
+    assert from_queries(work) + addend == work.cost
 
 
 def test_every_kind_is_compared() -> None:
-    asked = {query.kind for call, work in KERNELS.values() for query in kernel_queries(call, work)}
+    asked = {query.kind for work in KERNELS.values() for query in kernel_queries(work)}
     assert asked | {"elementwise"} == set(KINDS)

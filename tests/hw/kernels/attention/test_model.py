@@ -220,7 +220,7 @@ def test_a_type_without_attention_is_refused() -> None:
 
 def test_a_device_without_a_clock_is_refused() -> None:
     device = replace(DEVICES["h100-sxm"], boost_clock_hz=None)
-    with pytest.raises(DeviceError, match="kernels in bf16 on 'h100-sxm' cannot be priced"):
+    with pytest.raises(DeviceError, match="attention on 'h100-sxm' cannot be priced"):
         PREFILL.coefficients(device, "bf16")
 
 
