@@ -11,7 +11,7 @@ from steelyard.passes.annotate.annotate import annotate
 from steelyard.passes.annotate.target import Target
 from steelyard.runtime.program.load import load_program, step_time_us
 
-MEASURED = Path(os.environ.get("STEELYARD_MEASURED", Path(__file__).parents[3] / "shared/measured"))
+MEASURED = Path(os.environ["STEELYARD_MEASURED"])
 NAMES = {"A100-40-PCIe": "a100-40gb-pcie", "P100": "p100-pcie", "V100": "v100-pcie-32gb", "T4": "t4"}
 BERT_LARGE = (
     "hf:bert?hidden_size=1024&num_hidden_layers=24&num_attention_heads=16&intermediate_size=4096"

@@ -32,7 +32,7 @@ EAGER = ExecutionContext(mode="eager")
 NAMES = ("p100-pcie", "v100-pcie-32gb", "t4", "a100-80gb-pcie", "h100-sxm")
 DEVICES = {name: load_device(name) for name in NAMES}
 V100 = DEVICES["v100-pcie-32gb"]
-MEASURED = Path(os.environ.get("STEELYARD_MEASURED", Path(__file__).parents[4] / "shared/measured"))
+MEASURED = Path(os.environ["STEELYARD_MEASURED"])
 
 ROW: dict[str, int | str] = {
     "n": 16,
