@@ -22,7 +22,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "zero_memory",
         "onnxruntime_arena",
     ),
-    "Time on CPUs": ("cpu_accuracy", "cpu_accuracy_intel", "recompute_times", "desktop_cpu"),
+    "Time on CPUs": ("cpu_accuracy", "cpu_accuracy_avx2", "cpu_accuracy_intel", "recompute_times", "desktop_cpu"),
     "Kernels of GPUs": ("kernels", "tensor_core_gemm", "transfer_accuracy"),
     "Whole models on GPUs": ("transformers", "cnn_training", "vision_inference"),
     "Speed": ("llama_70b", "ir_scale", "annotate_against_torch", "predict_speed"),
