@@ -45,9 +45,9 @@ def load_spec(text: str, options: CaptureOptions, *, allow_pickle: bool = False)
         parsed = parse_huggingface(text)
         return load_huggingface(text, parsed.model_type, parsed.overrides, options)
     if text.endswith(".pt2"):
-        from steelyard.compiler.frontend.pt2 import load_pt2
+        from steelyard.compiler.frontend.pt2 import ExportedModel
 
-        return load_pt2(text, options, allow_pickle=allow_pickle)
+        return ExportedModel(text, allow_pickle)
     path, _, function = text.rpartition(":")
     if path.endswith(".py") and function.isidentifier():
         from steelyard.compiler.frontend.file_model import load_file

@@ -10,13 +10,17 @@ import torch
 
 
 def make_fake(module: torch.nn.Module) -> None:
-    """Replace each parameter and buffer by an empty tensor of the active fake mode; shared ones stay shared.
+    """Replace each tensor of a module by an empty one of the active fake mode; shared ones stay shared.
+
+    Beside parameters and buffers these are plain attributes, as exported programs hold their constants.
 
     `Module.to_empty` does not do: a fake mode refuses tensors that it did not make, and it unties weights.
     """
     made: dict[int, torch.Tensor] = {}
     for owner in module.modules():
-        for name, tensor in [*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False)]:
+        plain = [each for each in vars(owner).items() if isinstance(each[1], torch.Tensor)]
+        held = [*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False), *plain]
+        for name, tensor in held:
             if id(tensor) not in made:
                 made[id(tensor)] = _empty_parameter(tensor)
             setattr(owner, name, made[id(tensor)])
