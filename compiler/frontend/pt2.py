@@ -2,17 +2,20 @@
 
 # pyright: standard
 
+import re
 import tempfile
 from dataclasses import dataclass
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch.utils._pytree import tree_map_only
 
 from steelyard.compiler.frontend.file_model import sum_of_first_output
-from steelyard.compiler.frontend.model import BuiltModel, bind_inputs
-from steelyard.compiler.frontend.pt2_safety import UnsafeArchiveError, write_checked_copy
+from steelyard.compiler.frontend.model import BuiltModel
+from steelyard.compiler.frontend.pt2_safety import GRAPH, UnsafeArchiveError, write_checked_copy
 from steelyard.compiler.frontend.torch.fake_module import empty_like, make_fake
 from steelyard.compiler.frontend.torch.torch_private import unset_fake_temporarily
 from steelyard.hw.base.errors import CaptureError
@@ -37,7 +40,7 @@ class ExportedModel:
         program = self._read()
         module = program.module()
         args, kwargs = program.example_inputs or ((), {})
-        inputs = bind_inputs(module, args) | dict(kwargs)
+        inputs = signature(module.forward).bind(*args, **kwargs).arguments
         if fake:
             make_fake(module)
             inputs = tree_map_only(torch.Tensor, empty_like, inputs)
@@ -64,7 +67,16 @@ def _load_checked(path: Path) -> torch.export.ExportedProgram:
     with tempfile.TemporaryDirectory(prefix="steelyard-") as folder:
         copy = Path(folder) / "model.pt2"
         write_checked_copy(path, copy)
+        _register_containers(copy)
         return torch.export.load(copy)
+
+
+def _register_containers(path: Path) -> None:
+    """Import the modules of transformers whose output classes a program returns, as torch asks for."""
+    with ZipFile(path) as archive:
+        graph = archive.read(f"model/{GRAPH}").decode()
+    for name in set(re.findall(r'\btransformers(?:\.[a-z]\w*)+(?=\.[A-Z]\w*\\")', graph)):
+        import_module(name)
 
 
 def _cannot_read(spec: str, why: str) -> CaptureError:

@@ -34,7 +34,8 @@ _OPERATORS = frozenset(
     ]
 ).intersection(dir(operator))
 _TARGET = re.compile(
-    r"torch\.ops\.(?P<namespace>[a-z]\w*)\.[a-z_]\w*(\.[A-Za-z]\w*)?|torch\.sym_\w+"
+    r"torch\.ops\.aten\.(?P<dunder>__i?(?:and|or|xor|lshift|rshift)__)(\.[A-Za-z]\w*)?"
+    r"|torch\.ops\.(?P<namespace>[a-z]\w*)\.[a-z_]\w*(\.[A-Za-z]\w*)?|torch\.sym_\w+"
     r"|_operator\.(?P<operator>\w+)"
 )
 # Expressions of symbolic shapes are given to eval: only numbers, symbols and functions of sympy.
@@ -44,12 +45,12 @@ _EXPRESSION = re.compile(
 # Names become Python code, by which torch runs the graph: no calls, quotes or assignments.
 _NAME = re.compile(r"[\w.+:/-]*")
 _TEXT = re.compile(r"[^'\"\\\r\n]*")
-_GRAPH = "models/model.json"
+GRAPH = "models/model.json"
 _SAMPLES = "data/sample_inputs/model.pt"
 _MEMBER = re.compile(
     r"archive_format|archive_version|byteorder|\.format_version|\.storage_alignment"
     r"|\.data/version|\.data/serialization_id"
-    rf"|{re.escape(_GRAPH)}|{re.escape(_SAMPLES)}"
+    rf"|{re.escape(GRAPH)}|{re.escape(_SAMPLES)}"
     r"|data/weights/(model_weights_config\.json|weight_\d+)"
     r"|data/constants/(model_constants_config\.json|tensor_\d+)"
 )
@@ -195,7 +196,7 @@ def _is_plain(value: Any) -> bool:
 
 def _is_op(target: str) -> bool:
     match = _TARGET.fullmatch(target)
-    if match is None or "__" in target:
+    if match is None or ("__" in target and not match["dunder"]):
         return False
     if match["operator"]:
         return match["operator"] in _OPERATORS

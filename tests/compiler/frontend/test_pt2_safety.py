@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from torch.export import Dim
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.pt2_safety import UnsafeArchiveError, write_checked_copy
@@ -75,6 +78,18 @@ def test_what_torch_exports_is_weighed(exported):
     options = CaptureOptions()
     module = import_program(capture(load_spec(str(exported), options), options))
     assert {"aten.addmm", "aten.bmm"} <= {op.name for op in module.walk()}
+
+
+def test_outputs_of_transformers_and_inputs_by_keyword_are_known(tmp_path):
+    config = GPT2Config(n_layer=1, n_embd=8, n_head=1, vocab_size=9, bos_token_id=0, eos_token_id=0)
+    ids = torch.ones(1, 4, dtype=torch.long)
+    program = torch.export.export(GPT2LMHeadModel(config).eval(), (), {"input_ids": ids, "use_cache": False})
+    torch.export.save(program, tmp_path / "gpt2.pt2")
+    code = "from steelyard.runtime.cli import main; main(['annotate', 'gpt2.pt2', '--format', 'csv'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def edit(members: Members, name: str, change: Callable[[Any], Any]) -> None:
