@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
-from steelyard.compiler.frontend.model import BuiltModel, bind_inputs
+from steelyard.compiler.frontend.adapt.default_loss import sum_of_first_output
+from steelyard.compiler.frontend.adapt.example_inputs import bind_inputs
+from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
 from steelyard.compiler.frontend.torch.fake_module import converting_fakes
 from steelyard.hw.base.errors import CaptureError, did_you_mean
@@ -21,10 +23,10 @@ from steelyard.hw.base.errors import CaptureError, did_you_mean
 class FileModel:
     """A function that returns `(module, example_inputs)` or `(module, example_inputs, loss)`.
 
-    The inputs are a tensor, a tuple of positional or a mapping of keyword arguments. `loss` takes the outputs
-    of the module and returns a scalar; without it the sum of the first output is differentiated. In a capture
-    the function runs with fake tensors, so its weights take no memory. The dtype of the options is torch's
-    default while it runs.
+    The inputs are a tensor, a tuple of positional or a mapping of keyword arguments; see `bind_inputs`.
+    `loss` takes the outputs of the module and returns a scalar; see `sum_of_first_output` for the default. In
+    a capture the function runs with fake tensors, so its weights take no memory. The dtype of the options is
+    torch's default while it runs.
     """
 
     spec: str
@@ -39,7 +41,9 @@ class FileModel:
         module.train(self.options.train)
         if not self.options.dropout:
             _turn_off_dropout(module)
-        return BuiltModel(module, bind_inputs(module, inputs), loss[0] if loss else sum_of_first_output)
+        arguments, num_positional = bind_inputs(module, inputs)
+        differentiated = loss[0] if loss else sum_of_first_output
+        return BuiltModel(module, arguments, differentiated, num_positional=num_positional)
 
     def _call(self) -> tuple[Any, ...]:
         with _default_dtype(parse_dtype(self.options.dtype)):
@@ -74,13 +78,6 @@ def load_file(spec: str, options: CaptureOptions) -> FileModel:
             what=f"{path} has no function {function!r}", where=spec, fix=did_you_mean(function, functions)
         )
     return FileModel(spec, names[function], options)
-
-
-def sum_of_first_output(outputs: Any) -> torch.Tensor:
-    """Return a scalar to differentiate where no loss is given."""
-    while not isinstance(outputs, torch.Tensor):
-        outputs = next(iter(outputs.values() if isinstance(outputs, Mapping) else outputs))
-    return outputs.float().sum()
 
 
 @contextmanager

@@ -2,15 +2,12 @@
 
 # pyright: standard
 
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-
-from steelyard.hw.base.errors import CaptureError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +16,8 @@ class BuiltModel:
 
     Attributes:
         module: In training or evaluation mode, as the options say.
-        inputs: Arguments of the module, by name; values that are no tensors are passed on as they are.
+        inputs: Arguments of the module by name, positional ones first; values that are no tensors are passed
+            on as they are.
         targets: Names of those inputs that are targets of the loss.
         loss: Takes the module's outputs, returns a scalar.
         num_positional: How many of the inputs, from the first, are passed by position.
@@ -59,26 +57,3 @@ class LoadedModel(Protocol):
             CaptureError: The model rejects its configuration.
         """
         ...
-
-
-def bind_inputs(module: torch.nn.Module, inputs: Any) -> dict[str, Any]:
-    """Name the example inputs of a module by the parameters of its `forward`.
-
-    Args:
-        module: Has a `forward`.
-        inputs: One tensor, a tuple or list of positional arguments, or a mapping of keyword arguments.
-
-    Raises:
-        CaptureError: They do not fit.
-    """
-    positional, keywords = ((), inputs) if isinstance(inputs, Mapping) else (inputs, {})
-    if isinstance(positional, torch.Tensor):
-        positional = (positional,)
-    signature = inspect.signature(module.forward)
-    try:
-        return dict(signature.bind(*positional, **keywords).arguments)
-    except TypeError as error:
-        raise CaptureError(
-            what=f"the example inputs do not fit {type(module).__name__}.forward",
-            why=f"{error}; it is forward{signature}",
-        ) from error

@@ -13,7 +13,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch.utils._pytree import tree_map_only
 
-from steelyard.compiler.frontend.file_model import sum_of_first_output
+from steelyard.compiler.frontend.adapt.default_loss import sum_of_first_output
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.pt2_safety import GRAPH, UnsafeArchiveError, write_checked_copy
 from steelyard.compiler.frontend.torch.fake_module import empty_like, make_fake

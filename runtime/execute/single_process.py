@@ -10,6 +10,7 @@ from steelyard.compiler.dialects.host import HostType
 from steelyard.compiler.dialects.program import PATH, ROLE, argument_texts, entry_function
 from steelyard.compiler.emit.fx import emit_graph
 from steelyard.compiler.emit.host_copy import HostCopy, to_host
+from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.hw.base.errors import ExecutionError
 from steelyard.runtime.execute.inductor_kernels import FusedKernels
@@ -45,9 +46,8 @@ def bind(
     found = {("parameter", path): p.detach() for path, p in built.module.named_parameters()}
     found |= {("buffer", path): buffer for path, buffer in built.module.named_buffers()}
     found |= {("buffer", path): value.clone() for path, value in (constants or {}).items()}
-    for name, value in built.inputs.items():
-        if isinstance(value, torch.Tensor):
-            found["target" if name in built.targets else "input", name] = value
+    for name, value in named_tensors(dict(built.inputs)):
+        found["target" if name in built.targets else "input", name] = value
     for path, parameter in built.module.named_parameters():
         for key, state in (optimizer.state.get(parameter, {}) if optimizer else {}).items():
             if isinstance(state, torch.Tensor):

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 import torch
 
 from steelyard.compiler.blocks.layer_values import LayersDiffer
+from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.torch.call_site import find_raising_line
+from steelyard.compiler.frontend.torch.fake_module import copying_fakes
 from steelyard.compiler.frontend.torch.program import CapturedProgram, Phase
 from steelyard.compiler.frontend.torch.recorder import Recorder
 from steelyard.compiler.frontend.torch.skipping import StackRun
@@ -19,7 +21,6 @@ from steelyard.compiler.frontend.torch.torch_private import DATA_DEPENDENT, Fake
 from steelyard.compiler.frontend.torch.training_step import (
     forward_step,
     make_optimizer,
-    named_tensors,
     training_step,
 )
 from steelyard.compiler.ir.gc_pause import without_collector
@@ -35,7 +36,7 @@ def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
     Raises:
         CaptureError: The model's control flow depends on values, or it rejects its inputs.
     """
-    with FakeTensorMode(), silent_failures(), _explained(model.spec):
+    with _fakes(), _explained(model.spec):
         built = model.build(fake=True)
         return record(built, model.spec, options, is_fake=True)
 
@@ -50,7 +51,7 @@ def capture_few(model: LoadedModel, options: CaptureOptions) -> tuple[CapturedPr
         CaptureError: As for `capture`.
         LayersDiffer: The layers of a stack differ.
     """
-    with FakeTensorMode(), silent_failures(), _explained(model.spec):
+    with _fakes(), _explained(model.spec):
         built = model.build(fake=True)
         stacks = find_stacks(built.module)
         program = record(built, model.spec, options, is_fake=True, stacks=stacks)
@@ -111,6 +112,12 @@ def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim
         for key, state in optimizer.state.get(parameter, {}).items():
             if isinstance(state, torch.Tensor):
                 recorder.add_argument(state, "optimizer_state", f"{path}.{key}")
+
+
+@contextmanager
+def _fakes() -> Iterator[None]:
+    with FakeTensorMode(), copying_fakes(), silent_failures():
+        yield
 
 
 @contextmanager

@@ -4,9 +4,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
+
+from steelyard.compiler.frontend.torch.torch_private import FakeTensor
 
 
 def make_fake(module: torch.nn.Module) -> None:
@@ -71,3 +74,32 @@ def converting_fakes() -> Iterator[None]:
         yield
     finally:
         torch.nn.Module._apply = original
+
+
+@contextmanager
+def copying_fakes() -> Iterator[None]:
+    """Let `copy.deepcopy` work on modules of fake tensors, and on the tensors.
+
+    Torch (2.11 to 2.15) would copy the fake mode with them, and give a fake tensor a real storage, which
+    corrupts memory; its own FakeCopyMode copies fakes as here, but takes part in every call of torch.
+    """
+
+    def copied(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
+        if id(tensor) in memo:
+            return memo[id(tensor)]
+        if not tensor.is_leaf:
+            raise RuntimeError("only leaves of autograd can be deep-copied; detach the tensor first")
+        with torch.no_grad():
+            new = tensor.detach().clone()
+        if isinstance(tensor, torch.nn.Parameter):
+            new = torch.nn.Parameter(new, requires_grad=False)
+        memo[id(tensor)] = new.requires_grad_(tensor.requires_grad)
+        if tensor.grad is not None:
+            new.grad = deepcopy(tensor.grad, memo)
+        return memo[id(tensor)]
+
+    FakeTensor.__deepcopy__ = copied  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        yield
+    finally:
+        del FakeTensor.__deepcopy__  # pyright: ignore[reportAttributeAccessIssue]

@@ -2,11 +2,11 @@
 
 # pyright: standard
 
-from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from collections.abc import Callable, Hashable
 
 import torch
 
+from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
 from steelyard.compiler.frontend.torch.program import Phase
@@ -98,19 +98,3 @@ def _make_state(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Para
     optimizer.zero_grad(set_to_none=True)
     for group, lr, weight_decay in kept:
         group.update(lr=lr, weight_decay=weight_decay)
-
-
-def named_tensors(value: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the tensors in nested mappings and sequences, each with its dotted path under `name`."""
-    if isinstance(value, torch.Tensor):
-        yield name or "output", value
-        return
-    items = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, (list, tuple))
-        else ()
-    )
-    for key, item in items:
-        yield from named_tensors(item, f"{name}.{key}" if name else str(key))

@@ -3,6 +3,7 @@ import operator
 import pytest
 import torch
 
+from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
@@ -11,7 +12,6 @@ from steelyard.compiler.frontend.torch.program import CapturedProgram, TensorSpe
 from steelyard.compiler.frontend.torch.training_step import (
     forward_step,
     make_optimizer,
-    named_tensors,
     training_step,
 )
 
