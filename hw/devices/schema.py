@@ -16,6 +16,7 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.fitted_models import Fit, Residual
 from steelyard.hw.devices.learned_models import Accuracy, Learned, Regressor
 from steelyard.hw.devices.measured_rates import MeasuredRates
+from steelyard.hw.devices.plausibility import find_implausible
 
 
 class _Sources(BaseModel):
@@ -36,12 +37,16 @@ def parse_device(text: str, where: str) -> Device:
         where: The path to name in an error.
 
     Raises:
-        DeviceError: The text is no TOML, or breaks the schema; every fault is listed.
+        DeviceError: The text is no TOML, breaks the schema or has figures that cannot be; every fault is
+            listed.
     """
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DeviceError(what="a device file is not valid TOML", where=where, why=str(error)) from error
+    except RecursionError as error:
+        why = "it is nested too deeply"
+        raise DeviceError(what="a device file is not valid TOML", where=where, why=why) from error
     given = raw.pop("sources", {})
     faults: list[str] = []
     try:
@@ -56,6 +61,7 @@ def parse_device(text: str, where: str) -> Device:
     except ValidationError as error:
         faults += [_fault(details, sources) for details in error.errors()]
     else:
+        faults += find_implausible(file.device)
         if not faults:
             return file.device
     raise DeviceError(
