@@ -5,7 +5,9 @@ import sqlite3
 from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
+from math import inf
 from pathlib import Path
+from typing import Any, cast
 
 from steelyard.hw.base.errors import DeviceError
 
@@ -16,6 +18,7 @@ _APPLICATION_ID = 0x5EE1A4D0
 
 _VERSION = 2
 _WAIT_S = 30.0
+_LONGEST_S = 3600.0
 _KEY = ("device", "context", "threads", "op", "signature", "dtype")
 
 
@@ -39,6 +42,9 @@ class Measurement:
         repeats: How many calls were timed.
         measured_on: The day, as in "2026-11-24".
         torch_version: What ran it.
+
+    Raises:
+        ValueError: a value has another type, or a time cannot be.
     """
 
     device: str
@@ -57,6 +63,20 @@ class Measurement:
     measured_on: str
     torch_version: str
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not isinstance(value, cast("type", each.type)):
+                raise ValueError(f"{each.name} is {value!r}, a {type(value).__name__}")
+        if not 0 < self.min_s <= self.median_s < _LONGEST_S:
+            raise ValueError(f"a fastest call of {self.min_s} s and a median of {self.median_s} s cannot be")
+        if not 0 < self.low_s <= self.median_s <= self.high_s < inf:
+            raise ValueError(
+                f"a median of {self.median_s} s does not lie between {self.low_s} and {self.high_s} s"
+            )
+        if self.repeats < 1 or self.threads < 0:
+            raise ValueError(f"{self.repeats} repeats with {self.threads} threads cannot be")
+
 
 _COLUMNS = tuple(each.name for each in fields(Measurement))
 _SQL_TYPES: dict[object, str] = {str: "TEXT", int: "INTEGER", float: "REAL"}
@@ -68,10 +88,15 @@ _SCHEMA = f"CREATE TABLE IF NOT EXISTS measurement ({_TYPED}, PRIMARY KEY ({', '
 class ProfileStore:
     """Measurements in a file, which need not exist before the first is added.
 
-    Every method raises `DeviceError` where the file is damaged, is no profile, or cannot be read or written.
+    Every method raises `DeviceError` where the file is damaged, is no profile, holds a time that cannot be,
+    or cannot be read or written.
     """
 
     path: Path
+
+    def require_writable(self) -> None:
+        """Check that measurements can be kept, before they are made."""
+        self.add([])
 
     def add(self, measurements: Iterable[Measurement]) -> None:
         """Keep measurements, all or none of them; one of the same op replaces the one before."""
@@ -79,7 +104,9 @@ class ProfileStore:
         with self._explained():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as connection:
-                self._require_ours(connection, may_be_new=True)
+                if _is_empty(connection):
+                    _create(connection)
+                self._require_ours(connection)
                 with connection:  # one transaction, rolled back where a row fails
                     connection.executemany(
                         f"INSERT OR REPLACE INTO measurement ({names}) VALUES ({marks})",
@@ -92,20 +119,24 @@ class ProfileStore:
             return []
         query = f"SELECT {', '.join(_COLUMNS)} FROM measurement WHERE device = ? AND context = ?"
         with self._explained():
-            address = f"{self.path.absolute().as_uri()}?mode=ro"
+            # A commit that was killed is taken back by who may write.
+            may_write = os.access(self.path, os.W_OK) and os.access(self.path.absolute().parent, os.W_OK)
+            address = f"{self.path.absolute().as_uri()}?mode={'rw' if may_write else 'ro'}"
             with closing(sqlite3.connect(address, timeout=_WAIT_S, uri=True)) as connection:
-                self._require_ours(connection, may_be_new=False)
+                if _is_empty(connection):
+                    return []
+                self._require_ours(connection)
                 rows = connection.execute(f"{query} ORDER BY op, signature, dtype", (device, context))
-                return [Measurement(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+                return [self._measurement(row) for row in rows]
 
-    def _require_ours(self, connection: sqlite3.Connection, *, may_be_new: bool) -> None:
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if may_be_new and not tables:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(_SCHEMA)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-            connection.commit()
+    def _measurement(self, row: tuple[Any, ...]) -> Measurement:
+        named = dict(zip(_COLUMNS, row, strict=True))
+        try:
+            return Measurement(**named)
+        except ValueError as error:
+            raise self._error(f"of {named['op']}, {named['signature']}: {error}") from error
+
+    def _require_ours(self, connection: sqlite3.Connection) -> None:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if application != _APPLICATION_ID:
@@ -117,7 +148,7 @@ class ProfileStore:
     def _explained(self) -> Generator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeError) as error:
             raise self._error(str(error)) from error
 
     def _error(self, why: str) -> DeviceError:
@@ -127,6 +158,21 @@ class ProfileStore:
             why=why,
             fix=f"move the file away, or name another in {PROFILES_VARIABLE} (empty for none)",
         )
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether a database has nothing in it, as where its making was interrupted."""
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return not tables
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Make the table in one transaction; another process may have made it meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_SCHEMA)
+    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.commit()
 
 
 def local_store() -> ProfileStore | None:

@@ -105,6 +105,7 @@ def profile(
         DeviceError: The device is not in this machine, or the store cannot be used.
     """
     place, own_timer = _place(device)
+    store.require_writable()
     threads = 0 if place == "cuda" else _threads(device)
     ops = distinct_ops(module, device, threads)
     known = {

@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,17 +42,17 @@ def test_what_was_added_is_found_by_device_and_context(store):
 
 def test_a_new_measurement_replaces_the_old_one_of_the_same_op_and_threads(store):
     store.add([ONE, replace(ONE, threads=1)])
-    store.add([replace(ONE, median_s=5e-6)])
+    store.add([replace(ONE, median_s=4e-6)])
     assert sorted((each.threads, each.median_s) for each in store.of("bench", "eager")) == [
         (1, 3e-6),
-        (2, 5e-6),
+        (2, 4e-6),
     ]
 
 
 def test_all_are_kept_or_none(store):
     store.add([ONE])
     with pytest.raises(DeviceError):
-        store.add([replace(ONE, signature="another"), replace(ONE, median_s=None)])
+        store.add([replace(ONE, signature="another"), replace(ONE, signature="\ud800")])
     assert store.of("bench", "eager") == [ONE]
 
 
@@ -105,3 +107,55 @@ def test_where_the_profile_is(monkeypatch, tmp_path):
     assert local_store() == ProfileStore(tmp_path / "mine.sqlite")
     monkeypatch.setenv("STEELYARD_PROFILES", "")
     assert local_store() is None
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("median_s", -1.0),
+        ("median_s", float("inf")),
+        ("median_s", "soon"),
+        ("median_s", 4000.0),
+        ("min_s", 0.0),
+        ("low_s", 3.5e-6),
+        ("high_s", 2e-6),
+        ("repeats", 0),
+        ("threads", -1),
+        ("threads", "two"),
+        ("op", b"\xff"),
+    ],
+)
+def test_a_time_that_cannot_be_is_refused(store, column, value):
+    store.add([ONE])
+    with sqlite3.connect(store.path) as connection:
+        connection.execute(f"UPDATE measurement SET {column} = ?", (value,))
+    with pytest.raises(DeviceError, match="cannot be used"):
+        store.of("bench", "eager")
+
+
+def test_an_empty_file_is_a_new_profile(store):
+    store.path.parent.mkdir()
+    store.path.touch()
+    assert store.of("bench", "eager") == []
+    store.add([ONE])
+    assert store.of("bench", "eager") == [ONE]
+
+
+def test_a_commit_that_was_killed_is_taken_back(store):
+    """As SQLite leaves it: the pages in the file are new, the old ones in a journal beside it."""
+    store.add([ONE])
+    code = f"""
+import os, sqlite3
+connection = sqlite3.connect({str(store.path)!r}, isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("PRAGMA cache_spill = 1")
+connection.execute("BEGIN")
+connection.execute("CREATE TEMP TABLE one AS SELECT * FROM measurement")
+for number in range(2000):
+    connection.execute("UPDATE one SET threads = ?", (number + 10,))
+    connection.execute("INSERT INTO measurement SELECT * FROM one")
+os._exit(1)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert store.path.with_name("profiles.sqlite-journal").exists()
+    assert store.of("bench", "eager") == [ONE]
