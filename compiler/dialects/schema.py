@@ -50,6 +50,12 @@ class Schema:
         """Whether any argument is written."""
         return any(p.writes for p in self.parameters)
 
+    @property
+    def only_computes(self) -> bool:
+        """Whether all it does is by its tensors: it names no file, and does not set a state or print."""
+        has_value = bool(self.returns) or any(p.is_tensor for p in self.parameters)
+        return has_value and all(p.name != "filename" for p in self.parameters)
+
 
 def _ir_name(qualified: str) -> str:
     namespace, name = qualified.split("::")

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch.fx import Graph, Node
-from xdsl.dialects.builtin import NoneType, StringAttr
+from xdsl.dialects.builtin import NoneType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, SSAValue
 
+from steelyard.compiler.analysis.op_facts import where
 from steelyard.compiler.dialects.host import FetchOp, OffloadOp, StoreOp
 from steelyard.compiler.dialects.kernel import FusedOp, YieldOp
 from steelyard.compiler.dialects.program import DropOp
@@ -82,16 +83,21 @@ def torch_operator(op: TorchOp) -> Any:
     """Torch's overload of an op.
 
     Raises:
-        ExecutionError: the installed torch has no such operator.
+        ExecutionError: it does more than compute, or the installed torch has no such operator.
     """
+    if not op.schema.only_computes:
+        raise ExecutionError(
+            what=f"{operator_name(op)} is not run",
+            where=where(op) or None,
+            why="it reads or writes a file, or sets a state of the process: programs may only compute",
+        )
     namespace, name, *overload = operator_name(op).split(".")
     try:
         return getattr(getattr(getattr(torch.ops, namespace), name), overload[0] if overload else "default")
     except AttributeError as error:
-        source = op.attributes.get("source")
         raise ExecutionError(
             what=f"torch {torch.__version__} has no operator {operator_name(op)}",
-            where=source.data if isinstance(source, StringAttr) else None,
+            where=where(op) or None,
             fix="import the library that defines it, or install the torch that captured the program",
         ) from error
 

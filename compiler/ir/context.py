@@ -13,6 +13,7 @@ from steelyard.compiler.dialects.kernel import get_kernel
 from steelyard.compiler.dialects.program import get_program
 from steelyard.compiler.dialects.torch_dialects import get_aten, get_c10d, get_torch
 from steelyard.compiler.dialects.torch_op import TorchEffects, TorchOp
+from steelyard.compiler.ir.string_lexer import mend_string_lexer
 
 DIALECTS = {
     "aten": get_aten,
@@ -33,6 +34,7 @@ def _effects(op: TorchOp) -> Set[EffectInstance] | None:
 
 
 TorchEffects.model = _effects
+mend_string_lexer()
 
 
 def make_context() -> Context:

@@ -35,7 +35,9 @@ def parse_program(text: str, name: str = "<text>") -> ModuleOp:
         ) from error
     except VerifyException as error:
         raise IRError(what="the IR is not valid", where=name, why=str(error)) from error
-    except (ValueError, KeyError, RecursionError) as error:  # xDSL lets a few of its own escape
+    except RecursionError as error:
+        raise IRError(what="the IR cannot be read", where=name, why="it is nested too deeply") from error
+    except (ValueError, KeyError) as error:  # xDSL lets a few of its own escape
         raise IRError(what="the IR cannot be read", where=name, why=str(error)) from error
     return module
 

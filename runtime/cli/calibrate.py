@@ -33,6 +33,7 @@ def calibrate(
 
     steelyard calibrate --from rows.csv --device h100-sxm -o my-h100.toml
     """
+    from steelyard.hw.base.atomic_file import require_writable
     from steelyard.hw.base.errors import UsageError
     from steelyard.hw.devices.write import write_device
 
@@ -41,8 +42,7 @@ def calibrate(
     if rows is not None and (device is None or output is None or threads):
         raise UsageError(what="--from needs --device and -o, and no --threads", where="calibrate")
     output = output or _MEASURED
-    if not output.absolute().parent.is_dir():  # before minutes are spent
-        raise UsageError(what=f"the folder of {output} does not exist", where="-o")
+    require_writable(output)  # before minutes are spent
     if rows is not None and device is not None:
         found = _fit(rows, device, name or output.stem)
     else:

@@ -30,7 +30,7 @@ def characterize(
 
     steelyard characterize --kind conv2d --sweep channels --plot steps.png
     """
-    from steelyard.hw.base.errors import UsageError
+    from steelyard.hw.base.atomic_file import require_writable
     from steelyard.hw.devices.registry import load_device
     from steelyard.runtime.characterize.format import format_behaviour
     from steelyard.runtime.characterize.plot import plot_behaviour, require_plot
@@ -39,8 +39,7 @@ def characterize(
     from steelyard.runtime.timing.host_cpu import cpu_model
 
     if plot is not None:
-        if not plot.absolute().parent.is_dir():  # before a minute is spent
-            raise UsageError(what=f"the folder of {plot} does not exist", where="--plot")
+        require_writable(plot)  # before a minute is spent
         require_plot(plot)
     found = find_sweep(kind, sweep, _sizes(at or ()), largest)
     if device is None:

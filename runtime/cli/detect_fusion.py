@@ -24,15 +24,14 @@ def detect_fusion(
 
     steelyard detect-fusion --op aten.relu --op aten.add.Tensor -o rules.toml
     """
-    from steelyard.hw.base.atomic_file import write_atomically
-    from steelyard.hw.base.errors import UsageError
+    from steelyard.hw.base.atomic_file import require_writable, write_atomically
     from steelyard.runtime.detect_fusion.format import format_verdicts
     from steelyard.runtime.detect_fusion.rules_file import format_rules
     from steelyard.runtime.detect_fusion.test_ops import all_pairs
     from steelyard.runtime.detect_fusion.this_machine import detect_here, this_machine
 
-    if output and not output.absolute().parent.is_dir():  # before minutes are spent
-        raise UsageError(what=f"the folder of {output} does not exist", where="-o")
+    if output:
+        require_writable(output)  # before minutes are spent
     verdicts = detect_here(all_pairs(ops or ()), executor, budget, show_progress, _warn)
     measured = this_machine(executor)
     if output:

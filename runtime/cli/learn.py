@@ -24,7 +24,7 @@ def learn(
 
     steelyard learn --device local-cpu.toml -o local-cpu.toml
     """
-    from steelyard.hw.base.errors import UsageError
+    from steelyard.hw.base.atomic_file import require_writable
     from steelyard.hw.devices.registry import load_device
     from steelyard.hw.devices.write import write_device
     from steelyard.runtime.learn.fit import require_scikit_learn
@@ -32,8 +32,7 @@ def learn(
     from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES, family_named
     from steelyard.runtime.learn.this_machine import learn_here
 
-    if not output.absolute().parent.is_dir():  # before minutes are spent
-        raise UsageError(what=f"the folder of {output} does not exist", where="-o")
+    require_writable(output)  # before minutes are spent
     require_scikit_learn()
     families = [family_named(name) for name in dict.fromkeys(kinds or KERNEL_FAMILIES)]
     learned = {}

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import IO
@@ -12,10 +13,11 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 
 from steelyard.compiler.pass_infra.remarks import collecting
 from steelyard.hw.base.atomic_file import write_atomically
-from steelyard.hw.base.errors import IRError, SteelyardError, UsageError, did_you_mean
+from steelyard.hw.base.errors import IRError, UsageError, did_you_mean
+from steelyard.runtime.cli.failures import reported
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run passes over a program: `steelyard-opt a.mlir -p 'annotate-cost,annotate-memory' -o b.mlir`.
 
     Options are those of `xdsl-opt`, which loads the same dialects and passes. Remarks go to stderr.
@@ -23,24 +25,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The command line after the command's name; that of this process where not given.
 
-    Returns:
-        0, or 2 if the command line or the program is invalid.
+    Raises:
+        SystemExit: with 2 if the command line or the program is invalid; see `failures.reported`.
     """
-    try:
-        with collecting() as remarks:
-            _Opt(description="Run passes over a Steelyard program", args=arguments).run()
-    except SteelyardError as error:
-        return _fail(error)
-    except ParseError as error:
-        return _fail(_unreadable(error))
-    except DiagnosticException as error:
-        return _fail(IRError(what="the IR is not valid", why=str(error)))
-    except (OSError, UnicodeDecodeError) as error:
-        return _fail(UsageError(what="the file cannot be read", why=str(error)))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with reported(["steelyard-opt", *given]), collecting() as remarks, _bad_input():
+        _Opt(description="Run passes over a Steelyard program", args=given).run()
     for remark in remarks:
         at = f" at {remark.where}" if remark.where else ""
         sys.stderr.write(f"{remark.kind} {remark.pass_name}: {remark.op}{at}: {remark.message}\n")
-    return 0
+
+
+@contextmanager
+def _bad_input() -> Generator[None]:
+    """Say of the driver's errors that they are of the input."""
+    try:
+        yield
+    except ParseError as error:
+        raise _unreadable(error) from error
+    except DiagnosticException as error:
+        raise IRError(what="the IR is not valid", why=str(error)) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(what="the file cannot be read", why=str(error)) from error
+    except RecursionError as error:
+        raise IRError(what="the IR cannot be read", why="it is nested too deeply") from error
 
 
 class _Held(StringIO):
@@ -98,8 +106,3 @@ def _unreadable(error: ParseError) -> IRError:
     before = text[: span.start]
     line, column = before.count("\n") + 1 + span.line_offset, span.start - before.rfind("\n")
     return IRError(what="the IR cannot be read", where=f"{span.input.name}:{line}:{column}", why=error.msg)
-
-
-def _fail(error: SteelyardError) -> int:
-    sys.stderr.write(f"error: {error}\n")
-    return 2

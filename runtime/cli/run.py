@@ -21,14 +21,20 @@ def run(
         str | None,
         Option(help="Device of the prediction; by default that of the plan's annotations, else cpu."),
     ] = None,
+    allow_code: Annotated[
+        bool, Option("--allow-code", help="Run the Python file that the plan names as its model.")
+    ] = False,
+    timeout_s: Annotated[
+        float, Option("--timeout", min=1.0, help="Seconds that a collective may wait for the other ranks.")
+    ] = 60.0,
     style: Annotated[
         Literal["table", "json"], Option("--format", help="Format of the output on stdout.")
     ] = "table",
 ) -> None:
     """Run a sharded program and print its loss, predicted and measured step time."""
-    from steelyard.runtime.execute.torchrun import launch
+    from steelyard.runtime.execute.launch import launch
 
-    report = launch(plan, ranks, steps, check, device)
+    report = launch(plan, ranks, steps, check, device, allow_code=allow_code, timeout_s=timeout_s)
     typer.echo(json.dumps(report, indent=2) if style == "json" else _format(report))
     if check and not report["check"]["ok"]:
         raise typer.Exit(_CHECK_FAILED)

@@ -1,1 +1,1 @@
-"""Executors: one process, torchrun, Inductor."""
+"""Executors: one process, one a rank, Inductor."""

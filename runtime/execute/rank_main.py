@@ -1,14 +1,18 @@
 # pyright: standard
 """Worker of one rank of a sharded program: build the model, take its shards, run steps, report from rank 0.
 
-Run by torchrun: `-m torch.distributed.run ... -m steelyard.runtime.execute.rank_main PLAN REPORT STEPS
-CHECK`.
+Started by `steelyard.runtime.execute.rank_processes`: `RANK=0 python -m
+steelyard.runtime.execute.rank_main PLAN FOLDER RANKS STEPS CHECK TIMEOUT`.
 """
 
 import json
+import os
+import re
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -29,7 +33,14 @@ from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.torch.capture import capture
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.ir.text import read_program
-from steelyard.hw.base.errors import ExecutionError
+from steelyard.hw.base.errors import ExecutionError, SteelyardError
+from steelyard.runtime.execute.rank_processes import (
+    FAILED_COLLECTIVE,
+    end_with_parent,
+    error_file,
+    rendezvous,
+    report_file,
+)
 from steelyard.runtime.execute.shard_tensors import splits_of, take_blocks
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
 from steelyard.runtime.timing.host_cpu import usable_cpus
@@ -43,16 +54,39 @@ _SMALLEST = 1e-3
 the rounding of f32. The gradient of a key's bias, for one, is zero but for rounding."""
 
 
-def main(plan: str, report: str, steps: str, check: str) -> None:
-    """Run one rank, whose malloc keeps its memory; rank 0 writes the report as JSON."""
-    dist.init_process_group("gloo")
+def main(plan: str, folder: str, ranks: str, steps: str, check: str, timeout_s: str) -> None:
+    """Run one rank, whose malloc keeps its memory; rank 0 writes the report, a rank that fails the cause."""
+    end_with_parent()
+    rank, place = int(os.environ["RANK"]), Path(folder)
     try:
+        dist.init_process_group(
+            "gloo",
+            init_method=rendezvous(place),
+            rank=rank,
+            world_size=int(ranks),
+            timeout=timedelta(seconds=float(timeout_s)),
+        )
         with memory_kept():
             found = run_rank(read_program(Path(plan)), int(steps), check == "check")
-        if dist.get_rank() == 0:
-            Path(report).write_text(json.dumps(found), encoding="utf-8")
-    finally:
-        dist.destroy_process_group()
+        if rank == 0:
+            report_file(place).write_text(json.dumps(found), encoding="utf-8")
+    except Exception as error:
+        error_file(place, rank).write_text(json.dumps(_cause(error)), encoding="utf-8")
+        raise
+
+
+def _cause(error: Exception) -> str:
+    """One line that says why a rank failed; for a collective that waited in vain, which."""
+    if isinstance(error, SteelyardError):
+        return ": ".join(filter(None, (error.what, error.why)))
+    text = str(error).partition("\n")[0]
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.line or "" for frame in frames if frame.filename.startswith("<eval_with_key>")]
+    if lines and (found := re.search(r"_c10d_functional\.(\w+)", lines[-1])):
+        return f"{FAILED_COLLECTIVE}: {found[1]}: {text}"
+    if any(frame.filename == dist.__file__ or "distributed_c10d" in frame.filename for frame in frames):
+        return f"{FAILED_COLLECTIVE}: {frames[-1].name}: {text}"
+    return f"{type(error).__name__}: {text}"
 
 
 def run_rank(module: ModuleOp, steps: int, check: bool) -> dict[str, Any]:
@@ -84,9 +118,10 @@ def run_rank(module: ModuleOp, steps: int, check: bool) -> dict[str, Any]:
             f"grad:{path}": each for (role, path), each in splits_of(module).items() if role == "parameter"
         }
         results = {name: splits[name].gather(v) if name in added else v for name, v in results.items()}
-    if check and dist.get_rank() == 0:
-        found["check"] = _compare(model, options, results, steps)
     dist.barrier()
+    if check and dist.get_rank() == 0:
+        # Nobody waits for this.
+        found["check"] = _compare(model, options, results, steps)
     return found
 
 

@@ -1,3 +1,5 @@
+import errno
+import os
 import pickle
 import shlex
 import subprocess
@@ -121,9 +123,41 @@ def test_no_memory_left(folder, monkeypatch, capsys):
         assert "out of memory" in capsys.readouterr().err
 
 
-def test_interrupt(folder, monkeypatch):
+def test_interrupt(folder, monkeypatch, capsys):
     monkeypatch.setattr(pipeline, "load_program", _raising(KeyboardInterrupt()))
     assert leave("annotate good.mlir") == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_refusal_of_the_system_is_no_bug(folder, monkeypatch, capsys):
+    refusal = OSError(errno.ENOSPC, "No space left on device", "a.mlir")
+    monkeypatch.setattr(pipeline, "load_program", _raising(refusal))
+    assert leave("annotate good.mlir") == 2
+    assert "a.mlir\n  why: No space left on device" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from steelyard.runtime.cli import main; main(['devices', 'list'])",
+        "from steelyard.runtime.cli.opt import main; main(['good.mlir'])",
+    ],
+)
+def test_a_full_disk_is_said(folder, code, unbuffered):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=folder,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.count("No space left on device") == 1
 
 
 def test_a_bug_writes_a_reproducer(folder, monkeypatch, capsys):

@@ -23,6 +23,15 @@ def program(tmp_path: Path) -> str:
     return str(path)
 
 
+def leave(*arguments: str) -> object:
+    """The exit code of a command."""
+    try:
+        main(arguments)
+    except SystemExit as leaving:
+        return leaving.code
+    return 0
+
+
 @pytest.mark.parametrize(
     ("passes", "message"),
     [
@@ -36,7 +45,7 @@ def program(tmp_path: Path) -> str:
 def test_a_wrong_pipeline_is_one_clear_error(
     program: str, passes: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([program, "-p", passes]) == 2
+    assert leave(program, "-p", passes) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert message in captured.err
@@ -45,16 +54,16 @@ def test_a_wrong_pipeline_is_one_clear_error(
 def test_malformed_ir_names_line_and_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "b.mlir"
     path.write_text(PROGRAM.replace("aten.relu", "aten.reluu"))
-    assert main([str(path)]) == 2
+    assert leave(str(path)) == 2
     assert "b.mlir:4:" in capsys.readouterr().err
 
 
 def test_nothing_is_written_where_a_pass_fails(program: str, tmp_path: Path) -> None:
     output = tmp_path / "out.mlir"
     output.write_text("before")
-    assert main([program, "-p", "annotate-latency{device=k80}", "-o", str(output)]) == 2
+    assert leave(program, "-p", "annotate-latency{device=k80}", "-o", str(output)) == 2
     assert output.read_text() == "before"
-    assert main([program, "-p", "annotate-cost,annotate-latency{device=k80}", "-o", str(output)]) == 0
+    assert leave(program, "-p", "annotate-cost,annotate-latency{device=k80}", "-o", str(output)) == 0
     assert "#cost.latency<" in output.read_text()
 
 
@@ -63,7 +72,17 @@ def test_the_tool_needs_no_torch(program: str) -> None:
     code = f"""
 import sys
 from steelyard.runtime.cli.opt import main
-assert main([{program!r}, "-p", {passes!r}]) == 0
+main([{program!r}, "-p", {passes!r}])
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("text", ["{a = " + "[" * 5000, "builtin.module {" * 5000])
+def test_deep_nesting_is_one_clear_error(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "deep.mlir"
+    path.write_text(f"builtin.module attributes {text}" if text.startswith("{") else text)
+    assert leave(str(path)) == 2
+    assert "nested too deeply" in capsys.readouterr().err

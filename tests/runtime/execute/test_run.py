@@ -114,7 +114,10 @@ def test_the_time_is_that_of_the_annotations_unless_a_device_is_given(tmp_path: 
 def test_literals_of_the_model_are_bound(tmp_path: Path) -> None:
     (tmp_path / "shifted.py").write_text(LITERALS)
     plan = write_plan(tmp_path, f"{tmp_path}/shifted.py:make")
-    done = run(str(plan), "--nproc-per-node", "2", "--check")
+    refused = run(str(plan), "--nproc-per-node", "2", "--check")
+    assert refused.returncode == 2
+    assert f"the plan runs the Python file {tmp_path}/shifted.py" in refused.stderr
+    done = run(str(plan), "--nproc-per-node", "2", "--check", "--allow-code")
     assert done.returncode == 0, done.stderr
     assert "3 results compared: equal" in done.stdout
 
@@ -123,7 +126,7 @@ def test_literals_of_the_model_are_bound(tmp_path: Path) -> None:
 def test_ranks_may_have_unequal_counts_of_targets(tmp_path: Path) -> None:
     (tmp_path / "scored.py").write_text(UNEVEN)
     plan = write_plan(tmp_path, f"{tmp_path}/scored.py:make")
-    done = run(str(plan), "--nproc-per-node", "2", "--check", "--format", "json")
+    done = run(str(plan), "--nproc-per-node", "2", "--check", "--allow-code", "--format", "json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["check"]["compared"] == 7
 
@@ -134,7 +137,7 @@ def test_the_check_finds_a_gradient_that_is_not_summed(tmp_path: Path) -> None:
     plan = write_plan(tmp_path, f"{tmp_path}/scored.py:make")
     before, last, after = plan.read_text().rpartition('reduce_op = "sum"')
     plan.write_text(before + last.replace("sum", "max") + after)
-    done = run(str(plan), "--nproc-per-node", "2", "--check", "--format", "json")
+    done = run(str(plan), "--nproc-per-node", "2", "--check", "--allow-code", "--format", "json")
     assert done.returncode == 1, done.stderr
     assert [name for name in json.loads(done.stdout)["check"]["different"] if name.startswith("grad:")]
 
@@ -145,7 +148,8 @@ def test_a_rank_that_fails_fails_the_run(tmp_path: Path) -> None:
     plan.write_text(plan.read_text().replace("n_embd=64", "n_embd=32"))
     done = run(str(plan), "--nproc-per-node", "2")
     assert done.returncode != 0
-    assert "a rank failed" in done.stderr
+    assert "of 2 failed" in done.stderr
+    assert "has another shape" in done.stderr
     assert done.stdout == ""
 
 
