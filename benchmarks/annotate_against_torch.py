@@ -15,8 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
+from steelyard.compiler.frontend.torch.optimizer import make_optimizer
 from steelyard.compiler.frontend.torch.torch_private import FakeTensorMode
-from steelyard.compiler.frontend.torch.training_step import make_optimizer, training_step
+from steelyard.compiler.frontend.torch.training_step import training_step
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.passes.annotate.annotate import annotate
 from steelyard.passes.annotate.target import Target

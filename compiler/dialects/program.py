@@ -3,14 +3,15 @@
 A training program has one `@step`, an inference program `@forward`. Their arguments carry
 `program.role` (parameter, buffer, input, target, optimizer_state) and `program.path`; the ops carry
 `phase`, `path` (of the module they belong to, relative to the call inside outlined functions) and `source`.
+The module says in `program.assumptions` what the capture took for granted, sentences for the user.
 """
 
 from collections.abc import Set
-from typing import Self
+from typing import Self, cast
 
-from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Dialect, Operation, SSAValue
+from xdsl.ir import Attribute, Dialect, Operation, SSAValue
 from xdsl.irdl import AnyAttr, IRDLOperation, irdl_op_definition, operand_def, traits_def
 from xdsl.parser import Parser
 from xdsl.printer import Printer
@@ -21,6 +22,7 @@ ROLE, PATH = "program.role", "program.path"
 PHASE, OP_PATH, SOURCE = "phase", "path", "source"
 CHANNELS_LAST = "channels_last"
 RESULTS = "program.results"
+ASSUMPTIONS = "program.assumptions"
 ENTRIES = ("step", "forward")
 
 
@@ -112,6 +114,15 @@ def text_attribute(op: Operation, name: str) -> str:
     """A string attribute of an op such as its `phase` or `path`, or "" where it has none."""
     attribute = op.attributes.get(name)
     return attribute.data if isinstance(attribute, StringAttr) else ""
+
+
+def assumptions(module: ModuleOp) -> tuple[str, ...]:
+    """What the capture of a program took for granted, in sentences."""
+    found = module.attributes.get(ASSUMPTIONS)
+    if not isinstance(found, ArrayAttr):
+        return ()
+    texts = cast("ArrayAttr[Attribute]", found)
+    return tuple(text.data for text in texts if isinstance(text, StringAttr))
 
 
 def argument_texts(function: FuncOp, name: str) -> list[str]:

@@ -3,12 +3,16 @@
 # pyright: standard
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
 from steelyard.hw.base.errors import UsageError, did_you_mean
 
+OptimizerName = Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "none"]
+Implementation = Literal["fused", "foreach", "for-loop"]
+
+_FUSED = ("adamw", "adam", "sgd")
 _DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -29,7 +33,10 @@ class CaptureOptions:
         image_size: Height and width in pixels; by default the model's own, or 224.
         dtype: Of parameters and inputs.
         attention: `sdpa` or `eager`; by default the model's own choice.
-        optimizer: `adamw`, `sgd` (with momentum) or `none`.
+        optimizer: `adamw`, `adam`, `sgd` (with momentum), `rmsprop`, `adagrad` or `none`.
+        optimizer_implementation: `fused`, `foreach` or `for-loop`, as torch.optim names them; by default
+            fused, or foreach where no GPU has fused kernels. torch.optim takes foreach on a GPU unless told
+            otherwise; it needs memory for intermediate results of all parameters at once.
         autocast: The dtype of `torch.autocast` around forward and loss; none by default.
         dropout: Keep the model's dropout. It is off by default, also in training, so that a step depends on
             its inputs alone and can be compared bit by bit.
@@ -42,7 +49,8 @@ class CaptureOptions:
     image_size: int | None = None
     dtype: str = "float32"
     attention: str | None = None
-    optimizer: Literal["adamw", "sgd", "none"] = "adamw"
+    optimizer: OptimizerName = "adamw"
+    optimizer_implementation: Implementation | None = None
     autocast: str | None = None
     dropout: bool = False
     return_grads: bool = False
@@ -54,11 +62,23 @@ class CaptureOptions:
                 raise UsageError(what=f"{name} is {value}", why="it must be at least 1")
         parse_dtype(self.dtype)
         parse_dtype(self.autocast or self.dtype)
-        if self.optimizer not in ("adamw", "sgd", "none"):
+        _require_one_of("optimizer", self.optimizer, get_args(OptimizerName))
+        _require_one_of("optimizer implementation", self.implementation, get_args(Implementation))
+        if self.implementation == "fused" and self.optimizer not in _FUSED:
             raise UsageError(
-                what=f"unknown optimizer {self.optimizer!r}",
-                fix=did_you_mean(self.optimizer, ["adamw", "sgd", "none"]),
+                what=f"{self.optimizer} has no fused implementation on a GPU",
+                fix=f"choose foreach or for-loop, or one of {', '.join(_FUSED)}",
             )
+
+    @property
+    def implementation(self) -> Implementation:
+        """The implementation of the optimizer: the chosen one, or the default of this optimizer."""
+        return self.optimizer_implementation or ("fused" if self.optimizer in _FUSED else "foreach")
+
+
+def _require_one_of(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise UsageError(what=f"unknown {what} {name!r}", fix=did_you_mean(name, known))
 
 
 def parse_dtype(name: str) -> torch.dtype:

@@ -48,6 +48,7 @@ def fits(
 
     steelyard fits hf:gpt2 --train --batch 16 --sequence 512 --device t4 --reserve 1GiB
     """
+    from steelyard.compiler.dialects.program import assumptions
     from steelyard.hw.allocators.choice import make_allocator
     from steelyard.runtime.capacity.fits import fit_of, usable_bytes
     from steelyard.runtime.capacity.memory_timeline import memory_timeline as timeline
@@ -60,16 +61,28 @@ def fits(
         require_timeline_name(memory_timeline)
     budget = _budget(device, reserve, allocator, cuda, keep_gradients)
     usable_bytes(budget)  # before the model is captured
-    memory = budget.memory(load_costed(spec, choices, device))
+    program = load_costed(spec, choices, device)
+    memory = budget.memory(program)
     fit = fit_of(memory, budget)
     if memory_timeline:
         write_timeline(memory_timeline, timeline(memory, make_allocator(budget.device, None, budget.options)))
         typer.echo(f"wrote {memory_timeline}", err=True)
     ways = [] if fit.fits else suggest(spec, choices, device, budget, devices)
     if style == "json":
-        typer.echo(json.dumps({**_json(fit), "ways_to_fit": [asdict(way) for way in ways]}, indent=2))
+        typer.echo(
+            json.dumps(
+                {
+                    **_json(fit),
+                    "ways_to_fit": [asdict(way) for way in ways],
+                    "assumptions": assumptions(program),
+                },
+                indent=2,
+            )
+        )
     else:
         typer.echo(format_fit(fit, ways))
+        for each in assumptions(program):
+            typer.echo(f"assumed: {each}")
     if not fit.fits:
         raise typer.Exit(_DOES_NOT_FIT)
 

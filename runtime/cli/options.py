@@ -33,8 +33,16 @@ def _capture(
         Option(help="Attention implementation; the model's own by default."),
     ] = None,
     optimizer: Annotated[
-        Literal["adamw", "sgd", "none"], Option(help="Optimizer of the training step.")
+        Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "none"],
+        Option(help="Optimizer of the training step; SGD with momentum."),
     ] = "adamw",
+    optimizer_implementation: Annotated[
+        Literal["fused", "foreach", "for-loop"] | None,
+        Option(
+            help="Implementation of the optimizer; fused by default. torch.optim takes foreach on a GPU "
+            "unless told `fused=True`; it needs more memory at its peak."
+        ),
+    ] = None,
     autocast: Annotated[str | None, Option(help="Dtype of torch.autocast; off by default.")] = None,
     dropout: Annotated[
         bool, Option("--dropout", help="Keep the model's dropout, which is off by default even in training.")

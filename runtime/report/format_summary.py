@@ -36,6 +36,7 @@ def format_table(summary: Summary, device: Device, by: Grouping, depth: int, sec
         "",
         f"{summary.model}: {summary.mode}, {summary.params:,} parameters, {known} of "
         f"{summary.total.ops} ops costed, weighed in {seconds:.1f} s",
+        *(f"assumed: {each}" for each in summary.assumptions),
         "",
         verdict(summary, device),
     ]
@@ -70,6 +71,7 @@ def format_json(summary: Summary, device: Device, by: Grouping, depth: int, seco
                 "unknown": unknown,
                 "unknown_by_op": summary.unknown,
             },
+            "assumptions": summary.assumptions,
             "seconds": round(seconds, 3),
             "rows": [dict(zip(_KEYS, row, strict=True)) for row in _records(summary, by, depth)],
         },

@@ -13,7 +13,15 @@ from steelyard.compiler.analysis.execution import execution
 from steelyard.compiler.analysis.storages import join_paths, path_of
 from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
 from steelyard.compiler.dialects.kernel import FusedOp
-from steelyard.compiler.dialects.program import OP_PATH, PATH, PHASE, ROLE, argument_texts, text_attribute
+from steelyard.compiler.dialects.program import (
+    OP_PATH,
+    PATH,
+    PHASE,
+    ROLE,
+    argument_texts,
+    assumptions,
+    text_attribute,
+)
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.pass_infra.contract import require
 from steelyard.compiler.pass_infra.totals import largest_first, read_totals
@@ -95,6 +103,7 @@ class Summary:
         parameters: Elements by the path of the parameter.
         memory: The peak.
         unknown: Count of ops whose work is not known, by name.
+        assumptions: What the capture took for granted.
     """
 
     model: str
@@ -109,6 +118,7 @@ class Summary:
     parameters: Mapping[str, int]
     memory: PeakMemory
     unknown: Mapping[str, int]
+    assumptions: tuple[str, ...] = ()
 
     def share(self, figures: Figures) -> float:
         """The part of the program's time that some ops take."""
@@ -161,6 +171,7 @@ def summarize(program: Analyses) -> Summary:
         parameters=parameters,
         memory=_peak(totals["memory"]),
         unknown=work["unknown_by_op"],
+        assumptions=assumptions(module),
     )
 
 

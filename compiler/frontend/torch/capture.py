@@ -13,18 +13,26 @@ from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.torch.call_site import find_raising_line
 from steelyard.compiler.frontend.torch.fake_module import copying_fakes
+from steelyard.compiler.frontend.torch.optimizer import describe_optimizer, make_optimizer
 from steelyard.compiler.frontend.torch.program import CapturedProgram, Phase
 from steelyard.compiler.frontend.torch.recorder import Recorder
 from steelyard.compiler.frontend.torch.skipping import StackRun
 from steelyard.compiler.frontend.torch.stacks import LayerStack, find_stacks
-from steelyard.compiler.frontend.torch.torch_private import DATA_DEPENDENT, FakeTensorMode, silent_failures
+from steelyard.compiler.frontend.torch.torch_private import (
+    DATA_DEPENDENT,
+    FakeTensorMode,
+    bounded_fallbacks,
+    silent_failures,
+)
 from steelyard.compiler.frontend.torch.training_step import (
     forward_step,
-    make_optimizer,
     training_step,
 )
 from steelyard.compiler.ir.gc_pause import without_collector
 from steelyard.hw.base.errors import CaptureError
+
+_MOST_REAL_BYTES = 64 * 2**20
+"""Bytes that an op without a shape rule may be tried on."""
 
 
 def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
@@ -96,7 +104,12 @@ def record(
         tuple(recorder.arguments),
         tuple(results),
         recorder.constants,
+        _assumptions(optimizer),
     )
+
+
+def _assumptions(optimizer: torch.optim.Optimizer | None) -> tuple[str, ...]:
+    return () if optimizer is None else (f"the optimizer is {describe_optimizer(optimizer)}",)
 
 
 def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim.Optimizer | None) -> None:
@@ -116,7 +129,7 @@ def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim
 
 @contextmanager
 def _fakes() -> Iterator[None]:
-    with FakeTensorMode(), copying_fakes(), silent_failures():
+    with FakeTensorMode(), copying_fakes(), bounded_fallbacks(_MOST_REAL_BYTES), silent_failures():
         yield
 
 

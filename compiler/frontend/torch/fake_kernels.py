@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from steelyard.compiler.frontend.torch.torch_private import has_kernel
+
 aten = torch.ops.aten
 
 
@@ -44,3 +46,18 @@ FAKE_KERNELS: dict[Any, Any] = {
     aten.native_layer_norm_backward.default: _layer_norm_backward,
 }
 """By the op they replace."""
+
+
+def _register_missing() -> torch.library.Library:
+    """Give fused optimizers without a meta kernel one: they return nothing.
+
+    Without it a fake mode runs them on real tensors of the same sizes.
+    """
+    library = torch.library.Library("aten", "IMPL", "Meta")
+    for name in ("_fused_sgd_", "_fused_sgd_.tensor_lr", "_fused_adagrad_"):
+        if not has_kernel(f"aten::{name}", "Meta"):
+            library.impl(name, lambda *args, **kwargs: None)
+    return library
+
+
+_REGISTERED = _register_missing()  # kernels live as long as their library

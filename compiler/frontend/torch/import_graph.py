@@ -34,6 +34,7 @@ from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from steelyard.compiler.dialects.literal import to_attribute
 from steelyard.compiler.dialects.program import (
+    ASSUMPTIONS,
     CHANNELS_LAST,
     OP_PATH,
     PATH,
@@ -98,6 +99,8 @@ def import_program(program: CapturedProgram, options: CaptureOptions | None = No
     function.attributes[RESULTS] = ArrayAttr(map(StringAttr, program.results))
     module = ModuleOp([function])
     module.attributes["program.model"] = StringAttr(program.model)
+    if program.assumptions:
+        module.attributes[ASSUMPTIONS] = ArrayAttr(map(StringAttr, program.assumptions))
     if options is not None:
         chosen = {name: to_attribute(value) for name, value in asdict(options).items()}
         module.attributes["program.options"] = DictionaryAttr(chosen)

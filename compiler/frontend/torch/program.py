@@ -58,6 +58,7 @@ class CapturedProgram:
         arguments: One for each placeholder.
         results: Names of the outputs: `loss` and `grad:<parameter>` in training, else those of the model.
         constants: Values of buffers that are literals in the model's source, by path; all small.
+        assumptions: Sentences on what the program takes for granted, for the user.
     """
 
     name: Literal["step", "forward"]
@@ -66,6 +67,7 @@ class CapturedProgram:
     arguments: tuple[ProgramArgument, ...]
     results: tuple[str, ...]
     constants: dict[str, torch.Tensor] = field(default_factory=dict[str, torch.Tensor])
+    assumptions: tuple[str, ...] = ()
 
 
 def drop(tensor: torch.Tensor) -> None:

@@ -5,8 +5,10 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch._subclasses import fake_tensor
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -24,7 +26,9 @@ __all__ = [
     "WeakTensorKeyDictionary",
     "accumulated_parameter",
     "backward_sequence_number",
+    "bounded_fallbacks",
     "forward_sequence_number",
+    "has_kernel",
     "silent_failures",
     "storage_key",
     "unset_fake_temporarily",
@@ -50,6 +54,11 @@ def accumulated_parameter() -> torch.Tensor | None:
     return getattr(torch._C._current_autograd_node(), "variable", None)  # pyright: ignore
 
 
+def has_kernel(operator: str, dispatch_key: str) -> bool:
+    """Whether an operator has a kernel of its own for a dispatch key."""
+    return torch._C._dispatch_has_kernel_for_dispatch_key(operator, dispatch_key)
+
+
 def storage_key(storage: torch.UntypedStorage) -> int:
     """Identity of a storage, unique among those alive."""
     return storage._cdata
@@ -64,3 +73,24 @@ def silent_failures() -> Iterator[None]:
         yield
     finally:
         log.disabled = before
+
+
+@contextmanager
+def bounded_fallbacks(limit_bytes: int) -> Iterator[None]:
+    """Keep fake modes from running an op without a meta kernel on real tensors of more than `limit_bytes`."""
+    original = fake_tensor.run_fallback_kernel
+
+    def bounded(mode: Any, func: Any, flat_args: Any, *rest: Any) -> Any:
+        size_bytes = sum(t.numel() * t.itemsize for t in flat_args if isinstance(t, torch.Tensor))
+        if size_bytes > limit_bytes:
+            raise NotImplementedError(
+                f"torch knows the results of {func} only by running it, and its inputs have {size_bytes} "
+                f"bytes, more than the {limit_bytes} that a capture may allocate"
+            )
+        return original(mode, func, flat_args, *rest)
+
+    fake_tensor.run_fallback_kernel = bounded
+    try:
+        yield
+    finally:
+        fake_tensor.run_fallback_kernel = original

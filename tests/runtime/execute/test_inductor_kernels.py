@@ -10,7 +10,8 @@ from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.torch.capture import capture
 from steelyard.compiler.frontend.torch.import_graph import import_program
-from steelyard.compiler.frontend.torch.training_step import make_optimizer, training_step
+from steelyard.compiler.frontend.torch.optimizer import make_optimizer
+from steelyard.compiler.frontend.torch.training_step import training_step
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import format_program, parse_program
 from steelyard.passes.annotate.annotate import annotate

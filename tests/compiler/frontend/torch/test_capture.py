@@ -8,10 +8,10 @@ from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.torch.capture import capture, record
+from steelyard.compiler.frontend.torch.optimizer import make_optimizer
 from steelyard.compiler.frontend.torch.program import CapturedProgram, TensorSpec, drop
 from steelyard.compiler.frontend.torch.training_step import (
     forward_step,
-    make_optimizer,
     training_step,
 )
 
