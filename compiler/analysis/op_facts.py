@@ -18,6 +18,7 @@ from steelyard.compiler.dialects.torch_op import Argument, TorchOp, operator_nam
 from steelyard.compiler.semantics.call import OpCall, Operand
 from steelyard.compiler.semantics.registry import entry_of, work_of
 from steelyard.compiler.semantics.tensor_type import ITEM_BYTES, TensorType
+from steelyard.compiler.semantics.type_check import check_types
 from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
 
@@ -106,7 +107,7 @@ def tensor_type(attribute: Attribute) -> TensorType | None:
     if not isinstance(attribute, builtin.TensorType):
         raise IRError(what=f"{attribute} is not the type of a tensor", fix="use tensor<4x8xf32> or the like")
     text = str(cast("builtin.TensorType[Attribute]", attribute).element_type)
-    dtype = "f8" if text.startswith("f8") else _COMPLEX.get(text, text)
+    dtype = "f8" if text.startswith("f8E") else _COMPLEX.get(text, text)
     shape = attribute.get_shape()
     if dtype not in ITEM_BYTES or any(size < 0 for size in shape):
         raise IRError(
@@ -150,6 +151,8 @@ def _facts(op: TorchOp) -> OpInfo:
         work = work_of(call)
         if work is None and isinstance(given, SpacesAttr):
             work = work_from_text(given.data, call)
+        if work:
+            check_types(call, work)
     except IRError as error:
         raise IRError(
             what=error.what, where=f"{operator_name(op)} {where(op)}".strip(), why=error.why, fix=error.fix

@@ -19,6 +19,8 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute
 from xdsl.parser import Parser
 
+from steelyard.hw.base.errors import IRError
+
 Literal: TypeAlias = "bool | int | float | str | list[Literal] | None"
 
 
@@ -27,6 +29,7 @@ def to_attribute(value: Literal) -> Attribute:
 
     Raises:
         TypeError: the value is not a bool, int, float, str, None or a list of them.
+        IRError: an int is beyond 64 bits.
     """
     match value:
         case None:
@@ -34,6 +37,8 @@ def to_attribute(value: Literal) -> Attribute:
         case bool():
             return BoolAttr.from_bool(value)
         case int():
+            if not -(2**63) <= value < 2**63:
+                raise IRError(what="a number does not fit into 64 bits", why=f"it is {value:.4g}")
             return IntegerAttr(value, i64)
         case float():
             return FloatAttr(value, f64)

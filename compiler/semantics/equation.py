@@ -88,6 +88,9 @@ def iteration_space(
             accesses[is_write].append(IndexingMap(value.name, value.type, indexed))
         if is_write:
             written.update(dim for index in indexed for dim, _ in index.terms)
+    for term, value in zip(outputs, writes, strict=True):
+        if value is not None and value.name.startswith("result"):
+            _require_whole(equation, term, value, dims)
     # A tensor of extent 1 is broadcast where another one is longer.
     reads_, writes_ = (tuple(_resolve(access, dims) for access in each) for each in accesses)
     reduced = frozenset(dims).difference(written).union(reduction) if outputs else frozenset(reduction)
@@ -140,6 +143,15 @@ def _index(equation: str, term: Term, value: Value, rank: int, dims: dict[str, i
         elif size not in (1, known):
             raise _misfit(equation, value, f"{token} is {known} elsewhere and {size} here")
     return tuple(map(_index_of, filled))
+
+
+def _require_whole(equation: str, term: Term, value: Value, dims: Mapping[str, int]) -> None:
+    """Refuse a result of extent 1 along a dim that is longer: only operands are broadcast."""
+    if "..." in term:
+        return
+    for token, size in zip(term, value.type.shape, strict=True):
+        if size == 1 and dims.get(token, 1) > 1:
+            raise _misfit(equation, value, f"{token} is {dims[token]} elsewhere and 1 here")
 
 
 @lru_cache(maxsize=4096)

@@ -71,7 +71,7 @@ def find_implausible(device: Device) -> Iterator[str]:
         "matrix_clock_hz": ((1e8, 1e10), _CLOCK),
         "memory_capacity_bytes": (_CAPACITY[is_cpu], _SIZE),
         "memory_bandwidth_bytes_per_s": (_BANDWIDTH[device.memory_kind], _RATE),
-        "l2_bytes": ((2**15, 4 * _GIB), _SIZE),
+        "l2_bytes": ((2**10, 4 * _GIB), _SIZE),
         "tdp_w": ((2, 5000), _POWER),
         "link_bandwidth_bytes_per_s": ((1e8 if is_cpu else 3e9, 2e13), _RATE),
         "host_bandwidth_bytes_per_s": ((5e8, 2e12), _RATE),
@@ -135,10 +135,10 @@ def _sustained(path: str, device: Device, rates: MeasuredRates) -> Iterator[str]
             allowed = (2e-3 * best, 3 * best) if best and is_product else (1e6, 1e17)
             yield from _outside(f"{path}.flops_per_s.{kind}.{dtype}", _top(rate), allowed, _FLOPS)
     pins = device.memory_bandwidth_bytes_per_s
-    for key in ("memory_bandwidth_bytes_per_s", "fresh_page_bytes_per_s"):
+    for key, least in (("memory_bandwidth_bytes_per_s", 0.01), ("fresh_page_bytes_per_s", 1e-8)):
         rate: Rate | None = getattr(rates, key)
         if rate is not None:
-            allowed = (0.01 * pins.value, 3 * pins.value) if pins else (1e8, 4e13)
+            allowed = (least * pins.value, 3 * pins.value) if pins else (least * 1e10, 4e13)
             last = rate.curve[-1][1] if rate.curve else rate.value or 0.0
             yield from _outside(f"{path}.{key}", last, allowed, _RATE)
     for key in ("launch_overhead_s", "dispatch_overhead_s", "call_overhead_s", "view_overhead_s"):

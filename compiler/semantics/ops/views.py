@@ -21,6 +21,7 @@ from steelyard.compiler.semantics.ops.view_maps import (
 from steelyard.compiler.semantics.registry import register, work
 from steelyard.compiler.semantics.tensor_type import TensorType
 from steelyard.compiler.semantics.work import ExtentArgument, OpWork, Summand
+from steelyard.hw.base.errors import IRError
 
 # Views by their maps. Those of the last group have none: sparse and nested tensors, and `as_strided`, whose
 # strides are those of the storage.
@@ -80,6 +81,11 @@ def _same(call: OpCall, source: TensorType) -> ViewMap | None:
 
 
 def _reshape(call: OpCall, source: TensorType) -> ViewMap | None:
+    if source.numel != call.results[0].numel:
+        raise IRError(
+            what=f"a view of {source.numel} elements has {call.results[0].numel}",
+            why=f"the shapes are {list(source.shape)} and {list(call.results[0].shape)}",
+        )
     return reshaped(source.shape, call.results[0].shape)
 
 

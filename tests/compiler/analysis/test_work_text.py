@@ -67,7 +67,7 @@ def test_a_window_is_printed_with_its_stride_and_padding() -> None:
 
 
 EXTERN = (
-    'torch.op "mylib::scores(Tensor q, Tensor k) -> Tensor"(%m, %m) {{cost.spaces = {}}} : tensor<4x4xf32>'
+    'torch.op "mylib::unheard(Tensor q, Tensor k) -> Tensor"(%m, %m) {{cost.spaces = {}}} : tensor<4x4xf32>'
 )
 
 
