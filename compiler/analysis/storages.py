@@ -36,7 +36,7 @@ class Storage:
         escapes: Whether the function returns it.
         freed_here: Whether it is given back after `last_use`, by this function or one that it calls.
         in_backward: Whether an op of the backward uses it.
-        is_gradient: Whether an optimizer takes it as a gradient.
+        is_gradient: Whether an optimizer takes it as a gradient, in one op or in many.
         is_state: Whether it is optimizer state that lives on the host, fetched for the update.
     """
 
@@ -149,10 +149,11 @@ class _Builder:
     def _use(self, op: Operation) -> None:
         index = len(self._made.ops)
         # A drop only says when a reference ends; nothing is read.
-        is_backward = text_attribute(op, PHASE) == "backward" and not isinstance(op, DropOp)
+        phase = "" if isinstance(op, DropOp) else text_attribute(op, PHASE)
         for storage in self._made.used_by(op):
             storage.last_use = index
-            storage.in_backward |= is_backward
+            storage.in_backward |= phase == "backward"
+            storage.is_gradient |= phase == "optimizer" and storage.phase == "backward"
 
     def _make(self, op: Operation) -> None:
         if isinstance(op, CallOp):

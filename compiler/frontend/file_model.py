@@ -5,13 +5,15 @@
 import runpy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from steelyard.compiler.frontend.adapt.cuda_on_cpu import CudaOnCpu
 from steelyard.compiler.frontend.adapt.default_loss import sum_of_first_output
+from steelyard.compiler.frontend.adapt.eager import eagerly
 from steelyard.compiler.frontend.adapt.example_inputs import bind_inputs
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
@@ -26,24 +28,31 @@ class FileModel:
     The inputs are a tensor, a tuple of positional or a mapping of keyword arguments; see `bind_inputs`.
     `loss` takes the outputs of the module and returns a scalar; see `sum_of_first_output` for the default. In
     a capture the function runs with fake tensors, so its weights take no memory. The dtype of the options is
-    torch's default while it runs.
+    torch's default while it runs. Code for CUDA runs on the CPU.
     """
 
     spec: str
     make: Callable[[], Any]
     options: CaptureOptions
+    cuda_on_cpu: CudaOnCpu = field(default_factory=CudaOnCpu)
 
     def build(self, *, fake: bool, seed: int = 0) -> BuiltModel:
         """Call the function; see `LoadedModel`."""
         torch.manual_seed(seed)
-        with converting_fakes() if fake else nullcontext():
+        with self.cuda_on_cpu, eagerly(), converting_fakes() if fake else nullcontext():
             module, inputs, *loss = self._call()
         module.train(self.options.train)
         if not self.options.dropout:
             _turn_off_dropout(module)
         arguments, num_positional = bind_inputs(module, inputs)
         differentiated = loss[0] if loss else sum_of_first_output
-        return BuiltModel(module, arguments, differentiated, num_positional=num_positional)
+        return BuiltModel(
+            module,
+            arguments,
+            differentiated,
+            num_positional=num_positional,
+            context=self.cuda_on_cpu.during_step,
+        )
 
     def _call(self) -> tuple[Any, ...]:
         with _default_dtype(parse_dtype(self.options.dtype)):
@@ -66,8 +75,10 @@ def load_file(spec: str, options: CaptureOptions) -> FileModel:
     path, _, function = spec.rpartition(":")
     if not Path(path).is_file():
         raise CaptureError(what=f"there is no file {path!r}", where=spec)
+    cuda_on_cpu = CudaOnCpu()
     try:
-        names: Mapping[str, Any] = runpy.run_path(path)
+        with cuda_on_cpu, eagerly():
+            names: Mapping[str, Any] = runpy.run_path(path)
     except Exception as error:
         raise CaptureError(
             what=f"{path} cannot be run", where=spec, why=f"{type(error).__name__}: {error}"
@@ -77,7 +88,7 @@ def load_file(spec: str, options: CaptureOptions) -> FileModel:
         raise CaptureError(
             what=f"{path} has no function {function!r}", where=spec, fix=did_you_mean(function, functions)
         )
-    return FileModel(spec, names[function], options)
+    return FileModel(spec, names[function], options, cuda_on_cpu)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from steelyard.compiler.blocks.layer_values import LayersDiffer
+from steelyard.compiler.frontend.adapt.eager import is_compiled
 from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
@@ -104,12 +105,15 @@ def record(
         tuple(recorder.arguments),
         tuple(results),
         recorder.constants,
-        _assumptions(optimizer),
+        tuple(_assumptions(built, optimizer)),
     )
 
 
-def _assumptions(optimizer: torch.optim.Optimizer | None) -> tuple[str, ...]:
-    return () if optimizer is None else (f"the optimizer is {describe_optimizer(optimizer)}",)
+def _assumptions(built: BuiltModel, optimizer: torch.optim.Optimizer | None) -> Iterator[str]:
+    if optimizer is not None:
+        yield f"the optimizer is {describe_optimizer(optimizer)}"
+    if is_compiled(built.module):
+        yield "what torch.compile wraps is weighed as it runs eagerly"
 
 
 def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim.Optimizer | None) -> None:
@@ -129,7 +133,8 @@ def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim
 
 @contextmanager
 def _fakes() -> Iterator[None]:
-    with FakeTensorMode(), copying_fakes(), bounded_fallbacks(_MOST_REAL_BYTES), silent_failures():
+    fakes = FakeTensorMode(allow_non_fake_inputs=True)  # constants of the user's file are real
+    with fakes, copying_fakes(), bounded_fallbacks(_MOST_REAL_BYTES), silent_failures():
         yield
 
 

@@ -217,6 +217,8 @@ def _map_tensors(fn: Callable[[torch.Tensor], torch.fx.Node], value: Any) -> Any
         return type(value)(_map_tensors(fn, item) for item in value)
     if isinstance(value, dict):
         return {key: _map_tensors(fn, item) for key, item in value.items()}
+    if isinstance(value, torch.Generator):
+        return None  # a program has no generators: it draws from the default one
     return value
 
 

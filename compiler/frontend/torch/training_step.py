@@ -3,9 +3,11 @@
 # pyright: standard
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from steelyard.compiler.frontend.adapt.eager import eagerly
 from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
@@ -39,7 +41,7 @@ def training_step(
     Gradients are cleared at the end, so that a step starts with parameters, buffers, optimizer state and
     inputs alone. `enter` is called with each phase as it begins.
     """
-    with built.context():
+    with eagerly(), built.context():
         enter("forward")
         with _autocast(options):
             outputs = built.run()
@@ -59,10 +61,11 @@ def training_step(
 
 def forward_step(built: BuiltModel, options: CaptureOptions) -> dict[str, torch.Tensor]:
     """Run the forward without autograd; return all tensors of its outputs by name."""
-    with built.context(), torch.no_grad(), _autocast(options):
+    with eagerly(), built.context(), torch.no_grad(), _autocast(options):
         return dict(named_tensors(built.run()))
 
 
-def _autocast(options: CaptureOptions) -> torch.autocast:
-    dtype = parse_dtype(options.autocast) if options.autocast else None
-    return torch.autocast("cpu", dtype=dtype, enabled=dtype is not None)
+def _autocast(options: CaptureOptions) -> AbstractContextManager[object]:
+    if options.autocast is None:  # one that is off would still hold the cache of those inside the model
+        return nullcontext()
+    return torch.autocast("cpu", dtype=parse_dtype(options.autocast))

@@ -1,0 +1,40 @@
+"""Users' code as a capture runs it: eagerly, without checks of values."""
+
+# pyright: standard
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch.distributions import Distribution
+
+
+@contextmanager
+def eagerly() -> Iterator[None]:
+    """Run what torch.compile wraps eagerly, and distributions without checks of their arguments."""
+    with ExitStack() as stack:
+        compile_wrapped = torch.compile
+
+        def compile_and_run_eagerly(*args: Any, **kwargs: Any) -> Any:
+            compiled = compile_wrapped(*args, **kwargs)
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+            return compiled
+
+        if "torch._dynamo" in sys.modules:  # importing it takes seconds
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(patch.object(torch, "compile", compile_and_run_eagerly))
+        stack.enter_context(patch.object(Distribution, "_validate_args", False))
+        yield
+
+
+def is_compiled(module: torch.nn.Module) -> bool:
+    """Whether torch.compile wraps the module, a part of it, or the `forward` of one."""
+    return any(
+        hasattr(each, "_orig_mod")
+        or each._compiled_call_impl is not None
+        or hasattr(each.forward, "_torchdynamo_orig_callable")
+        for each in module.modules()
+    )
