@@ -23,7 +23,13 @@ CONTRADICTIONS = [
     ("8x64xf32", "1xf32", "aten.sum.dim_IntList(%a, [9])", "8xf32", "dim is 9"),
     ("8x64xf32", "4xf32", "aten.embedding(%a, %b)", "4x64xf32", "not integers"),
     ("8xf32", "8xf32", "aten.cat([], 0)", "8xf32", "list of tensors is empty"),
-    ("1x8x4x4xf32", "8x8x3x3xf32", f"aten.convolution(%a, %b, {WINDOW})", "1x9x4x4xf32", "9 elements along dim 1"),
+    (
+        "1x8x4x4xf32",
+        "8x8x3x3xf32",
+        f"aten.convolution(%a, %b, {WINDOW})",
+        "1x9x4x4xf32",
+        "9 elements along dim 1",
+    ),
     ("2x9999999999xf32", "9999999999x9999999999xf32", "aten.mm(%a, %b)", "2x9999999999xf32", "64 bits"),
     ("8x64xf80", "64x16xf80", "aten.mm(%a, %b)", "8x16xf80", "is not known"),
 ]
