@@ -1,7 +1,7 @@
 """Higher-order operators (`torch.cond`, `scan`, `map`, `while_loop`, `flex_attention`) as plain Python.
 
 Eager torch traces the functions that they take and calls a kernel; here the functions run as they are, so
-that their ops, and those of the backward, are dispatched one by one. Private parts of torch, checked with 2.13.
+that their ops, and those of the backward, are dispatched one by one. Relies on private parts of torch (2.13).
 """
 
 # pyright: standard
