@@ -14,6 +14,7 @@ import torch
 from torch.utils._pytree import tree_map_only
 
 from steelyard.compiler.frontend.adapt.default_loss import sum_of_first_output
+from steelyard.compiler.frontend.adapt.higher_order import as_python
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.pt2_safety import GRAPH, UnsafeArchiveError, write_checked_copy
 from steelyard.compiler.frontend.torch.fake_module import empty_like, make_fake
@@ -44,7 +45,7 @@ class ExportedModel:
         if fake:
             make_fake(module)
             inputs = tree_map_only(torch.Tensor, empty_like, inputs)
-        return BuiltModel(module, inputs, sum_of_first_output, num_positional=len(args))
+        return BuiltModel(module, inputs, sum_of_first_output, num_positional=len(args), context=as_python)
 
     def _read(self) -> torch.export.ExportedProgram:
         path = Path(self.spec)

@@ -11,22 +11,26 @@ from unittest.mock import patch
 import torch
 from torch.distributions import Distribution
 
+from steelyard.compiler.frontend.adapt.higher_order import as_python, flex_attention_trains
+
 
 @contextmanager
 def eagerly() -> Iterator[None]:
-    """Run what torch.compile wraps eagerly, and distributions without checks of their arguments."""
+    """Run what torch.compile wraps and higher-order operators eagerly, and distributions without checks."""
     with ExitStack() as stack:
         compile_wrapped = torch.compile
 
         def compile_and_run_eagerly(*args: Any, **kwargs: Any) -> Any:
             compiled = compile_wrapped(*args, **kwargs)
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+            stack.enter_context(as_python())  # each of these operators compiles a wrapper of itself
             return compiled
 
         if "torch._dynamo" in sys.modules:  # importing it takes seconds
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(patch.object(torch, "compile", compile_and_run_eagerly))
         stack.enter_context(patch.object(Distribution, "_validate_args", False))
+        stack.enter_context(flex_attention_trains())
         yield
 
 

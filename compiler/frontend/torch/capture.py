@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from steelyard.compiler.blocks.layer_values import LayersDiffer
+from steelyard.compiler.frontend.adapt.assumptions import collecting
 from steelyard.compiler.frontend.adapt.eager import is_compiled
 from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
@@ -92,7 +93,7 @@ def record(
     def enter(phase: Phase) -> None:
         recorder.phase = phase
 
-    with without_collector(), recorder.recording():
+    with without_collector(), recorder.recording(), collecting() as assumptions:
         results = (
             training_step(built, optimizer, options, enter) if options.train else forward_step(built, options)
         )
@@ -105,7 +106,7 @@ def record(
         tuple(recorder.arguments),
         tuple(results),
         recorder.constants,
-        tuple(_assumptions(built, optimizer)),
+        (*_assumptions(built, optimizer), *assumptions),
     )
 
 

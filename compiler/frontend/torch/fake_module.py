@@ -80,7 +80,7 @@ def converting_fakes() -> Iterator[None]:
 def copying_fakes() -> Iterator[None]:
     """Let `copy.deepcopy` work on modules of fake tensors, and on the tensors.
 
-    Torch (2.11 to 2.15) would copy the fake mode with them, and give a fake tensor a real storage, which
+    Torch (2.13) would copy the fake mode with them, and give a fake tensor a real storage, which
     corrupts memory; its own FakeCopyMode copies fakes as here, but takes part in every call of torch.
     """
 

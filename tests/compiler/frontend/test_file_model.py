@@ -14,6 +14,9 @@ from steelyard.runtime.execute.single_process import bind, compile_program, orde
 
 MODELS = Path(__file__).parent / "user_models"
 NAMES = {
+    "higher_order.py": [
+        *("cond", "mapped", "scanned", "loop", "associative", "checkpointed", "flex", "compiled_flex"),
+    ],
     "for_cuda.py": ["factories", "streams", "autocast", "ranges", "generator"],
 }
 
@@ -38,3 +41,18 @@ def test_the_program_computes_what_the_model_does(spec, train):
         assert torch.equal(result, expected[name]), name
     for (path, ours), theirs in zip(built.module.named_parameters(), eager.module.parameters(), strict=True):
         assert torch.equal(ours, theirs), path
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ("higher_order.py:cond", "both branches of torch.cond are weighed, of which a run takes one"),
+        (
+            "higher_order.py:compiled_flex",
+            "flex_attention is weighed as it runs without torch.compile: all scores in memory",
+        ),
+    ],
+)
+def test_what_is_taken_for_granted_is_said(spec, sentence):
+    options = CaptureOptions()
+    assert capture(load_spec(f"{MODELS}/{spec}", options), options).assumptions == (sentence,)
