@@ -1,7 +1,7 @@
 """Totals of a program: the module attribute `cost.totals`, one entry for each annotation."""
 
 from collections.abc import Mapping
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 from xdsl.dialects.builtin import DictionaryAttr, ModuleOp
 from xdsl.ir import Attribute
@@ -25,6 +25,12 @@ def read_totals(module: ModuleOp) -> Totals:
     """The totals that passes have written so far, by annotation, and the target; empty at first."""
     attribute = module.attributes.get(TOTALS)
     return _from_dictionary(attribute) if isinstance(attribute, DictionaryAttr) else {}
+
+
+def unknown_ops(module: ModuleOp) -> dict[str, int]:
+    """The ops of unknown work, by name, and how often each runs; empty without annotated work."""
+    work = read_totals(module).get("work")
+    return cast("dict[str, int]", work["unknown_by_op"]) if isinstance(work, Mapping) else {}
 
 
 def write_totals(module: ModuleOp, entry: str, totals: Totals) -> None:

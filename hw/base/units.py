@@ -7,6 +7,7 @@
 """
 
 import re
+from collections.abc import Callable
 
 from steelyard.hw.base.errors import UsageError
 
@@ -33,6 +34,19 @@ def format_flops(count_flops: float) -> str:
 def format_us(time_us: float) -> str:
     """Return a time given in microseconds as microseconds, milliseconds or seconds, as in "4.20 ms"."""
     return _scaled(time_us, 1000, ("us", "ms", "s"))
+
+
+def bounded(format_value: Callable[[float], str], value: float, unknown: int) -> str:
+    """Return a figure with the sign of a lower bound where something is not in it, as in ">= 1.50 GiB".
+
+    Args:
+        format_value: Formats the figure.
+        value: What is known.
+        unknown: How many parts are not known; with none of them known it is "?".
+    """
+    if not unknown:
+        return format_value(value)
+    return f">= {format_value(value)}" if value else "?"
 
 
 def parse_bytes(text: str) -> int:

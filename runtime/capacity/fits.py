@@ -1,7 +1,7 @@
 """Fit of a program into the memory of a device, by a replay of its allocator over two steps."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -13,7 +13,7 @@ from steelyard.compiler.analysis.liveness import LiveStorage
 from steelyard.compiler.analysis.storages import path_of
 from steelyard.compiler.dialects.program import SOURCE, text_attribute
 from steelyard.compiler.dialects.torch_op import operator_name
-from steelyard.compiler.pass_infra.totals import largest_first
+from steelyard.compiler.pass_infra.totals import largest_first, unknown_ops
 from steelyard.hw.allocators.choice import make_allocator
 from steelyard.hw.allocators.context import Version, context_overhead
 from steelyard.hw.allocators.options import AllocatorOptions
@@ -71,6 +71,8 @@ class MemoryFit:
         why: Why it fails; empty if it fits.
         by_category: Every byte at the peak, by what it is for, the largest first.
         by_module: The bytes of storages at the peak by module, the largest first; likewise by source line.
+        unknown_by_op: The ops of unknown work and how many of each: no figure has what they take for
+            themselves.
     """
 
     device: str
@@ -86,6 +88,7 @@ class MemoryFit:
     by_category: dict[str, int] = field(default_factory=dict[str, int])
     by_module: dict[str, int] = field(default_factory=dict[str, int])
     by_source: dict[str, int] = field(default_factory=dict[str, int])
+    unknown_by_op: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def fits(self) -> bool:
@@ -111,11 +114,11 @@ def check_fit(module: ModuleOp, budget: MemoryBudget) -> MemoryFit:
         UsageError: The reserve and the context leave nothing.
         IRError: The module is not a program.
     """
-    return fit_of(budget.memory(module), budget)
+    return fit_of(budget.memory(module), budget, unknown_ops(module))
 
 
-def fit_of(memory: StepMemory, budget: MemoryBudget) -> MemoryFit:
-    """As `check_fit`, for the events of two steps.
+def fit_of(memory: StepMemory, budget: MemoryBudget, unknown: Mapping[str, int]) -> MemoryFit:
+    """As `check_fit`, for the events of two steps and the ops of unknown work in them.
 
     Raises:
         UsageError: The reserve and the context leave nothing.
@@ -152,6 +155,7 @@ def fit_of(memory: StepMemory, budget: MemoryBudget) -> MemoryFit:
         by_category=largest_first(categories),
         by_module=largest_first(modules),
         by_source=largest_first(sources),
+        unknown_by_op=dict(unknown),
     )
 
 

@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from steelyard.compiler.dialects.program import ROLE, argument_texts, entry_function
 from steelyard.compiler.ir.context import make_context
-from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.compiler.pass_infra.totals import read_totals, unknown_ops
 from steelyard.hw.base.errors import DeviceError, UsageError
 from steelyard.passes.annotate.annotate import annotate
 from steelyard.passes.annotate.target import Target
@@ -78,7 +78,7 @@ def _other_captures(
         program = load_program(spec, changed, device=device)
         annotate(program, Target(device=device))
         after_us = step_time_us(program) / (changed.get("batch") or 1)
-        yield _way(change, check_fit(program, budget), after_us / before_us)
+        yield _way(change, check_fit(program, budget), _ratio(after_us, before_us))
 
 
 def _changes(
@@ -109,7 +109,7 @@ def _rewritten(program: ModuleOp, budget: MemoryBudget) -> Iterator[Suggestion]:
             yield Suggestion(rewrite.name, False, None, None, why)
         else:
             change = f"{rewrite.name}{{budget-bytes={allowed}}}"
-            yield _way(change, check_fit(made, budget), step_time_us(made) / before_us)
+            yield _way(change, check_fit(made, budget), _ratio(step_time_us(made), before_us))
 
 
 def _rewrite(
@@ -136,9 +136,15 @@ def _shared_out(program: ModuleOp, budget: MemoryBudget, ranks: int) -> Iterator
     for stage in _STAGES:
         plan = Zero(stage, ranks)
         time = None
-        with suppress(DeviceError):  # of links nothing may be known
+        with suppress(DeviceError, ZeroDivisionError):  # of links or of the step nothing may be known
             time = 1 + plan.communication_s(memory, budget.device) * 1e6 / step_us
-        yield _way(f"ZeRO stage {stage} over {ranks} devices", fit_of(plan.memory(memory), budget), time)
+        fit = fit_of(plan.memory(memory), budget, unknown_ops(program))
+        yield _way(f"ZeRO stage {stage} over {ranks} devices", fit, time)
+
+
+def _ratio(after_us: float, before_us: float) -> float | None:
+    """How many times longer a step takes, None where the work of no op is known."""
+    return after_us / before_us if before_us else None
 
 
 def _way(change: str, fit: MemoryFit, time_per_sample: float | None) -> Suggestion:

@@ -49,6 +49,7 @@ def fits(
     steelyard fits hf:gpt2 --train --batch 16 --sequence 512 --device t4 --reserve 1GiB
     """
     from steelyard.compiler.dialects.program import assumptions
+    from steelyard.compiler.pass_infra.totals import unknown_ops
     from steelyard.hw.allocators.choice import make_allocator
     from steelyard.runtime.capacity.fits import fit_of, usable_bytes
     from steelyard.runtime.capacity.memory_timeline import memory_timeline as timeline
@@ -63,7 +64,7 @@ def fits(
     usable_bytes(budget)  # before the model is captured
     program = load_costed(spec, choices, device)
     memory = budget.memory(program)
-    fit = fit_of(memory, budget)
+    fit = fit_of(memory, budget, unknown_ops(program))
     if memory_timeline:
         write_timeline(memory_timeline, timeline(memory, make_allocator(budget.device, None, budget.options)))
         typer.echo(f"wrote {memory_timeline}", err=True)

@@ -15,7 +15,7 @@ def format_fit(fit: MemoryFit, ways: Sequence[Suggestion]) -> str:
     value, low, high = fit.margin_bytes
     context, context_low, context_high = fit.context_bytes
     lines = [
-        f"{'yes' if fit.fits else 'NO'}: {'fits' if fit.fits else 'does not fit'} into {fit.device}",
+        _answer(fit),
         _line("memory of the device", fit.capacity_bytes),
         _line("context and libraries", context, _range(context_low, context_high)),
         _line("left free on request", fit.reserve_bytes),
@@ -38,6 +38,15 @@ def format_fit(fit: MemoryFit, ways: Sequence[Suggestion]) -> str:
             f"nothing is enough by itself; the least is {format_bytes(peaks[change])}, with {change}"
         )
     return "\n".join(lines)
+
+
+def _answer(fit: MemoryFit) -> str:
+    if not fit.fits:
+        return f"NO: does not fit into {fit.device}"
+    if not fit.unknown_by_op:
+        return f"yes: fits into {fit.device}"
+    names = ", ".join(f"{name} ({count})" for name, count in fit.unknown_by_op.items())
+    return f"yes, if these ops of unknown work take no more than is left: {names}"
 
 
 def _way(way: Suggestion) -> str:

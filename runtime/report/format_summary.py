@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from steelyard.hw.base.units import format_bytes, format_flops, format_us
+from steelyard.hw.base.units import bounded, format_bytes, format_flops, format_us
 from steelyard.hw.devices.device import Device
 from steelyard.hw.tables.csv_rows import format_csv as format_rows
 from steelyard.runtime.report.module_tree import Node, module_tree
@@ -13,7 +13,7 @@ from steelyard.runtime.report.verdict import verdict
 
 Formatter = Callable[[Summary, Device, Grouping, int, float], str]
 
-_KEYS = ("level", "name", "ops", "params", "flops", "bytes", "latency_us", "share")
+_KEYS = ("level", "name", "ops", "params", "flops", "bytes", "latency_us", "share", "unknown")
 
 
 def format_table(summary: Summary, device: Device, by: Grouping, depth: int, seconds: float) -> str:
@@ -25,13 +25,13 @@ def format_table(summary: Summary, device: Device, by: Grouping, depth: int, sec
             _cells(
                 "  " * level + name,
                 shown,
-                format_flops(figures.flops),
-                format_bytes(_moved(figures)),
-                format_us(figures.latency_us),
+                bounded(format_flops, figures.flops, figures.unknown),
+                bounded(format_bytes, _moved(figures), figures.unknown),
+                bounded(format_us, figures.latency_us, figures.unknown),
                 f"{summary.share(figures):.1%}",
             )
         )
-    known = summary.total.ops - sum(summary.unknown.values())
+    known = summary.total.ops - summary.total.unknown
     lines += [
         "",
         f"{summary.model}: {summary.mode}, {summary.params:,} parameters, {known} of "
@@ -45,18 +45,19 @@ def format_table(summary: Summary, device: Device, by: Grouping, depth: int, sec
 
 def format_json(summary: Summary, device: Device, by: Grouping, depth: int, seconds: float) -> str:
     """One object with the totals and the rows of the table."""
-    value_us, low_us, high_us = summary.latency_us
-    unknown = sum(summary.unknown.values())
+    total, unknown = summary.total, summary.total.unknown
+    value_us, low_us, high_us = (_or_none(each, unknown) for each in summary.latency_us)
     return json.dumps(
         {
             "model": summary.model,
             "mode": summary.mode,
             "device": device.name,
             "params": summary.params,
-            "flops": summary.total.flops,
+            "is_lower_bound": unknown > 0,
+            "flops": _or_none(total.flops, unknown),
             "flops_by_phase": summary.flops_by_phase,
-            "bytes_read": summary.total.bytes_read,
-            "bytes_written": summary.total.bytes_written,
+            "bytes_read": _or_none(total.bytes_read, unknown),
+            "bytes_written": _or_none(total.bytes_written, unknown),
             "latency_us": {"value": value_us, "low": low_us, "high": high_us},
             "latency_by_limiter": summary.latency_by_limiter,
             "latency_by_source": summary.latency_by_source,
@@ -66,8 +67,8 @@ def format_json(summary: Summary, device: Device, by: Grouping, depth: int, seco
             "memory_by_source": summary.memory.by_source,
             "memory_capacity_bytes": int(device.memory_capacity_bytes.value),
             "coverage": {
-                "ops": summary.total.ops,
-                "costed": summary.total.ops - unknown,
+                "ops": total.ops,
+                "costed": total.ops - unknown,
                 "unknown": unknown,
                 "unknown_by_op": summary.unknown,
             },
@@ -109,13 +110,19 @@ def _records(summary: Summary, by: Grouping, depth: int) -> list[tuple[Any, ...]
             name,
             f.ops,
             f.params,
-            f.flops,
-            _moved(f),
-            round(f.latency_us, 4),
+            _or_none(f.flops, f.unknown),
+            _or_none(_moved(f), f.unknown),
+            _or_none(round(f.latency_us, 4), f.unknown),
             round(summary.share(f), 6),
+            f.unknown,
         )
         for level, name, f in _rows(summary, by, depth)
     ]
+
+
+def _or_none(value: float, unknown: int) -> float | None:
+    """A figure, or None where nothing of it is known."""
+    return value if value or not unknown else None
 
 
 def _moved(figures: Figures) -> int:
@@ -123,5 +130,5 @@ def _moved(figures: Figures) -> int:
 
 
 def _cells(name: str, *numbers: str) -> str:
-    widths = (14, 12, 10, 10, 8)
-    return f"{name:<50}" + "".join(f"{n:>{w}}" for n, w in zip(numbers, widths, strict=True))
+    widths = (14, 15, 13, 13, 8)
+    return f"{name:<41}" + "".join(f"{n:>{w}}" for n, w in zip(numbers, widths, strict=True))

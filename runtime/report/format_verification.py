@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from steelyard.hw.base.units import format_bytes, format_flops, format_us
+from steelyard.hw.base.units import bounded, format_bytes, format_flops, format_us
 
 if TYPE_CHECKING:
     from steelyard.runtime.calibrate.drift import Drift
@@ -20,14 +20,14 @@ def format_verification(found: "Verification") -> str:
         ("", "predicted", "measured", "ratio", "interval"),
         (
             "step time",
-            format_us(time.predicted * 1e3),
+            bounded(format_us, time.predicted * 1e3, found.num_unknown),
             format_us(time.measured * 1e3),
             f"{time.ratio:.3f}",
             interval,
         ),
         (
             "peak memory",
-            format_bytes(memory.predicted),
+            bounded(format_bytes, memory.predicted, found.num_unknown),
             format_bytes(memory.measured),
             f"{memory.ratio:.3f}",
             "",
@@ -36,7 +36,11 @@ def format_verification(found: "Verification") -> str:
     table = [f"{a:<12}{b:>12}{c:>12}{d:>8}  {e}".rstrip() for a, b, c, d, e in rows]
     if found.drift:
         table.append(f"{'drift':<12}{_drift(found.drift)}")
-    ours, theirs = format_flops(found.flops_ours), format_flops(found.flops_torch)
+    ours = bounded(format_flops, found.flops_ours, found.num_unknown)
+    theirs = format_flops(found.flops_torch)
+    if found.unknown_by_op:
+        names = ", ".join(f"{name} ({count})" for name, count in found.unknown_by_op.items())
+        table.append(f"{'not known':<12}the work of {names}: predictions are lower bounds")
     judged = "within" if found.ok else "NOT within"
     return "\n".join(
         [

@@ -8,6 +8,9 @@ from steelyard.runtime.report.summary import Figures, Summary
 _OUTSIDE = {"optimizer": ["(optimizer)"], "loss": ["(loss)"], f"({HOST_LINK})": [f"({HOST_LINK})"]}
 """Paths of rows outside of all modules, by phase."""
 
+_OWN = ["(own ops)"]
+"""Path of what the model does itself, so that rows add up."""
+
 
 @dataclass(slots=True)
 class Node:
@@ -40,10 +43,10 @@ class Node:
 def module_tree(summary: Summary) -> Node:
     """The figures by module; what is outside of all modules is the loss, the optimizer or the host link."""
     root = Node("(model)")
-    for path, count in summary.parameters.items():
+    for path, count in summary.parameters:
         root.add(path.split(".")[:-1], Figures(params=count))
     for row in summary.rows:
-        outside = _OUTSIDE.get(row.phase, [])
+        outside = _OUTSIDE.get(row.phase, _OWN)
         root.add(row.path.split(".") if row.path else outside, row.figures)
     return root
 

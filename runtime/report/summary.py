@@ -32,9 +32,20 @@ Grouping = Literal["module", "op", "phase"]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The cost of some ops together, and the parameters of the modules they belong to."""
+    """The cost of some ops together, and the parameters of the modules they belong to.
+
+    Attributes:
+        ops: Number of ops.
+        unknown: Those of unknown work. FLOPs, bytes and latency are lower bounds where there are any.
+        flops: FLOPs.
+        bytes_read: Bytes that kernels ask for.
+        bytes_written: Bytes that they write.
+        latency_us: Time.
+        params: Elements of parameters.
+    """
 
     ops: int = 0
+    unknown: int = 0
     flops: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
@@ -44,6 +55,7 @@ class Figures:
     def __add__(self, other: "Figures") -> "Figures":
         return Figures(
             self.ops + other.ops,
+            self.unknown + other.unknown,
             self.flops + other.flops,
             self.bytes_read + other.bytes_read,
             self.bytes_written + other.bytes_written,
@@ -100,7 +112,7 @@ class Summary:
         latency_by_source: Microseconds by source of the estimate, the largest first.
         flops_by_phase: FLOPs of each phase.
         rows: Every op that runs, in order; with those of the host link they add up to the total.
-        parameters: Elements by the path of the parameter.
+        parameters: Path and elements of each parameter.
         memory: The peak.
         unknown: Count of ops whose work is not known, by name.
         assumptions: What the capture took for granted.
@@ -115,7 +127,7 @@ class Summary:
     latency_by_source: Mapping[str, float]
     flops_by_phase: Mapping[str, int]
     rows: tuple[Row, ...]
-    parameters: Mapping[str, int]
+    parameters: tuple[tuple[str, int], ...]
     memory: PeakMemory
     unknown: Mapping[str, int]
     assumptions: tuple[str, ...] = ()
@@ -150,13 +162,14 @@ def summarize(program: Analyses) -> Summary:
     if stall_us := latency["us_by_limiter"].get(HOST_LINK):
         rows.append(Row(f"({HOST_LINK})", "", f"({HOST_LINK})", Figures(latency_us=stall_us)))
     parameters = _parameters(entry)
-    params = sum(parameters.values())
+    params = sum(elements for _, elements in parameters)
     return Summary(
         model=text_attribute(module, "program.model") or "program",
         mode="train" if entry.sym_name.data == "step" else "inference",
         params=params,
         total=Figures(
             ops=work["coverage"]["ops"],
+            unknown=work["coverage"]["unknown"],
             flops=sum(work["flops"].values()),
             bytes_read=work["bytes"]["read"],
             bytes_written=work["bytes"]["written"],
@@ -196,19 +209,19 @@ def _figures(op: TorchOp | FusedOp) -> Figures:
     work, latency = op.attributes.get(WORK), op.attributes.get(LATENCY)
     latency_us = latency.data.value_us if isinstance(latency, LatencyAttr) else 0.0
     if not isinstance(work, WorkAttr):
-        return Figures(ops=1, latency_us=latency_us)
+        return Figures(ops=1, unknown=1, latency_us=latency_us)
     counts = work.data
-    return Figures(1, counts.flops, counts.bytes_read, counts.bytes_written, latency_us)
+    return Figures(1, 0, counts.flops, counts.bytes_read, counts.bytes_written, latency_us)
 
 
-def _parameters(entry: FuncOp) -> dict[str, int]:
+def _parameters(entry: FuncOp) -> tuple[tuple[str, int], ...]:
     roles, paths = argument_texts(entry, ROLE), argument_texts(entry, PATH)
     types = entry.function_type.inputs
-    return {
-        path: prod(kind.get_shape())
+    return tuple(
+        (path, prod(kind.get_shape()))
         for role, path, kind in zip(roles, paths, types, strict=True)
         if role == "parameter" and isinstance(kind, TensorType)
-    }
+    )
 
 
 def _peak(memory: Mapping[str, Any]) -> PeakMemory:

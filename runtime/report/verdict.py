@@ -31,8 +31,9 @@ def verdict(summary: Summary, device: Device, width: int = 100) -> str:
 
 def _time(summary: Summary, device: Device) -> list[str]:
     value_us, low_us, high_us = summary.latency_us
+    left_out = _left_out(summary)
     if not value_us:
-        return []
+        return left_out
     step = "A training step" if summary.mode == "train" else "A forward pass"
     limiter, limited_us = next(iter(summary.latency_by_limiter.items()))
     ops = {name: each for name, each in summary.group_flat("op").items() if each.ops}
@@ -41,20 +42,30 @@ def _time(summary: Summary, device: Device) -> list[str]:
     )
     name = max(ops, key=lambda each: ops[each].latency_us)
     return [
-        f"{step} takes {format_us(value_us)} on {device.name}",
+        f"{step} takes {'at least ' * bool(left_out)}{format_us(value_us)} on {device.name}",
         f"({format_us(low_us)} to {format_us(high_us)}; {sources}).",
         f"{limited_us / value_us:.0%} of that is limited by {_LIMITERS[limiter]};",
         f"slowest op: {name} ({summary.share(ops[name]):.0%}).",
+        *left_out,
     ]
+
+
+def _left_out(summary: Summary) -> list[str]:
+    """The ops that no total counts."""
+    if not summary.unknown:
+        return []
+    names = ", ".join(f"{name} ({count})" for name, count in summary.unknown.items())
+    return [f"Ops of unknown work are in no total: {names}."]
 
 
 def _memory(summary: Summary, device: Device) -> list[str]:
     memory, capacity_bytes = summary.memory, device.memory_capacity_bytes.value
     fits = "fit into" if memory.bytes <= capacity_bytes else "DO NOT FIT into"
+    beside = ", beside what the ops of unknown work take for themselves" * bool(summary.unknown)
     roles = ", ".join(f"{role} {format_bytes(size)}" for role, size in memory.by_role.items())
     sentences = [
         f"At the peak {format_bytes(memory.bytes)} of tensors are alive{_place(memory)}:",
-        f"{roles}; they {fits} the {format_bytes(capacity_bytes)} of the device.",
+        f"{roles}; they {fits} the {format_bytes(capacity_bytes)} of the device{beside}.",
     ]
     largest = list(memory.by_path.items())[:3]
     if largest:

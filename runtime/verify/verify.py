@@ -1,6 +1,6 @@
 """Runs the program that was weighed and puts measurement beside prediction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,7 +36,7 @@ class Verification:
         flops_ours: Of contractions (1 MAC = 2 FLOPs).
         flops_torch: As torch's counter has them; it misses attention on CPU and grouped products.
         num_ops: Kernels and views of a step.
-        num_unknown: Those of them whose work is not known.
+        unknown_by_op: Those of them whose work is not known, by name; predictions are lower bounds then.
         different: Results and parameters that the program and eager PyTorch do not agree on bit for bit.
         max_abs_diff: The largest difference among them.
         tolerance: Relative deviation of time and memory that is accepted.
@@ -52,11 +52,16 @@ class Verification:
     flops_ours: int
     flops_torch: int
     num_ops: int
-    num_unknown: int
+    unknown_by_op: Mapping[str, int]
     different: tuple[str, ...]
     max_abs_diff: float
     tolerance: float
     drift: Drift | None = None
+
+    @property
+    def num_unknown(self) -> int:
+        """The number of ops of unknown work."""
+        return sum(self.unknown_by_op.values())
 
     @property
     def ok(self) -> bool:
@@ -74,7 +79,11 @@ class Verification:
             "drift": dict(self.drift.slowdowns) if self.drift else None,
             "peak_memory_bytes": self.peak_memory_bytes.to_json(),
             "flops": {"ours": self.flops_ours, "torch": self.flops_torch},
-            "coverage": {"ops": self.num_ops, "unknown": self.num_unknown},
+            "coverage": {
+                "ops": self.num_ops,
+                "unknown": self.num_unknown,
+                "unknown_by_op": dict(self.unknown_by_op),
+            },
             "numerics": {
                 "equal": not self.different,
                 "max_abs_diff": self.max_abs_diff,
@@ -151,7 +160,7 @@ def _verify(
         flops_ours=predicted["work"]["flops"]["contraction"],
         flops_torch=counter.get_total_flops(),
         num_ops=predicted["work"]["coverage"]["ops"],
-        num_unknown=predicted["work"]["coverage"]["unknown"],
+        unknown_by_op=predicted["work"]["unknown_by_op"],
         different=tuple(different),
         max_abs_diff=max(different.values(), default=0.0),
         tolerance=tolerance,

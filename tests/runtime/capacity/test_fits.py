@@ -3,12 +3,16 @@ import shlex
 
 import pytest
 
+from steelyard.compiler.ir.context import make_context
+from steelyard.compiler.ir.text import parse_program
 from steelyard.hw.allocators.context import context_overhead
 from steelyard.hw.devices.registry import load_device
+from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
 from steelyard.runtime.capacity.fits import MemoryBudget, check_fit
 from steelyard.runtime.capacity.max_batch import largest_batch
 from steelyard.runtime.cli import main
 from steelyard.runtime.program.load import load_costed
+from steelyard.runtime.report.format_fit import format_fit
 
 SPEC = "hf:gpt2?n_layer=2&n_embd=64&n_head=2&vocab_size=1000"
 GIB = 2**30
@@ -130,3 +134,15 @@ def test_memory_over_time(tmp_path, capsys):
     assert len(rows) > 500
     assert leave(f"annotate '{SPEC}' --memory-timeline {path}") == 0
     assert "wrote" in capsys.readouterr().err
+
+
+def test_a_program_with_an_op_of_unknown_work_fits_on_a_condition():
+    text = """func.func @forward(%x : tensor<8xf32>) -> tensor<8xf32> {
+  %y = torch.op "mylib::mystery(Tensor x) -> Tensor"(%x) : tensor<8xf32>
+  func.return %y : tensor<8xf32> }"""
+    module = parse_program(text)
+    AnnotateCostPass().apply(make_context(), module)
+    fit = check_fit(module, MemoryBudget(device=load_device("t4")))
+    assert fit.unknown_by_op == {"mylib.mystery": 1}
+    first, *_ = format_fit(fit, []).splitlines()
+    assert first == "yes, if these ops of unknown work take no more than is left: mylib.mystery (1)"

@@ -150,3 +150,72 @@ def test_what_is_alive_at_the_peak_is_named() -> None:
 def test_a_program_that_is_not_annotated_has_no_summary() -> None:
     with pytest.raises(IRError, match="no annotated work and memory and latency, which the summary reads"):
         summarize(Analyses(chain()))
+
+
+MYSTERY = '"mylib::mystery(Tensor x) -> Tensor"'
+
+
+def partly_unknown(unknown: int, known: int) -> ModuleOp:
+    lines, last = [], "%x"
+    for number in range(unknown):
+        lines.append(f'%u{number} = torch.op {MYSTERY}({last}) {{path = "odd"}} : {TENSOR}')
+        last = f"%u{number}"
+    for number in range(known):
+        lines.append(f'%k{number} = aten.relu({last}) {{path = "plain"}} : {TENSOR}')
+        last = f"%k{number}"
+    body = "\n".join(lines)
+    text = f"func.func @forward(%x : {TENSOR}) -> {TENSOR} {{\n{body}\nfunc.return {last} : {TENSOR} }}"
+    return annotated(parse_program(text))
+
+
+@pytest.mark.parametrize("by", get_args(Grouping))
+def test_totals_with_an_op_of_unknown_work_are_lower_bounds(by: Grouping) -> None:
+    given = summarize(Analyses(partly_unknown(2, 1))), load_device(DEVICE), by, 9, 0.0
+    table, found = format_table(*given), json.loads(format_json(*given))
+    flops = 256 * 256
+    model, *rows = found["rows"]
+    assert (found["is_lower_bound"], found["flops"]) == (True, flops)
+    assert found["coverage"]["unknown_by_op"] == {"mylib.mystery": 2}
+    assert (model["unknown"], model["flops"]) == (2, flops)
+    assert ">= 65.5 kFLOP" in table
+    assert "takes at least" in " ".join(table.split())
+    assert "Ops of unknown work are in no total: mylib.mystery (2)." in " ".join(table.split())
+    if by == "phase":
+        return
+    odd, plain = sorted(rows, key=lambda row: row["name"] in ("plain", "aten.relu"))
+    assert (odd["unknown"], odd["flops"], odd["bytes"], odd["latency_us"]) == (2, None, None, None)
+    assert (plain["unknown"], plain["flops"]) == (0, flops)
+    line = next(line for line in table.splitlines() if line.strip().startswith(odd["name"]))
+    assert line.split()[2:5] == ["?", "?", "?"]
+    record = next(
+        each for each in csv.DictReader(StringIO(format_csv(*given))) if each["name"] == odd["name"]
+    )
+    assert (record["flops"], record["latency_us"], record["unknown"]) == ("", "", "2")
+
+
+def test_a_program_of_unknown_work_alone_has_no_totals() -> None:
+    given = summarize(Analyses(partly_unknown(1, 0))), load_device(DEVICE), "module", 9, 0.0
+    table, found = format_table(*given), json.loads(format_json(*given))
+    assert found["flops"] is found["bytes_read"] is found["latency_us"]["value"] is None
+    assert "0 FLOP" not in table
+    assert "0 us" not in table
+    assert "beside what the ops of unknown work take" in " ".join(table.split())
+
+
+def test_no_known_total_is_marked() -> None:
+    given = summarize(Analyses(plain())), load_device(DEVICE), "module", 9, 0.0
+    assert not json.loads(format_json(*given))["is_lower_bound"]
+    assert ">=" not in format_table(*given)
+    assert "?" not in format_table(*given)
+
+
+def test_parameters_without_a_path_count_each() -> None:
+    argument = f'{TENSOR} {{program.role = "parameter"}}'
+    module = parse_program(
+        f"func.func @forward(%x : {argument}, %y : {argument}) -> {TENSOR} {{"
+        f" %1 = aten.mm(%x, %y) : {TENSOR} func.return %1 : {TENSOR} }}"
+    )
+    summary = summarize(Analyses(annotated(module)))
+    assert summary.params == 2 * 256 * 256
+    (root,) = json.loads(format_json(summary, load_device(DEVICE), "module", 0, 0.0))["rows"]
+    assert root["params"] == summary.params

@@ -124,7 +124,7 @@ def test_time_and_memory_out_of_tolerance_are_not_ok():
     right = Comparison(100.0, 100.0)
     found = Verification(
         model="m", mode="train", device="cpu", step_time_ms=right, peak_memory_bytes=right, flops_ours=1,
-        flops_torch=1, num_ops=1, num_unknown=0, different=(), max_abs_diff=0.0, tolerance=0.1,
+        flops_torch=1, num_ops=1, unknown_by_op={}, different=(), max_abs_diff=0.0, tolerance=0.1,
     )  # fmt: skip
     assert found.ok
     assert not replace(found, step_time_ms=Comparison(100.0, 80.0)).ok
