@@ -97,7 +97,8 @@ def with_capture(command: Callable[..., None]) -> Callable[..., None]:
 
     def verb(spec: str, **given: Any) -> None:
         chosen = {name: given.pop(name) for name in _SHARED if name != "spec"}
-        command(spec, {name: value for name, value in chosen.items() if value not in (None, False)}, **given)
+        choices = {name: value for name, value in chosen.items() if value is not None and value is not False}
+        command(spec, choices, **given)
 
     own = list(inspect.signature(command).parameters.values())[2:]
     hints = get_type_hints(command, include_extras=True)
