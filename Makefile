@@ -1,4 +1,4 @@
-# Every target runs the tools of the active environment: `pip install -e '.[dev]'` puts them there.
+# Every target runs the tools of the active environment: `pip install -e '.[dev]' -c constraints.txt` puts them there.
 
 .DEFAULT_GOAL := help
 WORKERS ?= auto

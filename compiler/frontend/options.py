@@ -3,22 +3,20 @@
 # pyright: standard
 
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Literal, get_args
 
 from steelyard.hw.base.errors import UsageError, did_you_mean
+from steelyard.hw.base.kernel_work import DType
+from steelyard.hw.tables.dtype_spelling import parse_dtype as parse_spelling
+
+if TYPE_CHECKING:
+    import torch
 
 OptimizerName = Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "none"]
 Implementation = Literal["fused", "foreach", "for-loop"]
 
 _FUSED = ("adamw", "adam", "sgd")
-_DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-    "float64": torch.float64,
-}
+_TORCH_NAMES: dict[DType, str] = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "f64": "float64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class CaptureOptions:
         batch: Samples per step; 1 by default.
         sequence: Tokens per sample; by default 128 or the model's limit.
         image_size: Height and width in pixels; by default the model's own, or 224.
-        dtype: Of parameters and inputs.
+        dtype: Of parameters and inputs, in any spelling: `bfloat16`, `bf16`; kept in torch's.
         attention: `sdpa` or `eager`; by default the model's own choice.
         optimizer: `adamw`, `adam`, `sgd` (with momentum), `rmsprop`, `adagrad` or `none`.
         optimizer_implementation: `fused`, `foreach` or `for-loop`, as torch.optim names them; by default
@@ -60,8 +58,8 @@ class CaptureOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(what=f"{name} is {value}", why="it must be at least 1")
-        parse_dtype(self.dtype)
-        parse_dtype(self.autocast or self.dtype)
+        object.__setattr__(self, "dtype", torch_name(self.dtype))
+        object.__setattr__(self, "autocast", torch_name(self.autocast) if self.autocast else None)
         _require_one_of("optimizer", self.optimizer, get_args(OptimizerName))
         _require_one_of("optimizer implementation", self.implementation, get_args(Implementation))
         if self.implementation == "fused" and self.optimizer not in _FUSED:
@@ -81,12 +79,28 @@ def _require_one_of(what: str, name: str, known: tuple[str, ...]) -> None:
         raise UsageError(what=f"unknown {what} {name!r}", fix=did_you_mean(name, known))
 
 
-def parse_dtype(name: str) -> torch.dtype:
+def torch_name(dtype: str) -> str:
+    """Return torch's name of a floating-point dtype: `bfloat16` for `bf16`.
+
+    Raises:
+        UsageError: There is none.
+    """
+    found = parse_spelling(dtype)
+    if found not in _TORCH_NAMES:
+        raise UsageError(
+            what=f"a model cannot have the dtype {dtype!r}",
+            why="weights and activations are floating-point numbers of at least 16 bits",
+            fix=f"choose one of: {', '.join(_TORCH_NAMES.values())}",
+        )
+    return _TORCH_NAMES[found]
+
+
+def parse_dtype(name: str) -> "torch.dtype":
     """Return the floating-point dtype of that name.
 
     Raises:
         UsageError: There is none.
     """
-    if name not in _DTYPES:
-        raise UsageError(what=f"unknown dtype {name!r}", fix=did_you_mean(name, _DTYPES))
-    return _DTYPES[name]
+    import torch  # options are checked before torch is loaded
+
+    return getattr(torch, torch_name(name))

@@ -17,6 +17,7 @@ from steelyard.runtime.cli.predict import predict
 from steelyard.runtime.cli.profile import profile
 from steelyard.runtime.cli.run import run
 from steelyard.runtime.cli.transfer import transfer
+from steelyard.runtime.cli.verb import Verb
 from steelyard.runtime.cli.verify import verify
 
 MODELS = (annotate, check, verify, fits, max_batch, run)
@@ -31,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for verb in (*MODELS, *MACHINES):
-    app.command()(verb)
+    app.command(cls=Verb)(verb)
 app.add_typer(devices, name="devices")
 
 

@@ -7,7 +7,11 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from typer import Argument, Option
 
-Device = Annotated[str, Option(help="Device: a name from `steelyard devices list`, or a .toml file.")]
+from steelyard.compiler.frontend.options import torch_name
+
+Device = Annotated[
+    str, Option(help="Device: a name from `steelyard devices list`, or a .toml file; h100-sxm, for example.")
+]
 
 MemoryTimeline = Annotated[
     Path | None,
@@ -15,27 +19,46 @@ MemoryTimeline = Annotated[
 ]
 
 
+_SPEC = "A model, such as hf:gpt2?n_layer=4, file.py:function, file.pt2 or program.mlir."
+
+
 def _capture(
-    spec: Annotated[str, Argument(help="hf:TYPE?key=value, file.py:function, file.pt2 or program.mlir.")],
+    spec: Annotated[str, Argument(help=_SPEC)],
     train: Annotated[
         bool, Option("--train", help="Capture a whole training step instead of the forward alone.")
     ] = False,
-    batch: Annotated[int | None, Option(help="Samples per step; 1 by default.")] = None,
+    batch: Annotated[
+        int | None, Option("--batch", "--batch-size", "--bs", help="Samples per step; 1 by default.")
+    ] = None,
     sequence: Annotated[
-        int | None, Option(help="Tokens per sample; 128 or the model's limit by default.")
+        int | None,
+        Option(
+            "--sequence",
+            "--seq",
+            "--seq-len",
+            "--sequence-length",
+            help="Tokens per sample; 128 or the model's limit by default.",
+        ),
     ] = None,
     image_size: Annotated[
         int | None, Option(help="Image height and width in pixels; the model's own by default.")
     ] = None,
-    dtype: Annotated[str, Option(help="Dtype of parameters and inputs.")] = "float32",
+    dtype: Annotated[
+        str | None,
+        Option(
+            parser=torch_name,
+            metavar="DTYPE",
+            help="Dtype of parameters and inputs, such as bf16 or float16; float32 by default.",
+        ),
+    ] = None,
     attention: Annotated[
         Literal["sdpa", "eager"] | None,
         Option(help="Attention implementation; the model's own by default."),
     ] = None,
     optimizer: Annotated[
-        Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "none"],
-        Option(help="Optimizer of the training step; SGD with momentum."),
-    ] = "adamw",
+        Literal["adamw", "adam", "sgd", "rmsprop", "adagrad", "none"] | None,
+        Option(help="Optimizer of the training step; adamw by default, SGD with momentum."),
+    ] = None,
     optimizer_implementation: Annotated[
         Literal["fused", "foreach", "for-loop"] | None,
         Option(
@@ -43,7 +66,14 @@ def _capture(
             "unless told `fused=True`; it needs more memory at its peak."
         ),
     ] = None,
-    autocast: Annotated[str | None, Option(help="Dtype of torch.autocast; off by default.")] = None,
+    autocast: Annotated[
+        str | None,
+        Option(
+            parser=torch_name,
+            metavar="DTYPE",
+            help="Dtype of torch.autocast, such as bf16; off by default.",
+        ),
+    ] = None,
     dropout: Annotated[
         bool, Option("--dropout", help="Keep the model's dropout, which is off by default even in training.")
     ] = False,
@@ -61,12 +91,13 @@ def with_capture(command: Callable[..., None]) -> Callable[..., None]:
     """Decorate a verb with the options of a capture, which it receives as `spec` and `choices`.
 
     Args:
-        command: A function whose first two parameters are `spec` and `choices`, the keyword arguments of
-            `runtime.pipeline.load_program`.
+        command: A function whose first two parameters are `spec` and `choices`: what was given of the
+            keyword arguments of `runtime.program.load.load_program`.
     """
 
     def verb(spec: str, **given: Any) -> None:
-        choices = {name: given.pop(name) for name in _SHARED if name != "spec"}
+        chosen = {name: given.pop(name) for name in _SHARED if name != "spec"}
+        choices = {name: value for name, value in chosen.items() if value is not None and value is not False}
         command(spec, choices, **given)
 
     own = list(inspect.signature(command).parameters.values())[2:]

@@ -23,10 +23,46 @@ def test_every_promised_device_is_there_under_its_name():
 
 def test_an_unknown_name_gets_its_neighbours():
     with pytest.raises(DeviceError) as caught:
-        load_device("h100_sxm")
-    assert str(caught.value).startswith("there is no device named 'h100_sxm'\n  why: ")
+        load_device("h100-sxn")
+    assert str(caught.value).startswith("there is no device named 'h100-sxn'\n  why: ")
     assert caught.value.fix is not None
     assert "did you mean 'h100-sxm'" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("H100-SXM", "h100-sxm"),
+        ("h200", "h200-sxm"),
+        ("rtx4090", "rtx-4090"),
+        ("NVIDIA GeForce RTX 4090", "rtx-4090"),
+        ("NVIDIA A100-SXM4-80GB", "a100-80gb-sxm"),
+        ("Tesla T4", "t4"),
+        ("l4", "l4"),
+    ],
+)
+def test_other_spellings_of_a_name(given, name):
+    assert load_device(given) is load_device(name)
+
+
+@pytest.mark.parametrize("given", ["a100", "A100-80GB", "h100", "rtx"])
+def test_a_name_of_several_boards_is_refused_with_all_of_them(given):
+    with pytest.raises(DeviceError, match="may be") as error:
+        load_device(given)
+    boards = [name for name in device_names() if name.startswith(given.lower())]
+    assert error.value.fix == f"say which: {', '.join(boards)}"
+
+
+@pytest.mark.parametrize(("given", "near"), [("l40", "l40s"), ("mi300", "mi300x"), ("h200-nvl", "h200-sxm")])
+def test_another_product_is_not_taken_for_one_that_is_known(given, near):
+    with pytest.raises(DeviceError, match=f"did you mean '{near}'"):
+        load_device(given)
+
+
+@pytest.mark.parametrize("given", ["", "nvidia", "-"])
+def test_no_name_at_all(given):
+    with pytest.raises(DeviceError, match="no device named"):
+        load_device(given)
 
 
 def test_the_users_folders_come_first_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -39,7 +75,8 @@ def test_the_users_folders_come_first_in_their_order(tmp_path: Path, monkeypatch
         "STEELYARD_DEVICE_PATH", os.pathsep.join([str(tmp_path / "one"), str(tmp_path / "two")])
     )
     assert load_device("t4").title == "my own T4"
-    assert load_device("t5").name == "t5"
+    (tmp_path / "two" / "nvidia.toml").touch()
+    assert load_device("t5").name == load_device("T5").name == "t5"
     assert {"t5", "h100-sxm"} <= set(device_names())
 
 

@@ -20,7 +20,7 @@ BAD_INPUT = {
     "hf:gpt2 --batch 0": "batch is 0",
     "hf:gpt2 --batch two": "--batch",
     "hf:gpt2 --dtype float33": "did you mean 'float32'",
-    "good.mlir --device h100": "'h100-sxm'",
+    "good.mlir --device h100": "say which: h100-pcie, h100-sxm",
     "good.mlir --by layer": "'module'",
     "good.mlir -o missing/out.mlir": "missing/out.mlir",
     "bad.mlir": "bad.mlir:2:",

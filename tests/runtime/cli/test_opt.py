@@ -37,7 +37,7 @@ def leave(*arguments: str) -> object:
     [
         ("annotate-cots", "did you mean 'annotate-cost'"),
         ("annotate-latency", 'requires argument "device"'),
-        ("annotate{device=h100}", "there is no device named 'h100'"),
+        ("annotate{device=h100}", "'h100' may be 2 devices"),
         ("annotate-cost,annotate-latency{device=k80 context=egaer}", "did you mean 'eager'?"),
         ("annotate-latency{device=k80", "the pass pipeline cannot be parsed"),
     ],
