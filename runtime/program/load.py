@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def load_program(
-    spec: str, choices: dict[str, Any], *, device: str | None = None, flat: bool = True
+    spec: "str | LoadedModel", choices: dict[str, Any], *, device: str | None = None, flat: bool = True
 ) -> ModuleOp:
     """Capture a model, or read a `.mlir` file without its annotations; what the model prints goes to stderr.
 
     Args:
-        spec: A SPEC.
+        spec: A SPEC, or a model that is loaded already.
         choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; none for a `.mlir` file,
             which was captured with its own.
         device: Whose kernels the program gets; those of a CPU, or of the file, where not given.
@@ -44,7 +44,7 @@ def load_program(
         if device:
             RetargetPass(device=device).apply(make_context(), module)
 
-    if spec.endswith(".mlir"):
+    if isinstance(spec, str) and spec.endswith(".mlir"):
         for name in choices:
             raise no_effect(
                 name, spec, "a program in a file was captured with its own", "capture it anew with that"
@@ -64,7 +64,7 @@ def load_program(
     return module
 
 
-def load_costed(spec: str, choices: dict[str, Any], device: str = "cpu") -> ModuleOp:
+def load_costed(spec: "str | LoadedModel", choices: dict[str, Any], device: str = "cpu") -> ModuleOp:
     """As `load_program`, with `cost.work` on every op.
 
     Raises:
@@ -81,7 +81,7 @@ def step_time_us(module: ModuleOp) -> float:
     return latency["value_us"]
 
 
-def load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, CaptureOptions]":
+def load_model(spec: "str | LoadedModel", choices: dict[str, Any]) -> "tuple[LoadedModel, CaptureOptions]":
     """Load the model of a SPEC that is no `.mlir` file, and its capture options.
 
     Raises:
@@ -89,4 +89,6 @@ def load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, Captur
     """
     allow_pickle = choices.get("allow_pickle", False)
     options = CaptureOptions(**{name: choice for name, choice in choices.items() if name != "allow_pickle"})
+    if not isinstance(spec, str):
+        return spec, options
     return load_spec(spec, options, allow_pickle=allow_pickle), options
