@@ -1,10 +1,10 @@
 """Memory that PyTorch's own convolutions take while they run: products of unrolled windows (im2col).
 
 By ConvolutionMM2d.cpp, ConvolutionMM3d.cpp, NaiveDilatedConvolution.cpp and NaiveConvolutionTranspose2d.cpp
-and -3d.cpp in aten/src/ATen/native (torch 2.13). Windows are unrolled for a whole batch, or for one image where
-they have holes. Groups are convolved one after the other, and joined in the end; those of a volume at once.
-With channels last the weight is copied.
-The gradient of a bias is a sum in f32, for which one of half precision is copied.
+and -3d.cpp in aten/src/ATen/native (torch 2.13). Windows are unrolled for a whole batch, or for one image
+where they have holes. Groups are convolved one after the other, and joined in the end; those of a volume at
+once. With channels last the weight is copied. The gradient of a bias is a sum in f32, for which one of half
+precision is copied.
 """
 
 from math import prod
