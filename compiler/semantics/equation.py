@@ -24,6 +24,7 @@ from steelyard.compiler.semantics.iteration_space import (
     IndexingMap,
     IterationSpace,
     Mean,
+    real_operations,
 )
 from steelyard.hw.base.errors import IRError
 
@@ -52,7 +53,7 @@ def iteration_space(
         equation: Terms for `reads`, an arrow, terms for `writes`.
         reads: The tensors read; None for one that is held on chip, whose term only names dims.
         writes: The tensors written; None as above.
-        flops_per_iteration: The operations at each point.
+        flops_per_iteration: The operations at each point, as for real numbers; complex ones take more.
         sizes: The extents of dims that no tensor dim shows alone.
         reduction: Dims to reduce over although the result has them, such as the dim of a softmax. Those that
             are read and not written are reduced in any case.
@@ -99,7 +100,7 @@ def iteration_space(
         reduced,
         reads_,
         writes_,
-        flops_per_iteration,
+        real_operations(flops_per_iteration, (value.type.dtype for _, value in pairs if value is not None)),
         combine,
         mean=mean,
         positional=frozenset(positional),

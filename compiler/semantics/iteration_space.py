@@ -1,6 +1,6 @@
 """Iteration spaces: affine indexing maps of tensors, and the operations at each point, as in linalg."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Literal, NamedTuple
@@ -41,6 +41,26 @@ class Flops:
     def total(self) -> int:
         """Operations of all kinds."""
         return self.contraction + self.pointwise + self.transcendental
+
+
+_COMPLEX = Flops(contraction=4, pointwise=2, transcendental=2)
+"""Real operations for one of complex numbers: a multiply-accumulate is 8 instead of 2, a sum 2 for 1."""
+
+
+def real_operations(flops: Flops, dtypes: Iterable[str]) -> Flops:
+    """Return operations as those of real numbers.
+
+    Args:
+        flops: Those at one point, as for real numbers.
+        dtypes: The element types of what the point reads and writes.
+    """
+    if not any(dtype.startswith("c") for dtype in dtypes):
+        return flops
+    return Flops(
+        flops.contraction * _COMPLEX.contraction,
+        flops.pointwise * _COMPLEX.pointwise,
+        flops.transcendental * _COMPLEX.transcendental,
+    )
 
 
 class Index(NamedTuple):

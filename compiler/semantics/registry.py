@@ -75,11 +75,12 @@ def einsum(name: str, equation: str, kind: WorkKind | None = None, flops: Flops 
     parse(equation)
 
     def rule(call: OpCall) -> OpWork:
-        space = iteration_space(equation, tuple(call.tensors), call.outputs, Flops())
+        values = tuple(call.tensors)
+        space = iteration_space(equation, values, call.outputs)
         kind_: WorkKind = kind or ("contraction" if space.reduction else "pointwise")
         default = Flops(contraction=2) if kind_ == "contraction" else Flops(pointwise=1)
-        summands = (Summand(tuple(each.name for each in call.tensors)),) if kind_ == "contraction" else ()
-        space = replace(space, flops_per_iteration=default if flops is None else flops)
+        summands = (Summand(tuple(each.name for each in values)),) if kind_ == "contraction" else ()
+        space = iteration_space(equation, values, call.outputs, default if flops is None else flops)
         return OpWork(kind_, (space,), summands=summands)
 
     register(name, rule)

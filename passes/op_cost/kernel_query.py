@@ -41,7 +41,9 @@ def kernel_queries(work: OpWork) -> tuple[KernelQuery, ...]:
     """
     match work.kind:
         case "contraction":
-            return tuple(_product(space) for space in work.spaces if space.flops_per_iteration.contraction)
+            products = [space for space in work.spaces if space.flops_per_iteration.contraction]
+            # Steps of a fused kernel keep their operands on chip.
+            return tuple(map(_product, products)) if all(each.reads for each in products) else ()
         case "convolution" | "depthwise_convolution":
             return tuple(
                 _convolution(space) for space in work.spaces if space.flops_per_iteration.contraction

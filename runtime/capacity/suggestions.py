@@ -75,7 +75,10 @@ def _other_captures(
     if spec.endswith(".mlir"):
         return
     for change, changed in _changes(spec, choices, device, budget):
-        program = load_program(spec, changed, device=device)
+        try:
+            program = load_program(spec, changed, device=device)
+        except UsageError:  # the model does not heed that option
+            continue
         annotate(program, Target(device=device))
         after_us = step_time_us(program) / (changed.get("batch") or 1)
         yield _way(change, check_fit(program, budget), _ratio(after_us, before_us))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import ModuleOp
 
+from steelyard.compiler.frontend.options import CaptureOptions, no_effect
+from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.gc_pause import without_collector
 from steelyard.compiler.ir.text import read_program
@@ -19,7 +21,6 @@ from steelyard.passes.structure.inline import InlinePass
 
 if TYPE_CHECKING:
     from steelyard.compiler.frontend.model import LoadedModel
-    from steelyard.compiler.frontend.options import CaptureOptions
 
 
 def load_program(
@@ -29,8 +30,8 @@ def load_program(
 
     Args:
         spec: A SPEC.
-        choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; a `.mlir` file has made its
-            own already.
+        choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; none for a `.mlir` file,
+            which was captured with its own.
         device: Whose kernels the program gets; those of a CPU, or of the file, where not given.
         flat: Make one function of a captured model. Otherwise it calls one for each of many equal blocks, and
             passes take no longer for many than for a few.
@@ -44,15 +45,20 @@ def load_program(
             RetargetPass(device=device).apply(make_context(), module)
 
     if spec.endswith(".mlir"):
+        for name in choices:
+            raise no_effect(
+                name, spec, "a program in a file was captured with its own", "capture it anew with that"
+            )
         module = read_program(Path(spec))
         drop_annotations(module)
         retarget(module)
         return module
-    # torch is imported only here, so that programs in files are weighed without it
+    # torch is imported only here, so that programs in files are weighed and mistakes found without it
     with redirect_stdout(sys.stderr), without_collector():
+        model, options = load_model(spec, choices)
         from steelyard.compiler.frontend.lower import lower
 
-        module = lower(*load_model(spec, choices), retarget)
+        module = lower(model, options, retarget)
     if flat:
         InlinePass().apply(make_context(), module)
     return module
@@ -81,9 +87,6 @@ def load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, Captur
     Raises:
         SteelyardError: The SPEC is unknown or its model cannot be built.
     """
-    from steelyard.compiler.frontend.options import CaptureOptions
-    from steelyard.compiler.frontend.spec import load_spec
-
     allow_pickle = choices.get("allow_pickle", False)
     options = CaptureOptions(**{name: choice for name, choice in choices.items() if name != "allow_pickle"})
     return load_spec(spec, options, allow_pickle=allow_pickle), options

@@ -31,7 +31,7 @@ from steelyard.compiler.frontend.torch.training_step import (
     training_step,
 )
 from steelyard.compiler.ir.gc_pause import without_collector
-from steelyard.hw.base.errors import CaptureError
+from steelyard.hw.base.errors import CaptureError, SteelyardError
 
 _MOST_REAL_BYTES = 64 * 2**20
 """Bytes that an op without a shape rule may be tried on."""
@@ -143,7 +143,7 @@ def _fakes() -> Iterator[None]:
 def _explained(spec: str) -> Iterator[None]:
     try:
         yield
-    except (CaptureError, LayersDiffer):
+    except (SteelyardError, LayersDiffer):
         raise
     except DATA_DEPENDENT as error:
         raise CaptureError(

@@ -3,6 +3,7 @@
 from steelyard.compiler.semantics.call import OpCall, Value
 from steelyard.compiler.semantics.equation import iteration_space
 from steelyard.compiler.semantics.iteration_space import Flops, IterationSpace
+from steelyard.compiler.semantics.ops.pointwise import elementwise
 from steelyard.compiler.semantics.registry import einsum, work
 from steelyard.compiler.semantics.work import OpWork, Summand
 
@@ -11,6 +12,7 @@ MAC = Flops(contraction=2)
 einsum("aten.mm", "m k, k n -> m n")
 einsum("aten.bmm", "b m k, b k n -> b m n")
 einsum("aten.mv", "m k, k -> m")
+einsum("aten._int_mm", "m k, k n -> m n")
 einsum("aten.dot", "k, k ->")
 einsum("aten.vdot", "k, k ->")
 
@@ -70,6 +72,33 @@ def matmul(call: OpCall) -> OpWork:
     )
     product = iteration_space(equation, (left, right), (call.result(),), MAC)
     return OpWork("contraction", (product,), summands=(Summand(("self", "other")),))
+
+
+@work("aten._trilinear")
+def trilinear(call: OpCall) -> OpWork:
+    """The sum over some dims of the product of three tensors, which are expanded to each other's dims."""
+    values = [call.arg(name) for name in ("i1", "i2", "i3")]
+    expanded: list[list[int]] = [call.properties[f"expand{at}"] for at in (1, 2, 3)]
+    rank = len(values[0].type.shape) + len(expanded[0])
+    reduced: list[int] = call.properties["sumdim"]
+    dims = [[f"d{i}" for i in range(rank) if i not in missing] for missing in expanded]
+    kept = " ".join(f"d{i}" for i in range(rank) if i not in reduced)
+    equation = f"{', '.join(map(' '.join, dims))} -> {kept}"
+    product = iteration_space(equation, values, (call.result(),), MAC + Flops(pointwise=1))
+    return OpWork("contraction", (product,), summands=(Summand(("i1", "i2", "i3")),))
+
+
+@work("aten._scaled_mm")
+def scaled_mm(call: OpCall) -> OpWork:
+    """Return the product of two tensors of low precision, each times its scale, + bias."""
+    factors = (call.arg("self"), call.arg("mat2"))
+    product = iteration_space("m k, k n -> m n", factors, (call.result(),), MAC)
+    given = [call.get(name) for name in ("scale_a", "scale_b", "bias", "scale_result")]
+    scales = [elementwise((each,), (), Flops(), prefix=f"s{at}_") for at, each in enumerate(given) if each]
+    applied = IterationSpace(
+        {dim: product.dims[dim] for dim in "mn"}, flops_per_iteration=Flops(pointwise=2 + bool(given[2]))
+    )
+    return OpWork("contraction", (product, applied, *scales), summands=(Summand(("self", "mat2")),))
 
 
 @work("aten._grouped_mm")

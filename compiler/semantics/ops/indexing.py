@@ -45,6 +45,8 @@ def gather(call: OpCall) -> OpWork:
 def index_select(call: OpCall) -> OpWork:
     """One slice for each index."""
     source, index = call.arg("self"), call.arg("index")
+    if not source.type.shape:
+        return OpWork("copy", (elementwise((source,), (call.result(),), _NONE),))
     names = _names(source).split()
     along = int(call.properties["dim"]) % len(names)
     taken = " ".join([*names[:along], "?index", *names[along:][1:]])

@@ -20,7 +20,8 @@ _PER_ELEMENT: dict[tuple[int, int], str] = {
         " bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift isnan isinf"
         " signbit isposinf isneginf masked_fill threshold threshold_backward copysign nextafter heaviside"
         " __and__ __or__ __xor__"
-        " __lshift__ __rshift__ _masked_scale"
+        " __lshift__ __rshift__ _masked_scale softshrink_backward hardshrink_backward ldexp frexp gcd lcm"
+        " rrelu_with_noise rrelu_with_noise_backward deg2rad rad2deg"
     ),
     (2, 0): (
         "clamp hardtanh relu6 leaky_relu leaky_relu_backward hardtanh_backward nan_to_num isfinite"
@@ -30,14 +31,25 @@ _PER_ELEMENT: dict[tuple[int, int], str] = {
         "lerp addcmul hardsigmoid_backward hardshrink softshrink _prelu_kernel_backward tanh_backward"
         " sigmoid_backward"
     ),
-    (4, 0): "hardsigmoid",
-    (5, 0): "hardswish hardswish_backward",
+    (4, 0): "hardsigmoid logit_backward",
+    (5, 0): "hardswish hardswish_backward fake_quantize_per_tensor_affine_cachemask",
     (0, 1): (
-        "div true_divide reciprocal sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan"
+        "div true_divide reciprocal sqrt rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos"
+        " atan"
         " sinh cosh tanh asinh acosh atanh erf erfc erfinv lgamma digamma pow float_power atan2 hypot i0 sinc"
-        " remainder fmod floor_divide"
+        " remainder fmod floor_divide special_entr special_erfcx special_i0e special_i1 special_i1e"
+        " special_log_ndtr special_ndtri special_zeta polygamma mvlgamma igamma igammac angle poisson"
+        " special_airy_ai special_bessel_j0 special_bessel_j1 special_bessel_y0 special_bessel_y1"
+        " special_chebyshev_polynomial_t special_chebyshev_polynomial_u special_chebyshev_polynomial_v"
+        " special_chebyshev_polynomial_w special_hermite_polynomial_h special_hermite_polynomial_he"
+        " special_laguerre_polynomial_l special_legendre_polynomial_p special_modified_bessel_i0"
+        " special_modified_bessel_i1 special_modified_bessel_k0 special_modified_bessel_k1"
+        " special_scaled_modified_bessel_k0 special_scaled_modified_bessel_k1"
+        " special_shifted_chebyshev_polynomial_t special_shifted_chebyshev_polynomial_u"
+        " special_shifted_chebyshev_polynomial_v special_shifted_chebyshev_polynomial_w"
+        " special_spherical_bessel_j0"
     ),
-    (1, 1): "xlogy",
+    (1, 1): "xlogy special_xlog1py",
     (1, 2): "logit",
     (1, 3): "mish",
     (2, 1): "addcdiv",
@@ -102,6 +114,12 @@ def _power(call: OpCall) -> OpWork:
     return pointwise(call, Flops(transcendental=1))
 
 
+def _product(call: OpCall) -> OpWork:
+    # Of complex numbers four products and two sums, where a sum is two.
+    is_complex = all(value.type.dtype.startswith("c") for value in call.tensors)
+    return pointwise(call, Flops(pointwise=3 if is_complex else 1))
+
+
 def _declare(name: str, flops_per_iteration: Flops) -> None:
     tanh_form = _TANH_FORM.get(name)
 
@@ -117,3 +135,4 @@ for _name, _flops in FLOPS_PER_ELEMENT.items():
 for _name in ("add", "sub", "rsub"):
     register(f"aten.{_name}", _sum)
 register("aten.pow", _power)
+register("aten.mul", _product)

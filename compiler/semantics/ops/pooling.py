@@ -44,6 +44,9 @@ def _pool(call: OpCall, spatial: int, is_max: bool) -> OpWork:
     source, result = call.arg("self"), call.result()
     strides = _strides(call, source, result, spatial)
     windows, places, taps = _terms(call, len(source.type.shape), spatial, strides)
+    shapes = zip(windows.split(), source.type.shape, result.type.shape, strict=True)
+    # An adaptive pool may make an image larger; then no affine index gives the windows.
+    windows = " ".join("?" if whole < part else term for term, whole, part in shapes)
     sizes = dict(zip(taps, _kernel(call, source, result, spatial), strict=True))
     equation = f"{windows} -> {', '.join([places] * len(call.results))}"
     # The place of a maximum counts from the beginning of the whole image.

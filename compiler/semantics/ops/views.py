@@ -161,7 +161,7 @@ def _diagonal(call: OpCall, source: TensorType) -> ViewMap | None:
 
 
 def _unfold(call: OpCall, source: TensorType) -> ViewMap | None:
-    dim = int(call.properties["dimension"]) % len(source.shape)
+    dim = int(call.properties["dimension"]) % max(len(source.shape), 1)
     return windows(source.shape, call.results[0].shape, dim, int(call.properties["step"]))
 
 
