@@ -18,7 +18,7 @@ from steelyard.passes.rematerialize.offload import OffloadPass
 from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.runtime.capacity.fits import MemoryBudget, MemoryFit, check_fit, fit_of, usable_bytes
 from steelyard.runtime.capacity.max_batch import largest_batch
-from steelyard.runtime.program.load import load_costed, load_program, step_time_us
+from steelyard.runtime.program.load import is_program, load_costed, load_program, step_time_us
 
 if TYPE_CHECKING:
     from steelyard.compiler.frontend.model import LoadedModel
@@ -76,7 +76,7 @@ def suggest(
 def _other_captures(
     spec: "str | LoadedModel", choices: dict[str, Any], device: str, budget: MemoryBudget, before_us: float
 ) -> Iterator[Suggestion]:
-    if not isinstance(spec, str) or spec.endswith(".mlir"):
+    if not isinstance(spec, str) or is_program(spec):
         return
     for change, changed in _changes(spec, choices, device, budget):
         try:

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, TypeGuard, cast
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -12,7 +13,7 @@ from steelyard.compiler.frontend.options import CaptureOptions, no_effect
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.gc_pause import without_collector
-from steelyard.compiler.ir.text import read_program
+from steelyard.compiler.ir.text import parse_program, read_program
 from steelyard.compiler.pass_infra.contract import drop_annotations
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
@@ -29,7 +30,7 @@ def load_program(
     """Capture a model, or read a `.mlir` file without its annotations; what the model prints goes to stderr.
 
     Args:
-        spec: A SPEC, or a model that is loaded already.
+        spec: A SPEC, a `.mlir` file, `-` for a program on stdin, or a model that is loaded already.
         choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; none for a `.mlir` file,
             which was captured with its own.
         device: Whose kernels the program gets; those of a CPU, or of the file, where not given.
@@ -44,12 +45,12 @@ def load_program(
         if device:
             RetargetPass(device=device).apply(make_context(), module)
 
-    if isinstance(spec, str) and spec.endswith(".mlir"):
+    if is_program(spec):
         for name in choices:
             raise no_effect(
                 name, spec, "a program in a file was captured with its own", "capture it anew with that"
             )
-        module = read_program(Path(spec))
+        module = parse_program(_read_once(sys.stdin), "<stdin>") if spec == "-" else read_program(Path(spec))
         drop_annotations(module)
         retarget(module)
         return module
@@ -62,6 +63,17 @@ def load_program(
     if flat:
         InlinePass().apply(make_context(), module)
     return module
+
+
+def is_program(spec: "str | LoadedModel") -> TypeGuard[str]:
+    """Whether a SPEC is a program that was captured already: a `.mlir` file, or stdin."""
+    return isinstance(spec, str) and (spec == "-" or spec.endswith(".mlir"))
+
+
+@cache
+def _read_once(stream: TextIO) -> str:
+    """What a stream holds, which may be asked for more than once."""
+    return stream.read()
 
 
 def load_costed(spec: "str | LoadedModel", choices: dict[str, Any], device: str = "cpu") -> ModuleOp:
