@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from steelyard.passes.annotate.target import Target as Target
     from steelyard.runtime.api.calls import annotate as annotate
     from steelyard.runtime.api.calls import capture as capture
+    from steelyard.runtime.api.calls import check as check
     from steelyard.runtime.api.calls import devices as devices
     from steelyard.runtime.api.calls import fits as fits
     from steelyard.runtime.api.calls import max_batch as max_batch
@@ -27,7 +28,7 @@ _MODULES = {
     "SteelyardError": "hw.base.errors",
     "Target": "passes.annotate.target",
     **dict.fromkeys(
-        ("annotate", "capture", "devices", "fits", "max_batch", "predict", "run_passes", "verify"),
+        ("annotate", "capture", "check", "devices", "fits", "max_batch", "predict", "run_passes", "verify"),
         "runtime.api.calls",
     ),
 }
