@@ -18,6 +18,7 @@ from memory import MODES, ZOO
 from report import Report, arguments
 from xdsl.dialects.builtin import ModuleOp
 from zoo import TINY
+from zoo import sizes as tiny_sizes
 
 from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
@@ -88,7 +89,7 @@ def main() -> None:
     )
     errors: list[float] = []
     for name in given.models or (TINY if given.tiny else ZOO):
-        spec, sizes = (TINY[name], {"batch": 2, "sequence": 32}) if given.tiny else ZOO[name]
+        spec, sizes = (TINY[name], tiny_sizes(name)) if given.tiny else ZOO[name]
         for mode in given.modes.split(","):
             options = CaptureOptions(**sizes, **MODES[mode])
             model = load_spec(spec, options)

@@ -12,6 +12,7 @@ from steelyard.hw.base.errors import SteelyardError
 from steelyard.runtime.verify.verify import verify
 
 _TEXT = "hidden_size=64&intermediate_size=128&num_hidden_layers=2&num_attention_heads=4&vocab_size=512"
+_IMAGES = ("resnet", "mobilenet_v2", "vit", "convnext", "swin")
 TINY = {
     "gpt2": "hf:gpt2?n_layer=2&n_embd=64&n_head=2&vocab_size=512",
     "bert": f"hf:bert?{_TEXT}",
@@ -38,6 +39,11 @@ NEAR = 0.01
 """Error of a peak that counts as near."""
 
 
+def sizes(name: str) -> dict[str, int]:
+    """The inputs of a tiny variant: images have no tokens."""
+    return {"batch": 2} if name in _IMAGES else {"batch": 2, "sequence": 32}
+
+
 def main() -> None:
     report = Report(
         "zoo",
@@ -60,7 +66,7 @@ def main() -> None:
     equal = cases = unknown = near = 0
     for name in arguments() or TINY:
         for train in (False, True):
-            options = CaptureOptions(train=train, batch=2, sequence=32)
+            options = CaptureOptions(train=train, **sizes(name))
             mode = "train" if train else "inference"
             cases += 1
             try:

@@ -2,10 +2,13 @@
 
 # pyright: standard
 
+import inspect
 import runpy
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +19,20 @@ from steelyard.compiler.frontend.adapt.default_loss import sum_of_first_output
 from steelyard.compiler.frontend.adapt.eager import eagerly
 from steelyard.compiler.frontend.adapt.example_inputs import bind_inputs
 from steelyard.compiler.frontend.model import BuiltModel
-from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
+from steelyard.compiler.frontend.options import CaptureOptions, no_effect, parse_dtype
 from steelyard.compiler.frontend.torch.fake_module import converting_fakes
 from steelyard.hw.base.errors import CaptureError, did_you_mean
+
+_DEFAULTS = {"batch": 1, "sequence": 128, "image_size": 224, "attention": None}
+"""Options that a function may take, with their values where neither the user nor the function has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileModel:
     """A function that returns `(module, example_inputs)` or `(module, example_inputs, loss)`.
+
+    It may take `batch`, `sequence`, `image_size`, `attention` and `dtype` (of torch) as parameters, which get
+    the values of the options; an option that is given and that the function does not take is refused.
 
     The inputs are a tensor, a tuple of positional or a mapping of keyword arguments; see `bind_inputs`.
     `loss` takes the outputs of the module and returns a scalar; see `sum_of_first_output` for the default. In
@@ -55,15 +64,48 @@ class FileModel:
         )
 
     def _call(self) -> tuple[Any, ...]:
-        with _default_dtype(parse_dtype(self.options.dtype)):
-            made = self.make()
+        dtype = parse_dtype(self.options.dtype)
+        with _default_dtype(dtype):
+            made = self.make(**_arguments(self.spec, self.make, self.options))
         if isinstance(made, tuple) and len(made) in (2, 3) and isinstance(made[0], torch.nn.Module):
+            self._require_dtype(made[0], dtype)
             return made
         raise CaptureError(
             what=f"{self.spec} did not return a model",
             why=f"it returned {type(made).__name__}",
             fix="return (module, example_inputs) or (module, example_inputs, loss)",
         )
+
+    def _require_dtype(self, module: torch.nn.Module, dtype: torch.dtype) -> None:
+        found = {str(each.dtype).removeprefix("torch.") for each in module.parameters()}
+        if dtype is not torch.float32 and found and self.options.dtype not in found:
+            raise no_effect(
+                "dtype",
+                self.spec,
+                f"the function returns a module of {' and '.join(sorted(found))}",
+                "let the function take `dtype` as a parameter and pass it on",
+            )
+
+
+def _arguments(spec: str, make: Callable[..., Any], options: CaptureOptions) -> dict[str, Any]:
+    """The options that a function takes as parameters."""
+    parameters = inspect.signature(make).parameters
+    takes_all = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
+    arguments: dict[str, Any] = {"dtype": parse_dtype(options.dtype)} if "dtype" in parameters else {}
+    for name, default in _DEFAULTS.items():
+        value = getattr(options, name)
+        if value is not None and name not in parameters and not takes_all:
+            raise no_effect(name, spec, f"it is made without a parameter `{name}`", _advice(spec, name))
+        if value is not None:
+            arguments[name] = value
+        elif name in parameters and parameters[name].default is inspect.Parameter.empty:
+            arguments[name] = default
+    return arguments
+
+
+def _advice(spec: str, name: str) -> str | None:
+    path, _, function = spec.rpartition(":")
+    return f"let {function} take `{name}` as a parameter" if path.endswith(".py") else None
 
 
 def load_file(spec: str, options: CaptureOptions) -> FileModel:
@@ -73,12 +115,10 @@ def load_file(spec: str, options: CaptureOptions) -> FileModel:
         CaptureError: There is no such file or function, or the file fails.
     """
     path, _, function = spec.rpartition(":")
-    if not Path(path).is_file():
-        raise CaptureError(what=f"there is no file {path!r}", where=spec)
     cuda_on_cpu = CudaOnCpu()
     try:
         with cuda_on_cpu, eagerly():
-            names: Mapping[str, Any] = runpy.run_path(path)
+            names = _run(Path(path))
     except Exception as error:
         raise CaptureError(
             what=f"{path} cannot be run", where=spec, why=f"{type(error).__name__}: {error}"
@@ -89,6 +129,20 @@ def load_file(spec: str, options: CaptureOptions) -> FileModel:
             what=f"{path} has no function {function!r}", where=spec, fix=did_you_mean(function, functions)
         )
     return FileModel(spec, names[function], options, cuda_on_cpu)
+
+
+def _run(path: Path) -> Mapping[str, Any]:
+    """Run a file as its project would: what lies beside it, beside its package or here can be imported.
+
+    The folders stay on the path, since functions import when they are called.
+    """
+    root, name = path.resolve().parent, path.stem
+    while (root / "__init__.py").is_file():
+        root, name = root.parent, f"{root.name}.{name}"
+    for folder in (str(Path.cwd()), str(root)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    return vars(import_module(name)) if "." in name else runpy.run_path(str(path))
 
 
 @contextmanager

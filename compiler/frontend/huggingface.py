@@ -14,14 +14,14 @@ from transformers import PretrainedConfig, masking_utils
 from transformers.initialization import no_init_weights
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from steelyard.compiler.frontend.adapt.assumptions import assume
 from steelyard.compiler.frontend.model import BuiltModel
-from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
+from steelyard.compiler.frontend.options import CaptureOptions, no_effect, parse_dtype
 from steelyard.compiler.frontend.torch.fake_module import make_fake
 from steelyard.compiler.frontend.torch.torch_private import unset_fake_temporarily
 from steelyard.compiler.frontend.zoo import Task, find_heads, find_token_limit
 from steelyard.hw.base.errors import CaptureError, did_you_mean
 
-_ALIASES = {"resnet-50": "resnet"}
 _DROPOUT_WORDS = ("dropout", "pdrop", "drop_path_rate", "layerdrop", "dropout_rate", "dropout_prob")
 
 
@@ -46,7 +46,26 @@ class HuggingFaceModel:
             make_fake(module)
         module.train(self.options.train)
         inputs = self.task.inputs(self.config, self.options)
-        return BuiltModel(module, inputs, _get_loss, frozenset({"labels"}), context=_single_sequences)
+        self._require_effect(inputs)
+        return BuiltModel(module, inputs, _get_loss, frozenset({"labels"}), context=self._step)
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        if getattr(self.config, "quantization_config", None):
+            assume(f"weights that are published quantized are weighed in {self.options.dtype}")
+        with _single_sequences():
+            yield
+
+    def _require_effect(self, inputs: dict[str, Any]) -> None:
+        """Refuse a sequence or an image size that no input has."""
+        extents = {
+            extent for each in inputs.values() if isinstance(each, torch.Tensor) for extent in each.shape
+        }
+        for name in ("sequence", "image_size"):
+            size = getattr(self.options, name)
+            if size is not None and size not in extents:
+                shapes = {key: tuple(each.shape) for key, each in inputs.items() if hasattr(each, "shape")}
+                raise no_effect(name, self.spec, f"its inputs are {shapes}")
 
     def _check_length(self, module: torch.nn.Module) -> None:
         """Refuse tokens beyond a table of learned positions; a fake lookup does not read its indices."""
@@ -65,16 +84,21 @@ class HuggingFaceModel:
 
 
 def load_huggingface(
-    spec: str, model_type: str, overrides: dict[str, Any], options: CaptureOptions
+    spec: str,
+    model_type: str,
+    overrides: dict[str, Any],
+    options: CaptureOptions,
+    base: dict[str, Any],
 ) -> HuggingFaceModel:
     """Resolve a model type and changes to its configuration; `text_config.num_hidden_layers` reaches inside.
+
+    `base` holds the keys of a published configuration that the changes apply to.
 
     `architectures` names the class, as in published configurations; without it, the type's usual head.
 
     Raises:
         CaptureError: The type, a key or a value is none that transformers knows.
     """
-    model_type = _ALIASES.get(model_type, model_type)
     if model_type not in CONFIG_MAPPING:
         raise CaptureError(
             what=f"unknown model type {model_type!r}",
@@ -82,10 +106,10 @@ def load_huggingface(
             fix=did_you_mean(model_type, CONFIG_MAPPING),
         )
     with _quiet():
-        config = _make_config(spec, model_type, overrides, options)
+        config = _make_config(spec, model_type, overrides, options, base)
     head, task = _choose_head(spec, model_type, config, overrides.get("architectures"))
     for key, value in task.config:
-        if key not in overrides:
+        if key not in overrides and (not base or getattr(config, key, None) is None):
             setattr(config, key, value)
     return HuggingFaceModel(spec, config, head, task, options)
 
@@ -111,7 +135,7 @@ def _choose_head(spec: str, model_type: str, config: PretrainedConfig, named: An
 
 
 def _make_config(
-    spec: str, model_type: str, overrides: dict[str, Any], options: CaptureOptions
+    spec: str, model_type: str, overrides: dict[str, Any], options: CaptureOptions, base: dict[str, Any]
 ) -> PretrainedConfig:
     cls = CONFIG_MAPPING[model_type]
     known = _known_keys(cls())
@@ -122,7 +146,7 @@ def _make_config(
             )
     sizes = {key: value for key, value in overrides.items() if key != "architectures"}
     try:
-        config = cls(**_nest(sizes))
+        config = cls(**_merge(base, _nest(sizes)))
     except Exception as error:
         raise CaptureError(
             what=f"{model_type!r} rejects its configuration", where=spec, why=str(error)
@@ -161,6 +185,15 @@ def _nest(overrides: dict[str, Any]) -> dict[str, Any]:
         part, _, inner = key.rpartition(".")
         (nested.setdefault(part, {}) if part else nested)[inner] = value
     return nested
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with changes, which reach inside of its parts."""
+    merged = base | changes
+    for key, part in base.items():
+        if isinstance(part, dict) and isinstance(changes.get(key), dict):
+            merged[key] = _merge(part, changes[key])
+    return merged
 
 
 def _get_loss(outputs: Any) -> torch.Tensor:

@@ -12,6 +12,7 @@ from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.torch.capture import capture, capture_few
 from steelyard.compiler.frontend.torch.import_graph import import_program
+from steelyard.compiler.frontend.torch.version import warn_if_untried
 from steelyard.compiler.ir.gc_pause import without_collector
 from steelyard.hw.base.errors import CaptureError
 
@@ -32,6 +33,7 @@ def lower(
     Raises:
         CaptureError: See `capture` and `import_program`.
     """
+    warn_if_untried()
     with without_collector():
         try:
             program, stacks = capture_few(model, options)

@@ -79,6 +79,19 @@ def _require_one_of(what: str, name: str, known: tuple[str, ...]) -> None:
         raise UsageError(what=f"unknown {what} {name!r}", fix=did_you_mean(name, known))
 
 
+def no_effect(name: str, spec: str, why: str, fix: str | None = None) -> UsageError:
+    """Make the error of an option that a SPEC does not heed.
+
+    Args:
+        name: Of the option, as an attribute.
+        spec: The SPEC.
+        why: What the SPEC does instead.
+        fix: What to do; without it, to leave the option out.
+    """
+    flag = f"--{name.replace('_', '-')}"
+    return UsageError(what=f"{flag} has no effect on {spec}", why=why, fix=fix or f"leave {flag} out")
+
+
 def torch_name(dtype: str) -> str:
     """Return torch's name of a floating-point dtype: `bfloat16` for `bf16`.
 

@@ -2,20 +2,29 @@
 
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
 from steelyard.hw.base.errors import UsageError
 
 
+def is_stdout(path: Path) -> bool:
+    """Whether a path is `-`, which stands for stdout."""
+    return path == Path("-")
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write a file by way of another beside it: a reader sees the old file or the whole new one.
 
-    A link is followed. A device or a pipe is written to, never replaced.
+    A link is followed. A device or a pipe is written to, never replaced; `-` is stdout.
 
     Raises:
         UsageError: The folder is missing or not writable, or there is no space.
     """
+    if is_stdout(path):
+        sys.stdout.write(text)
+        return
     try:
         target = Path(os.path.realpath(path))
         if target.exists() and not stat.S_ISREG(target.stat().st_mode):
@@ -32,6 +41,8 @@ def require_writable(path: Path) -> None:
     Raises:
         UsageError: It could not.
     """
+    if is_stdout(path):
+        return
     target = Path(os.path.realpath(path))
     try:
         if target.exists() and not os.access(target, os.W_OK):

@@ -90,11 +90,15 @@ class ExecutionUnit:
         bandwidth = device.memory_bandwidth_bytes_per_s
         if not found or bandwidth is None:
             known = sorted({name for peak in peaks for name in peak})
+            no_peak = f"a peak for {' or '.join(chain)} (it has {', '.join(known) or 'none'})"
+            lacking = [
+                *([] if found else [no_peak]),
+                *([] if bandwidth else ["memory_bandwidth_bytes_per_s"]),
+            ]
             raise DeviceError(
                 what=f"kernels in {dtype} on {device.name!r} cannot be priced",
-                why=f"it needs a peak for {' or '.join(chain)} and memory_bandwidth_bytes_per_s; its "
-                f"file has {', '.join(known) or 'no peak'} and {'the' if bandwidth else 'no'} bandwidth",
-                fix="choose another type or device, or add both from the data sheet",
+                why=f"its file lacks {' and '.join(lacking)}",
+                fix="choose another type or device, or add what is missing from the data sheet",
             )
         unit_dtype, peak = found[0]
         is_matrix = not lanes and unit_dtype in device.matrix_peak_flops_per_s

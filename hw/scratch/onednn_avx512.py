@@ -39,9 +39,9 @@ def data_peak_bytes(sizes: Convolution) -> int:
     if sizes.channels_last:
         if sizes.is_depthwise:
             return sizes.source_bytes
-        scratch = sizes.threads * sizes.destination_image_bytes(sizes.item_bytes) * (sizes.stride > 1)
+        scratch = sizes.threads * sizes.destination_image_bytes(sizes.item_bytes) * sizes.is_strided
         return sizes.source_bytes + 2 * sizes.weight_bytes + scratch
-    if (sizes.stride > 1 and (sizes.groups == 1 or sizes.is_half)) or sizes.is_image:
+    if (sizes.is_strided and (sizes.groups == 1 or sizes.is_half)) or sizes.is_image:
         # The result has channels last, and is copied twice.
         source, weight = sizes.plain_source_bytes, sizes.strided_weight_bytes
         scratch = sizes.threads * sizes.destination_image_bytes(sizes.item_bytes)
@@ -79,10 +79,10 @@ def _weight_scratch_bytes(sizes: Convolution) -> int:
     if sizes.groups > 1:
         return scratch
     if not sizes.is_half:
-        is_summed = sizes.stride == 1 and sizes.weight_bytes < sizes.source_bytes + sizes.destination_bytes
+        is_summed = not sizes.is_strided and sizes.weight_bytes < sizes.source_bytes + sizes.destination_bytes
         return scratch + total * is_summed
     if not sizes.is_pointwise:  # operands are transposed
         images = sizes.destination_image_bytes(sizes.item_bytes)
         images += 0 if sizes.is_image else sizes.source_image_bytes(sizes.item_bytes)
-        scratch += images * (sizes.busy_threads if sizes.stride == 1 else 1)
+        scratch += images * (sizes.busy_threads if not sizes.is_strided else 1)
     return scratch + total

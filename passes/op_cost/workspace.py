@@ -89,11 +89,7 @@ class CpuWorkspace:
         arguments = op.arguments()
         gradient, weight = arguments.get("grad_output"), arguments.get("weight")
         source = arguments.get("input")
-        if (
-            not isinstance(source, SSAValue)
-            or not isinstance(weight, SSAValue)
-            or arguments.get("transposed")
-        ):
+        if not isinstance(source, SSAValue) or not isinstance(weight, SSAValue):
             return NO_SCRATCH
         destination = gradient if isinstance(gradient, SSAValue) else op.results[0]
         plain = _sizes(op, source, weight, destination, self.threads)
@@ -122,24 +118,36 @@ def _is_transposed(value: SSAValue, reader: OpInfoCache) -> bool:
 def _sizes(
     op: TorchOp, source: SSAValue, weight: SSAValue, destination: SSAValue, threads: int
 ) -> Convolution:
+    """The sizes of a convolution; a transposed one makes the source of the convolution that it undoes."""
     arguments = op.arguments()
+    transposed = cast(bool, arguments["transposed"])
+    if transposed:
+        source, destination = destination, source
     batch, in_channels, *image = _shape(source)
-    out_channels, _, *window = _shape(weight)
+    window = _shape(weight)[2:]
+    stride, padding, dilation = (
+        tuple((cast("list[int]", arguments[name]) * len(window))[: len(window)])
+        for name in ("stride", "padding", "dilation")
+    )
+    output_mask = cast("list[bool] | None", arguments.get("output_mask"))
     element = cast("TensorType[FixedBitwidthType]", source.type).element_type
     return Convolution(
         batch=batch,
         in_channels=in_channels,
-        out_channels=out_channels,
+        out_channels=_shape(destination)[1],
         groups=cast(int, arguments["groups"]),
         image=tuple(image),
         result=_shape(destination)[2:],
-        window=tuple(window),
-        stride=max(cast("list[int]", arguments["stride"])),
-        dilation=max(cast("list[int]", arguments["dilation"])),
+        window=window,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
         item_bytes=element.bitwidth // 8,
         threads=threads,
         instruction_set="avx2",
         channels_last=CHANNELS_LAST in op.attributes,
+        transposed=transposed,
+        has_bias=bool(output_mask[2]) if output_mask else isinstance(arguments.get("bias"), SSAValue),
     )
 
 

@@ -18,7 +18,7 @@ from steelyard.passes.rematerialize.offload import OffloadPass
 from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.runtime.capacity.fits import MemoryBudget, MemoryFit, check_fit, fit_of, usable_bytes
 from steelyard.runtime.capacity.max_batch import largest_batch
-from steelyard.runtime.program.load import load_costed, load_program, step_time_us
+from steelyard.runtime.program.load import is_program, load_costed, load_program, step_time_us
 
 _STAGES = (1, 2, 3)
 _REWRITES = (RecomputePass, OffloadPass)
@@ -72,10 +72,13 @@ def suggest(
 def _other_captures(
     spec: str, choices: dict[str, Any], device: str, budget: MemoryBudget, before_us: float
 ) -> Iterator[Suggestion]:
-    if spec.endswith(".mlir"):
+    if is_program(spec):
         return
     for change, changed in _changes(spec, choices, device, budget):
-        program = load_program(spec, changed, device=device)
+        try:
+            program = load_program(spec, changed, device=device)
+        except UsageError:  # the model does not heed that option
+            continue
         annotate(program, Target(device=device))
         after_us = step_time_us(program) / (changed.get("batch") or 1)
         yield _way(change, check_fit(program, budget), _ratio(after_us, before_us))

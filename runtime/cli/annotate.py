@@ -24,7 +24,9 @@ def annotate(
     style: Annotated[
         Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")
     ] = "table",
-    output: Annotated[Path | None, Option("-o", help="Write the annotated IR to this file.")] = None,
+    output: Annotated[
+        Path | None, Option("-o", help="Write the annotated IR to this file; - for stdout.")
+    ] = None,
     memory_timeline: given.MemoryTimeline = None,
     strict: Annotated[bool, Option("--strict", help="Fail on an op of unknown work.")] = False,
     fusion_rules: Annotated[
@@ -39,7 +41,7 @@ def annotate(
     from steelyard.compiler.analysis.analyses import Analyses
     from steelyard.compiler.ir.text import format_program
     from steelyard.hw.allocators.choice import make_allocator
-    from steelyard.hw.base.atomic_file import write_atomically
+    from steelyard.hw.base.atomic_file import is_stdout, write_atomically
     from steelyard.hw.devices.registry import load_device
     from steelyard.passes.annotate.annotate import annotate as annotate_program
     from steelyard.passes.annotate.target import Target
@@ -79,4 +81,5 @@ def annotate(
         write_timeline(memory_timeline, timeline(memory, make_allocator(hardware)))
         typer.echo(f"wrote {memory_timeline}", err=True)
     seconds = time.perf_counter() - start_s
-    typer.echo(FORMATTERS[style](summary, hardware, by, depth, seconds))
+    is_taken = output is not None and is_stdout(output)
+    typer.echo(FORMATTERS[style](summary, hardware, by, depth, seconds), err=is_taken)

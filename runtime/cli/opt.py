@@ -63,12 +63,11 @@ class _Opt(xDSLOptMain):
 
     def run(self) -> None:
         self._output = _Held()
+        if self.args.input_file == "-":
+            self.args.input_file = None  # the driver's word for stdin
         super().run()
         text = self._output.getvalue()
-        if self.args.output_file is None:
-            sys.stdout.write(text)
-        else:
-            write_atomically(Path(self.args.output_file), text)
+        write_atomically(Path(self.args.output_file or "-"), text)
 
     def prepare_output(self) -> IO[str]:
         return self._output

@@ -19,7 +19,7 @@ MemoryTimeline = Annotated[
 ]
 
 
-_SPEC = "A model, such as hf:gpt2?n_layer=4, file.py:function, file.pt2 or program.mlir."
+_SPEC = "A model: llama-3.1-8b, hf:gpt2?n_layer=4, file.py:function, file.pt2, program.mlir; - for stdin."
 
 
 def _capture(

@@ -3,14 +3,17 @@
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from xdsl.dialects.builtin import ModuleOp
 
+from steelyard.compiler.frontend.options import CaptureOptions, no_effect
+from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.gc_pause import without_collector
-from steelyard.compiler.ir.text import read_program
+from steelyard.compiler.ir.text import parse_program, read_program
 from steelyard.compiler.pass_infra.contract import drop_annotations
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
@@ -19,7 +22,6 @@ from steelyard.passes.structure.inline import InlinePass
 
 if TYPE_CHECKING:
     from steelyard.compiler.frontend.model import LoadedModel
-    from steelyard.compiler.frontend.options import CaptureOptions
 
 
 def load_program(
@@ -28,9 +30,9 @@ def load_program(
     """Capture a model, or read a `.mlir` file without its annotations; what the model prints goes to stderr.
 
     Args:
-        spec: A SPEC.
-        choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; a `.mlir` file has made its
-            own already.
+        spec: A SPEC, a `.mlir` file, or `-` for a program on stdin.
+        choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; none for a `.mlir` file,
+            which was captured with its own.
         device: Whose kernels the program gets; those of a CPU, or of the file, where not given.
         flat: Make one function of a captured model. Otherwise it calls one for each of many equal blocks, and
             passes take no longer for many than for a few.
@@ -43,19 +45,35 @@ def load_program(
         if device:
             RetargetPass(device=device).apply(make_context(), module)
 
-    if spec.endswith(".mlir"):
-        module = read_program(Path(spec))
+    if is_program(spec):
+        for name in choices:
+            raise no_effect(
+                name, spec, "a program in a file was captured with its own", "capture it anew with that"
+            )
+        module = parse_program(_read_once(sys.stdin), "<stdin>") if spec == "-" else read_program(Path(spec))
         drop_annotations(module)
         retarget(module)
         return module
-    # torch is imported only here, so that programs in files are weighed without it
+    # torch is imported only here, so that programs in files are weighed and mistakes found without it
     with redirect_stdout(sys.stderr), without_collector():
+        model, options = load_model(spec, choices)
         from steelyard.compiler.frontend.lower import lower
 
-        module = lower(*load_model(spec, choices), retarget)
+        module = lower(model, options, retarget)
     if flat:
         InlinePass().apply(make_context(), module)
     return module
+
+
+def is_program(spec: str) -> bool:
+    """Whether a SPEC is a program that was captured already: a `.mlir` file, or stdin."""
+    return spec == "-" or spec.endswith(".mlir")
+
+
+@cache
+def _read_once(stream: TextIO) -> str:
+    """What a stream holds, which may be asked for more than once."""
+    return stream.read()
 
 
 def load_costed(spec: str, choices: dict[str, Any], device: str = "cpu") -> ModuleOp:
@@ -81,9 +99,6 @@ def load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, Captur
     Raises:
         SteelyardError: The SPEC is unknown or its model cannot be built.
     """
-    from steelyard.compiler.frontend.options import CaptureOptions
-    from steelyard.compiler.frontend.spec import load_spec
-
     allow_pickle = choices.get("allow_pickle", False)
     options = CaptureOptions(**{name: choice for name, choice in choices.items() if name != "allow_pickle"})
     return load_spec(spec, options, allow_pickle=allow_pickle), options

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.devices.registry import load_device
-from steelyard.runtime.program.load import load_model
+from steelyard.runtime.program.load import is_program, load_model
 
 if TYPE_CHECKING:
     from steelyard.runtime.verify.verify import Verification
@@ -33,7 +33,7 @@ def verify_spec(
     Raises:
         SteelyardError: The model cannot be captured or run, or the device is not known.
     """
-    if spec.endswith(".mlir"):
+    if is_program(spec):
         raise UsageError(
             what=f"{spec} cannot be verified",
             why="a program has no weights, and no model in PyTorch to compare with",

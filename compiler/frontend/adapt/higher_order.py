@@ -72,7 +72,7 @@ def _while_loop(
     return tuple(carried)
 
 
-def _map(f: Callable[..., Any], xs: Sequence[torch.Tensor], others: Sequence[Any]) -> Any:
+def _map(f: Callable[..., Any], xs: Sequence[torch.Tensor], others: Sequence[Any], **_: Any) -> Any:
     results = [f(*slices, *others) for slices in zip(*xs, strict=True)]
     return tree_map(lambda *each: torch.stack(each), *results)
 

@@ -33,7 +33,7 @@ from steelyard.compiler.frontend.torch.training_step import (
     training_step,
 )
 from steelyard.compiler.ir.gc_pause import without_collector
-from steelyard.hw.base.errors import CaptureError
+from steelyard.hw.base.errors import CaptureError, SteelyardError
 from steelyard.hw.base.units import format_bytes
 
 _MOST_REAL_BYTES = 64 * 2**20
@@ -192,7 +192,7 @@ def _fakes() -> Iterator[None]:
 def _explained(spec: str) -> Iterator[None]:
     try:
         yield
-    except (CaptureError, LayersDiffer):
+    except (SteelyardError, LayersDiffer):
         raise
     except DATA_DEPENDENT as error:
         raise DataNeededError(

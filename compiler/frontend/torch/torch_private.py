@@ -1,4 +1,4 @@
-"""The private parts of torch that capture relies on, checked with torch 2.11 and 2.13."""
+"""The private parts of torch that capture relies on, checked with torch 2.11 to 2.15."""
 
 # pyright: standard
 

@@ -114,9 +114,11 @@ def _peak_flops_per_s(device: Device, dtype: DType) -> float:
 def _memory(device: Device) -> tuple[float, float]:
     bandwidth, cache = device.memory_bandwidth_bytes_per_s, device.l2_bytes
     if bandwidth is None or cache is None:
+        both = {"memory_bandwidth_bytes_per_s": bandwidth, "l2_bytes": cache}
+        lacking = [name for name, number in both.items() if number is None]
         raise DeviceError(
             what=f"a matrix product on {device.name} cannot be priced",
-            why="its file lacks memory_bandwidth_bytes_per_s or l2_bytes",
-            fix="add both from the data sheet",
+            why=f"its file lacks {' and '.join(lacking)}",
+            fix="add what is missing from the data sheet",
         )
     return bandwidth.value, cache.value

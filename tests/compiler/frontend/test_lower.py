@@ -31,7 +31,7 @@ DEEP = {
     "convnext": "hf:convnext?depths=[1,{n}]&hidden_sizes=[8,16]&num_stages=2",
 }
 STACKS = {"t5": 2, "whisper": 2, "clip": 2}
-IMAGE_SIZES = {"resnet": 32, "convnext": 32}
+IMAGE_SIZES = {"resnet": 32, "convnext": 32, "vit": 32, "swin": 64}
 MODES = {
     "forward": {"train": False},
     "autocast": {"train": False, "autocast": "bfloat16"},
@@ -58,8 +58,8 @@ def num_calls(module: ModuleOp) -> int:
 
 
 def check_composed(name: str, depth: int, mode: str) -> None:
-    choices = {"batch": 2, "sequence": 16, "image_size": IMAGE_SIZES.get(name)}
-    options = CaptureOptions(**choices, **MODES[mode])
+    sizes = {"image_size": IMAGE_SIZES[name]} if name in IMAGE_SIZES else {"sequence": 16}
+    options = CaptureOptions(batch=2, **sizes, **MODES[mode])
     module, whole = lower_both(DEEP[name].format(n=depth), options)
     module.verify()
     passes = 2 if options.train else 1

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from steelyard.compiler.frontend.catalog.configurations import parse_huggingface
 from steelyard.compiler.frontend.options import CaptureOptions
-from steelyard.compiler.frontend.spec import load_spec, parse_huggingface
+from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.frontend.torch.capture import capture
 from steelyard.hw.base.errors import CaptureError, UsageError
 
@@ -94,7 +95,7 @@ def test_unknown_attention():
 
 def test_text_that_is_no_spec():
     with pytest.raises(UsageError, match="hf:gpt2"):
-        load_spec("gpt2", OPTIONS)
+        load_spec("mine", OPTIONS)
 
 
 def test_transformers_is_quiet(capfd):
@@ -145,19 +146,19 @@ def test_dropout_of_a_configuration_stays_only_where_it_is_asked_for():
 
 def test_data_dependent_branch_names_its_line(model_file):
     with pytest.raises(CaptureError, match="depends on the value") as error:
-        capture(load_spec(f"{model_file}:branch", OPTIONS), OPTIONS)
+        capture(load_spec(f"{model_file}:branch", CaptureOptions()), CaptureOptions())
     assert error.value.where == f"{model_file}:6"
     assert "torch.where" in (error.value.fix or "")
 
 
 def test_shape_that_the_model_rejects(model_file):
     with pytest.raises(CaptureError, match="cannot run"):
-        capture(load_spec(f"{model_file}:misfit", OPTIONS), OPTIONS)
+        capture(load_spec(f"{model_file}:misfit", CaptureOptions()), CaptureOptions())
 
 
 def test_function_that_returns_no_model(model_file):
     with pytest.raises(CaptureError, match="returned NoneType"):
-        capture(load_spec(f"{model_file}:nothing", OPTIONS), OPTIONS)
+        capture(load_spec(f"{model_file}:nothing", CaptureOptions()), CaptureOptions())
 
 
 def test_missing_function_gets_advice(model_file):
@@ -192,7 +193,7 @@ def test_exported_program(exported, train):
 def test_truncated_archive(exported):
     exported.write_bytes(exported.read_bytes()[:3000])
     with pytest.raises(CaptureError, match="truncated"):
-        load_spec(str(exported), OPTIONS)
+        load_spec(str(exported), CaptureOptions()).build(fake=False)
 
 
 class Bomb:
@@ -206,7 +207,7 @@ def test_pickled_object_is_refused_and_not_run(exported, monkeypatch, tmp_path):
     torch.save(Bomb(), bomb)
     rewrite(exported, lambda name, data: bomb.getvalue() if name.endswith(".pt") else data)
     with pytest.raises(CaptureError, match="pickle"):
-        load_spec(str(exported), OPTIONS)
+        load_spec(str(exported), CaptureOptions()).build(fake=False)
     assert not (tmp_path / "touched").exists()
 
 
@@ -216,7 +217,7 @@ def test_call_outside_of_the_operators_is_refused(exported):
 
     rewrite(exported, change)
     with pytest.raises(CaptureError, match="load_library"):
-        load_spec(str(exported), OPTIONS)
+        load_spec(str(exported), CaptureOptions()).build(fake=False)
 
 
 def test_weights_as_pickles_are_refused(exported):
@@ -230,7 +231,7 @@ def test_weights_as_pickles_are_refused(exported):
 
     rewrite(exported, change)
     with pytest.raises(CaptureError, match="asks for a pickle"):
-        load_spec(str(exported), OPTIONS)
+        load_spec(str(exported), CaptureOptions()).build(fake=False)
 
 
 def test_option_out_of_range():

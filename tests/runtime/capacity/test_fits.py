@@ -103,7 +103,8 @@ def test_max_batch_prints_the_number_first(capsys):
     ],
 )
 def test_bad_input(options, says, capsys):
-    assert leave(f"fits '{SPEC}' --device t4 {options}") == 2
+    device = "" if "--device" in options else "--device t4"
+    assert leave(f"fits '{SPEC}' {device} {options}") == 2
     assert says in capsys.readouterr().err
 
 

@@ -37,13 +37,15 @@ ZOO = {
     "&vision_config.num_hidden_layers=1&vision_config.hidden_size=32&vision_config.num_attention_heads=4"
     "&vision_config.image_size=64",
 }
-IMAGE_SIZES = {"resnet": 32, "mobilenet_v2": 32, "convnext": 32}
+IMAGE_SIZES = {"resnet": 32, "mobilenet_v2": 32, "convnext": 32, "vit": 32, "swin": 56}
 GPT2 = ZOO["gpt2"]
 
 
 def options_for(name: str, train: bool, **more) -> CaptureOptions:
+    image_size = IMAGE_SIZES.get(name)
+    sequence = None if image_size else 16
     return CaptureOptions(
-        train=train, batch=2, sequence=16, image_size=IMAGE_SIZES.get(name), return_grads=train, **more
+        train=train, batch=2, sequence=sequence, image_size=image_size, return_grads=train, **more
     )
 
 

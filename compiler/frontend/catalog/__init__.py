@@ -1,0 +1,1 @@
+"""Models that have a name: configurations of transformers, published or in a file, and vision libraries."""
