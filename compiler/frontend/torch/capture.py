@@ -17,7 +17,7 @@ from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.torch.call_site import find_raising_line
 from steelyard.compiler.frontend.torch.fake_module import copying_fakes
-from steelyard.compiler.frontend.torch.optimizer import describe_optimizer, make_optimizer
+from steelyard.compiler.frontend.torch.optimizer import describe_optimizer, optimizer_of
 from steelyard.compiler.frontend.torch.program import CapturedProgram, Phase
 from steelyard.compiler.frontend.torch.recorder import Recorder
 from steelyard.compiler.frontend.torch.skipping import StackRun
@@ -112,7 +112,8 @@ def capture_few(model: LoadedModel, options: CaptureOptions) -> tuple[CapturedPr
     """
     with _fakes(), _explained(model.spec):
         built = model.build(fake=True)
-        stacks = find_stacks(built.module)
+        once = built.step is None and built.micro_steps == 1  # a block that runs twice is no layer of one run
+        stacks = find_stacks(built.module) if once else ()
         program = record(built, model.spec, options, is_fake=True, stacks=stacks)
         return program, {stack.path: len(stack.blocks) for stack in stacks}
 
@@ -136,7 +137,7 @@ def record(
     """
     recorder = Recorder(built.module, is_fake=is_fake)
     runs = [StackRun(stack, lambda: recorder.num_ops) for stack in stacks]
-    optimizer = make_optimizer(built.module, options) if options.train else None
+    optimizer = optimizer_of(built, options) if options.train else None
     _add_arguments(recorder, built, optimizer)
 
     def enter(phase: Phase) -> None:
