@@ -150,7 +150,7 @@ def _shared_out(program: ModuleOp, budget: MemoryBudget, ranks: int) -> Iterator
 
 
 def _ratio(after_us: float, before_us: float) -> float | None:
-    """How many times longer a step takes, None where the work of no op is known."""
+    """Ratio of two step times, None where the work of no op is known."""
     return after_us / before_us if before_us else None
 
 

@@ -72,7 +72,7 @@ def is_program(spec: "str | LoadedModel") -> TypeGuard[str]:
 
 @cache
 def _read_once(stream: TextIO) -> str:
-    """What a stream holds, which may be asked for more than once."""
+    """Contents of a stream, which may be asked for more than once."""
     return stream.read()
 
 
