@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from steelyard.runtime.api.calls import predict as predict
     from steelyard.runtime.api.calls import run_passes as run_passes
     from steelyard.runtime.api.calls import verify as verify
+    from steelyard.runtime.api.watch import watch as watch
 
 __version__ = "0.1.0"
 
 _MODULES = {
     "SteelyardError": "hw.base.errors",
     "Target": "passes.annotate.target",
+    "watch": "runtime.api.watch",
     **dict.fromkeys(
         ("annotate", "capture", "check", "devices", "fits", "max_batch", "predict", "run_passes", "verify"),
         "runtime.api.calls",

@@ -52,7 +52,7 @@ class LiveModel:
         """See `LoadedModel`; with `fake` within `lent` only, without it of copies, which a run may change."""
         self._put_back()
         if fake:
-            optimizer = _find_optimizer(self.step, self.optimizer)
+            optimizer = find_optimizer(self.step, self.optimizer)
             tensors = make_fake(self.module)
             if optimizer is not None:
                 _make_optimizer_fake(optimizer, tensors)
@@ -95,7 +95,7 @@ class LiveModel:
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Put back all that captures change in the module and its optimizer."""
-        optimizer = _find_optimizer(self.step, self.optimizer)
+        optimizer = find_optimizer(self.step, self.optimizer)
         holders: list[Any] = [*self.module.modules()]
         if optimizer is not None:
             holders += [optimizer]
@@ -127,7 +127,7 @@ def _keep(attributes: dict[str, Any]) -> Callable[[], None]:
     return restore
 
 
-def _find_optimizer(
+def find_optimizer(
     step: Callable[..., Any] | None, given: torch.optim.Optimizer | None
 ) -> torch.optim.Optimizer | None:
     """The optimizer given, or the one that a step function closes over.
