@@ -93,6 +93,8 @@ class CpuWorkspace:
             return NO_SCRATCH
         destination = gradient if isinstance(gradient, SSAValue) else op.results[0]
         plain = _sizes(op, source, weight, destination, self.threads)
+        is_copied = isinstance(gradient, SSAValue) and _is_broadcast(gradient, OpInfoCache())
+        copied = prod(_shape(destination)) * plain.item_bytes if is_copied else 0
         tensors = [result for result in op.results if isinstance(result.type, TensorType)]
         results = sum(prod(_shape(result)) * plain.item_bytes for result in tensors)
 
@@ -101,7 +103,7 @@ class CpuWorkspace:
             if gradient is None:
                 return max(0, forward_peak_bytes(sizes) - results)
             data, weights, _ = cast("list[bool]", arguments["output_mask"])
-            return max(0, backward_peak_bytes(sizes, data, weights) - results)
+            return copied + max(0, backward_peak_bytes(sizes, data, weights) - results)
 
         return scratch_of_kernels(self.instruction_set, is_half=plain.is_half, bytes_of=bytes_of)
 
@@ -113,6 +115,19 @@ def _is_transposed(value: SSAValue, reader: OpInfoCache) -> bool:
         return False
     source, result = work.spaces[0].reads[0], work.spaces[0].writes[0]
     return len(source.indices) == 2 and source.indices == result.indices[::-1]
+
+
+def _is_broadcast(value: SSAValue, reader: OpInfoCache) -> bool:
+    """Whether a value is a view of fewer elements than it has, which a library does not read as it is."""
+    while isinstance(value.owner, TorchOp):
+        work = reader.read(value.owner).work
+        if work is None or not work.is_view or not value.owner.operands:
+            return False
+        source = value.owner.operands[0]
+        if prod(_shape(source)) < prod(_shape(value)):
+            return True
+        value = source
+    return False
 
 
 def _sizes(
