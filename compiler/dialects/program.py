@@ -117,7 +117,7 @@ def text_attribute(op: Operation, name: str) -> str:
 
 
 def assumptions(module: ModuleOp) -> tuple[str, ...]:
-    """What the capture of a program took for granted, in sentences."""
+    """Assumptions of the capture of a program, in sentences."""
     found = module.attributes.get(ASSUMPTIONS)
     if not isinstance(found, ArrayAttr):
         return ()

@@ -22,6 +22,9 @@ class BuiltModel:
         loss: Takes the module's outputs, returns a scalar.
         num_positional: How many of the inputs, from the first, are passed by position.
         context: Entered around each step; patches that the model needs.
+        optimizer: The user's own, whose parameters are those of the module; otherwise the options name one.
+        micro_steps: Forwards and backwards before the optimizer's step.
+        step: A whole training step to run in place of forward, loss, backward and optimizer.
     """
 
     module: torch.nn.Module
@@ -30,6 +33,9 @@ class BuiltModel:
     targets: frozenset[str] = frozenset()
     num_positional: int = 0
     context: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext)
+    optimizer: torch.optim.Optimizer | None = None
+    micro_steps: int = 1
+    step: Callable[[], Any] | None = None
 
     def run(self) -> Any:
         """Call the module on its inputs."""

@@ -90,7 +90,7 @@ def _configured(text: str, options: CaptureOptions) -> "LoadedModel":
 
 
 def _advice(text: str) -> str:
-    """What a text that is no SPEC may have meant."""
+    """Suggestion for a text that is no SPEC."""
     path = Path(text)
     if path.suffix == ".py":
         return f"name the function in it that returns the model: {text}:make"

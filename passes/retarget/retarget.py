@@ -6,6 +6,7 @@ from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.hw.devices.registry import load_device
 from steelyard.passes.annotate.program_pass import ProgramPass
 from steelyard.passes.retarget.attention import retarget_attention
+from steelyard.passes.retarget.cpu_kernels import note_cpu_kernels
 from steelyard.passes.retarget.dropout import fuse_dropout
 
 
@@ -15,7 +16,8 @@ class RetargetPass(ProgramPass):
 
     Programs are captured on a CPU. On an NVIDIA GPU, scaled dot product attention is another kernel with
     other results (flash in half precision, memory-efficient otherwise), and dropout is one kernel with a mask
-    of bytes where the CPU has four ops and a mask of numbers. For a CPU, attention gets the CPU's kernel
+    of bytes where the CPU has four ops and a mask of numbers. Kernels of CPUs that stay, such as oneDNN's of
+    recurrent networks, are named in the program's assumptions. For a CPU, attention gets the CPU's kernel
     back; on other devices all stays. To be run before outline. Annotations are made anew for the target that
     the program has.
 
@@ -46,3 +48,5 @@ class RetargetPass(ProgramPass):
             retarget_attention(function.body.block, device)
             if is_cuda:
                 fuse_dropout(function.body.block)
+        if is_cuda:
+            note_cpu_kernels(program.module)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -19,6 +19,9 @@ from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.runtime.capacity.fits import MemoryBudget, MemoryFit, check_fit, fit_of, usable_bytes
 from steelyard.runtime.capacity.max_batch import largest_batch
 from steelyard.runtime.program.load import is_program, load_costed, load_program, step_time_us
+
+if TYPE_CHECKING:
+    from steelyard.compiler.frontend.model import LoadedModel
 
 _STAGES = (1, 2, 3)
 _REWRITES = (RecomputePass, OffloadPass)
@@ -47,12 +50,13 @@ class Suggestion:
 
 
 def suggest(
-    spec: str, choices: dict[str, Any], device: str, budget: MemoryBudget, ranks: int
+    spec: "str | LoadedModel", choices: dict[str, Any], device: str, budget: MemoryBudget, ranks: int
 ) -> list[Suggestion]:
     """Try each change by itself: batch, type, optimizer, recompute, and sharing out among devices.
 
     Args:
-        spec: A SPEC; a program in a file can only be rewritten or shared out.
+        spec: A SPEC; a program in a file, and a model that is loaded already, can only be rewritten or
+            shared out.
         choices: As for `load_program`.
         device: Name or file of the device.
         budget: The memory that there is.
@@ -70,9 +74,9 @@ def suggest(
 
 
 def _other_captures(
-    spec: str, choices: dict[str, Any], device: str, budget: MemoryBudget, before_us: float
+    spec: "str | LoadedModel", choices: dict[str, Any], device: str, budget: MemoryBudget, before_us: float
 ) -> Iterator[Suggestion]:
-    if is_program(spec):
+    if not isinstance(spec, str) or is_program(spec):
         return
     for change, changed in _changes(spec, choices, device, budget):
         try:
@@ -146,7 +150,7 @@ def _shared_out(program: ModuleOp, budget: MemoryBudget, ranks: int) -> Iterator
 
 
 def _ratio(after_us: float, before_us: float) -> float | None:
-    """How many times longer a step takes, None where the work of no op is known."""
+    """Ratio of two step times, None where the work of no op is known."""
     return after_us / before_us if before_us else None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, TypeGuard, cast
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def load_program(
-    spec: str, choices: dict[str, Any], *, device: str | None = None, flat: bool = True
+    spec: "str | LoadedModel", choices: dict[str, Any], *, device: str | None = None, flat: bool = True
 ) -> ModuleOp:
     """Capture a model, or read a `.mlir` file without its annotations; what the model prints goes to stderr.
 
     Args:
-        spec: A SPEC, a `.mlir` file, or `-` for a program on stdin.
+        spec: A SPEC, a `.mlir` file, `-` for a program on stdin, or a model that is loaded already.
         choices: Arguments of `CaptureOptions`, and `allow_pickle` of `load_spec`; none for a `.mlir` file,
             which was captured with its own.
         device: Whose kernels the program gets; those of a CPU, or of the file, where not given.
@@ -65,18 +65,18 @@ def load_program(
     return module
 
 
-def is_program(spec: str) -> bool:
+def is_program(spec: "str | LoadedModel") -> TypeGuard[str]:
     """Whether a SPEC is a program that was captured already: a `.mlir` file, or stdin."""
-    return spec == "-" or spec.endswith(".mlir")
+    return isinstance(spec, str) and (spec == "-" or spec.endswith(".mlir"))
 
 
 @cache
 def _read_once(stream: TextIO) -> str:
-    """What a stream holds, which may be asked for more than once."""
+    """Contents of a stream, which may be asked for more than once."""
     return stream.read()
 
 
-def load_costed(spec: str, choices: dict[str, Any], device: str = "cpu") -> ModuleOp:
+def load_costed(spec: "str | LoadedModel", choices: dict[str, Any], device: str = "cpu") -> ModuleOp:
     """As `load_program`, with `cost.work` on every op.
 
     Raises:
@@ -93,7 +93,7 @@ def step_time_us(module: ModuleOp) -> float:
     return latency["value_us"]
 
 
-def load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, CaptureOptions]":
+def load_model(spec: "str | LoadedModel", choices: dict[str, Any]) -> "tuple[LoadedModel, CaptureOptions]":
     """Load the model of a SPEC that is no `.mlir` file, and its capture options.
 
     Raises:
@@ -101,4 +101,6 @@ def load_model(spec: str, choices: dict[str, Any]) -> "tuple[LoadedModel, Captur
     """
     allow_pickle = choices.get("allow_pickle", False)
     options = CaptureOptions(**{name: choice for name, choice in choices.items() if name != "allow_pickle"})
+    if not isinstance(spec, str):
+        return spec, options
     return load_spec(spec, options, allow_pickle=allow_pickle), options

@@ -51,8 +51,17 @@ def format_verification(found: "Verification") -> str:
             f"{'numerics':<12}{numerics}, against eager PyTorch",
             "",
             f"{judged} the tolerance of {found.tolerance:.0%}",
+            *_advice(found),
         ]
     )
+
+
+def _advice(found: "Verification") -> list[str]:
+    """The first thing to do about a time out of tolerance."""
+    if found.drift or abs(found.step_time_ms.ratio - 1) <= found.tolerance:
+        return []
+    how = "steelyard calibrate -o local.toml, then --device local.toml"
+    return [f"{found.device} was not calibrated on this machine: {how}"]
 
 
 def _drift(drift: "Drift") -> str:

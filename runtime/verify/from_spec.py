@@ -9,11 +9,12 @@ from steelyard.hw.devices.registry import load_device
 from steelyard.runtime.program.load import is_program, load_model
 
 if TYPE_CHECKING:
+    from steelyard.compiler.frontend.model import LoadedModel
     from steelyard.runtime.verify.verify import Verification
 
 
 def verify_spec(
-    spec: str,
+    spec: "str | LoadedModel",
     choices: dict[str, Any],
     device: str,
     tolerance: float,
@@ -23,7 +24,7 @@ def verify_spec(
     """Run a model on this machine and compare; the model's own output goes to stderr.
 
     Args:
-        spec: A SPEC that is no `.mlir` file.
+        spec: A SPEC that is no `.mlir` file, or a model that is loaded already.
         choices: As for `load_program`.
         device: The name or the file of this machine's device.
         tolerance: See `runtime.verify`.

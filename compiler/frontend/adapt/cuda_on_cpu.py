@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 from unittest.mock import patch
 
@@ -46,7 +47,8 @@ class CudaOnCpu(TorchFunctionMode):
 
     def __enter__(self) -> Self:
         """Enter the mode."""
-        idle = dict.fromkeys(_IDLE_FUNCTIONS, self._do_nothing)
+        # One object each: TorchDynamo, imported meanwhile, keeps a rule for each function by identity.
+        idle: dict[str, Any] = {name: partial(self._do_nothing) for name in _IDLE_FUNCTIONS}
         idle |= {name: _Idle(self._do_nothing) for name in _IDLE_OBJECTS}
         types = {name: getattr(torch, name) for name in _TENSOR_TYPES}
         autocast, device_context = torch.autocast.__init__, DeviceContext.__init__

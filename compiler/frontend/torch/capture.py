@@ -2,8 +2,10 @@
 
 # pyright: standard
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 
@@ -15,7 +17,7 @@ from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.torch.call_site import find_raising_line
 from steelyard.compiler.frontend.torch.fake_module import copying_fakes
-from steelyard.compiler.frontend.torch.optimizer import describe_optimizer, make_optimizer
+from steelyard.compiler.frontend.torch.optimizer import describe_optimizer, optimizer_of
 from steelyard.compiler.frontend.torch.program import CapturedProgram, Phase
 from steelyard.compiler.frontend.torch.recorder import Recorder
 from steelyard.compiler.frontend.torch.skipping import StackRun
@@ -32,23 +34,70 @@ from steelyard.compiler.frontend.torch.training_step import (
 )
 from steelyard.compiler.ir.gc_pause import without_collector
 from steelyard.hw.base.errors import CaptureError, SteelyardError
+from steelyard.hw.base.units import format_bytes
 
 _MOST_REAL_BYTES = 64 * 2**20
 """Bytes that an op without a shape rule may be tried on."""
+
+_REAL_SHARE = 0.25
+"""Part of the free memory that weights, gradients and state of a step that really runs may take."""
+
+_TRAINED = 4
+"""Weight, gradient and two numbers of optimizer state."""
+
+
+class DataNeededError(CaptureError):
+    """A value decides a size or a branch."""
 
 
 def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
     """Record what eager PyTorch dispatches for one step of `model` on CPU.
 
-    Nothing is computed and no weight is allocated: all tensors are fake. The training step is in its steady
+    Nothing is computed and no weight is allocated: all tensors are fake. A step in which values decide a size
+    or a branch is run on real tensors instead, where these are small. The training step is in its steady
     state (optimizer state exists, gradients do not).
 
     Raises:
-        CaptureError: The model's control flow depends on values, or it rejects its inputs.
+        CaptureError: The model rejects its inputs, or needs data and is too large to run.
     """
-    with _fakes(), _explained(model.spec):
-        built = model.build(fake=True)
-        return record(built, model.spec, options, is_fake=True)
+    try:
+        with _fakes(), _explained(model.spec):
+            return record(model.build(fake=True), model.spec, options, is_fake=True)
+    except DataNeededError as needed:
+        return _capture_real(model, options, needed)
+
+
+def _capture_real(model: LoadedModel, options: CaptureOptions, needed: DataNeededError) -> CapturedProgram:
+    """Record the step while it really runs, with random weights and the example inputs.
+
+    Raises:
+        CaptureError: Its weights, gradients and optimizer state take too much of this machine's memory.
+    """
+    needs_bytes = _state_bytes(model) * (_TRAINED if options.train else 1)
+    has_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    if needs_bytes > _REAL_SHARE * has_bytes:
+        raise CaptureError(
+            what=needed.what,
+            where=needed.where,
+            why=f"{needed.why}; with real data it would take {format_bytes(needs_bytes)} and more, "
+            f"and {format_bytes(has_bytes)} are free",
+            fix="weigh it with fewer layers, or on a machine with more memory",
+        )
+    with _explained(model.spec), torch.random.fork_rng(devices=[]):
+        program = record(model.build(fake=False), model.spec, options)
+    line = f" ({needed.where})" if needed.where else ""
+    sentence = f"{needed.why}{line}: the step ran on its example inputs, with random weights"
+    return replace(program, assumptions=(*program.assumptions, sentence))
+
+
+def _state_bytes(model: LoadedModel) -> int:
+    """Bytes of the parameters and buffers; 0 where building needs data itself."""
+    try:
+        with _fakes():
+            module = model.build(fake=True).module
+    except Exception:
+        return 0
+    return sum(each.numel() * each.element_size() for each in (*module.parameters(), *module.buffers()))
 
 
 def capture_few(model: LoadedModel, options: CaptureOptions) -> tuple[CapturedProgram, dict[str, int]]:
@@ -63,7 +112,8 @@ def capture_few(model: LoadedModel, options: CaptureOptions) -> tuple[CapturedPr
     """
     with _fakes(), _explained(model.spec):
         built = model.build(fake=True)
-        stacks = find_stacks(built.module)
+        once = built.step is None and built.micro_steps == 1  # a block that runs twice is no layer of one run
+        stacks = find_stacks(built.module) if once else ()
         program = record(built, model.spec, options, is_fake=True, stacks=stacks)
         return program, {stack.path: len(stack.blocks) for stack in stacks}
 
@@ -87,7 +137,7 @@ def record(
     """
     recorder = Recorder(built.module, is_fake=is_fake)
     runs = [StackRun(stack, lambda: recorder.num_ops) for stack in stacks]
-    optimizer = make_optimizer(built.module, options) if options.train else None
+    optimizer = optimizer_of(built, options) if options.train else None
     _add_arguments(recorder, built, optimizer)
 
     def enter(phase: Phase) -> None:
@@ -146,11 +196,10 @@ def _explained(spec: str) -> Iterator[None]:
     except (SteelyardError, LayersDiffer):
         raise
     except DATA_DEPENDENT as error:
-        raise CaptureError(
+        raise DataNeededError(
             what=f"{spec}: control flow or a shape depends on the value of a tensor",
             where=find_raising_line(error),
-            why=f"{error.func} needs a value, and capture runs without data",
-            fix="replace the branch by torch.where, or decide it from shapes or from the configuration",
+            why=f"{str(error.func).removesuffix('.default')} depends on data",
         ) from error
     except Exception as error:
         raise CaptureError(

@@ -12,12 +12,15 @@ import torch
 from steelyard.compiler.frontend.torch.torch_private import FakeTensor
 
 
-def make_fake(module: torch.nn.Module) -> None:
+def make_fake(module: torch.nn.Module) -> dict[int, torch.Tensor]:
     """Replace each tensor of a module by an empty one of the active fake mode; shared ones stay shared.
 
     Beside parameters and buffers these are plain attributes, as exported programs hold their constants.
 
     `Module.to_empty` does not do: a fake mode refuses tensors that it did not make, and it unties weights.
+
+    Returns:
+        The new tensors by the `id` of those that they replace.
     """
     made: dict[int, torch.Tensor] = {}
     for owner in module.modules():
@@ -27,6 +30,7 @@ def make_fake(module: torch.nn.Module) -> None:
             if id(tensor) not in made:
                 made[id(tensor)] = _empty_parameter(tensor)
             setattr(owner, name, made[id(tensor)])
+    return made
 
 
 def empty_like(tensor: torch.Tensor) -> torch.Tensor:

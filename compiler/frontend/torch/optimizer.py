@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions
 
 _OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
@@ -16,6 +17,16 @@ _OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any
     "rmsprop": (torch.optim.RMSprop, {}),
     "adagrad": (torch.optim.Adagrad, {}),
 }
+
+
+def optimizer_of(built: BuiltModel, options: CaptureOptions) -> torch.optim.Optimizer | None:
+    """Return the user's own optimizer with its state, or make that of the options; none for a bare step."""
+    if built.optimizer is None:
+        return None if built.step else make_optimizer(built.module, options)
+    parameters = [p for group in built.optimizer.param_groups for p in group["params"] if p.requires_grad]
+    if not any(built.optimizer.state.get(p) for p in parameters):
+        _make_state(built.optimizer, parameters)
+    return built.optimizer
 
 
 def make_optimizer(module: torch.nn.Module, options: CaptureOptions) -> torch.optim.Optimizer | None:

@@ -2,8 +2,10 @@
 
 # pyright: standard
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -11,7 +13,7 @@ from steelyard.compiler.frontend.adapt.eager import eagerly
 from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions, parse_dtype
-from steelyard.compiler.frontend.torch.optimizer import make_optimizer
+from steelyard.compiler.frontend.torch.optimizer import optimizer_of
 from steelyard.compiler.frontend.torch.program import Phase
 
 
@@ -20,7 +22,7 @@ def build_real(
 ) -> tuple[BuiltModel, torch.optim.Optimizer | None]:
     """Build a model with real weights and, for training, its optimizer."""
     built = model.build(fake=False)
-    return built, make_optimizer(built.module, options) if options.train else None
+    return built, optimizer_of(built, options) if options.train else None
 
 
 def run_step(
@@ -42,21 +44,58 @@ def training_step(
     inputs alone. `enter` is called with each phase as it begins.
     """
     with eagerly(), built.context():
+        if built.step is not None:
+            with _autocast(options), _following_phases(built.module, enter):
+                returned = built.step()
+            results = {name: tensor.detach() for name, tensor in named_tensors(returned)}
+        else:
+            results = {"loss": _standard_step(built, optimizer, options, enter)}
+        if options.return_grads:
+            results |= {f"grad:{n}": p.grad for n, p in built.module.named_parameters() if p.grad is not None}
+        built.module.zero_grad(set_to_none=True)
+        return results
+
+
+def _standard_step(
+    built: BuiltModel,
+    optimizer: torch.optim.Optimizer | None,
+    options: CaptureOptions,
+    enter: Callable[[Phase], None],
+) -> torch.Tensor:
+    """Forward, loss and backward of each micro-batch, then the optimizer; the loss of the last."""
+    loss = None
+    for _ in range(built.micro_steps):
+        loss = None  # that of the micro-batch before is gone
         enter("forward")
         with _autocast(options):
             outputs = built.run()
             enter("loss")
             loss = built.loss(outputs)
+            if built.micro_steps > 1:
+                loss = loss / built.micro_steps
         enter("backward")
         loss.backward()
+    enter("optimizer")
+    if optimizer is not None:
+        optimizer.step()
+    assert loss is not None
+    return loss.detach()
+
+
+@contextmanager
+def _following_phases(module: torch.nn.Module, enter: Callable[[Phase], None]) -> Iterator[None]:
+    """Tell the phases of a user's own step: until the module returns, until the backward, and after it."""
+    backward = torch.autograd.backward
+
+    def followed(*args: Any, **kwargs: Any) -> None:
+        enter("backward")
+        backward(*args, **kwargs)
         enter("optimizer")
-        if optimizer is not None:
-            optimizer.step()
-        results = {"loss": loss.detach()}
-        if options.return_grads:
-            results |= {f"grad:{n}": p.grad for n, p in built.module.named_parameters() if p.grad is not None}
-        built.module.zero_grad(set_to_none=True)
-        return results
+
+    before = module.register_forward_pre_hook(lambda *_: enter("forward"))
+    after = module.register_forward_hook(lambda *_: enter("loss"))
+    with before, after, patch.object(torch.autograd, "backward", followed):
+        yield
 
 
 def forward_step(built: BuiltModel, options: CaptureOptions) -> dict[str, torch.Tensor]:

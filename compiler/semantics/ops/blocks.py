@@ -10,6 +10,7 @@ from steelyard.hw.base.kernel_work import WorkKind
 _COPIES = (
     "diagonal_copy block_diag lu_unpack view_copy split_with_sizes_copy split_copy unbind_copy _chunk_cat"
     " resize_as select_copy view_as_real_copy view_as_complex_copy"
+    " _pack_padded_sequence _pack_padded_sequence_backward"
 )
 # Operations at each element: of the first operand, or of the first result. A state of CTC joins three others
 # by logsumexp; its gradient likewise.

@@ -1,0 +1,1 @@
+"""The Python API: functions on SPECs, programs and live modules, and their results."""

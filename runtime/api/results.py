@@ -1,0 +1,185 @@
+"""Results of the API: frozen values that print as the command line prints them."""
+
+import html
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from xdsl.dialects.builtin import ModuleOp
+
+from steelyard.compiler.ir.text import format_program
+from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.hw.base.errors import UsageError
+from steelyard.hw.devices.device import Device
+from steelyard.runtime.capacity.fits import MemoryFit
+from steelyard.runtime.capacity.suggestions import Suggestion
+from steelyard.runtime.predict.predict import TablePrediction
+from steelyard.runtime.report.format_fit import format_fit
+from steelyard.runtime.report.format_prediction import format_prediction, format_scores
+from steelyard.runtime.report.format_summary import format_csv, format_json, format_table
+from steelyard.runtime.report.summary import Grouping, Summary
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Result(ABC):
+    """A result: `str` is the table, `to_dict` the object that `--format json` prints."""
+
+    @abstractmethod
+    def to_dict(self) -> Any:
+        """Return all of it in plain lists and dictionaries."""
+
+    def to_json(self) -> str:
+        """Return `to_dict` as text."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The rows of the table."""
+        return [self.to_dict()]
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the rows as a data frame.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise UsageError(
+                what="the rows cannot become a data frame",
+                why=str(error),
+                fix="install it with: pip install pandas",
+            ) from error
+        return pandas.DataFrame(list(self.rows()))
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+@dataclass(frozen=True, eq=False)
+class Program(Result):
+    """A program in the IR.
+
+    Attributes:
+        module: The module of xDSL.
+    """
+
+    module: ModuleOp
+
+    @property
+    def totals(self) -> Mapping[str, Any]:
+        """The totals that its annotations carry."""
+        return read_totals(self.module)
+
+    def __str__(self) -> str:
+        return format_program(self.module)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the text of the IR."""
+        return {"ir": str(self)}
+
+
+@dataclass(frozen=True, eq=False)
+class Weighing(Result):
+    """Cost of a model on a device: FLOPs, bytes, time and live memory.
+
+    Attributes:
+        program: The annotated program.
+        summary: What it says.
+        device: The device.
+        seconds: Time that weighing took.
+        by: Rows of the table: modules, ops or phases.
+        depth: Levels of the module tree in it.
+    """
+
+    program: Program
+    summary: Summary
+    device: Device
+    seconds: float
+    by: Grouping = "module"
+    depth: int = 5
+
+    def __str__(self) -> str:
+        return format_table(self.summary, self.device, self.by, self.depth, self.seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the totals and the rows."""
+        return json.loads(format_json(self.summary, self.device, self.by, self.depth, self.seconds))
+
+    def to_csv(self) -> str:
+        """Return the rows as CSV."""
+        return format_csv(self.summary, self.device, self.by, self.depth, self.seconds)
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The rows of the table."""
+        return self.to_dict()["rows"]
+
+
+@dataclass(frozen=True)
+class Fit(Result):
+    """Answer to whether a model fits into a device's memory.
+
+    Attributes:
+        memory: The terms of the fit.
+        ways: Changes that make it fit, where it does not.
+        assumptions: What the capture took for granted.
+        batch: The largest batch, of `max_batch`.
+    """
+
+    memory: MemoryFit
+    ways: tuple[Suggestion, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    batch: int | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits."""
+        return self.memory.fits
+
+    def __bool__(self) -> bool:
+        return self.fits
+
+    def __str__(self) -> str:
+        batch = [] if self.batch is None else [str(self.batch)]
+        assumed = [f"assumed: {each}" for each in self.assumptions]
+        return "\n".join([*batch, format_fit(self.memory, self.ways), *assumed])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the terms, and the ways to fit or the batch."""
+        memory = {**asdict(self.memory), "fits": self.fits, "margin_bytes": list(self.memory.margin_bytes)}
+        memory["context_bytes"] = list(self.memory.context_bytes)
+        if self.batch is not None:
+            return {"batch": self.batch, **memory}
+        return {
+            **memory,
+            "ways_to_fit": [asdict(way) for way in self.ways],
+            "assumptions": list(self.assumptions),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction(Result):
+    """Predicted times of a table of kernels, with scores where measured times are known."""
+
+    table: TablePrediction
+
+    def __str__(self) -> str:
+        return self.to_text("table")
+
+    def to_text(self, style: Any) -> str:
+        """Return scores, or else rows, as `table`, `json` or `csv`."""
+        if self.table.scores is not None:
+            return format_scores(self.table.scores, style)
+        return format_prediction(self.table, style)
+
+    def to_dict(self) -> Any:
+        """Return the rows, or the scores."""
+        return json.loads(self.to_text("json"))
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The predicted rows of the table."""
+        return json.loads(format_prediction(self.table, "json"))
