@@ -16,11 +16,16 @@ from steelyard.hw.base.instruction_set import InstructionSet
 from steelyard.hw.devices.device import Device
 from steelyard.hw.scratch.convolution import Convolution
 from steelyard.hw.scratch.cpu_convolution import backward_peak_bytes, forward_peak_bytes
+from steelyard.hw.scratch.onednn_lstm import Lstm
 from steelyard.hw.scratch.onednn_matmul import matmul_scratch_bytes
 from steelyard.hw.scratch.scratch_bytes import NO_SCRATCH, ScratchBytes, scratch_of_kernels
 from steelyard.passes.op_cost.cudnn_workspace import CudnnWorkspace
 
 _CONVOLUTIONS = ("convolution", "depthwise_convolution")
+_F32_BYTES = 4
+_GRADIENT = "grad_output"
+_HIDDEN_STATE = "hx_"
+"""The operand of a recurrent layer of oneDNN; cuDNN's is named otherwise."""
 
 
 def workspace_of(device: Device, threads: int | None = None) -> Workspace:
@@ -59,6 +64,8 @@ class CpuWorkspace:
         work = op.attributes.get(WORK)
         if not isinstance(op, TorchOp) or not isinstance(work, WorkAttr):
             return NO_SCRATCH
+        if isinstance(op.arguments().get(_HIDDEN_STATE), SSAValue):
+            return _recurrent(op)
         if work.data.kind == "contraction" and work.data.dtype == "bf16":
             return self._product(op)
         return self._convolution(op) if work.data.kind in _CONVOLUTIONS else NO_SCRATCH
@@ -87,12 +94,14 @@ class CpuWorkspace:
 
     def _convolution(self, op: TorchOp) -> ScratchBytes:
         arguments = op.arguments()
-        gradient, weight = arguments.get("grad_output"), arguments.get("weight")
+        gradient, weight = arguments.get(_GRADIENT), arguments.get("weight")
         source = arguments.get("input")
         if not isinstance(source, SSAValue) or not isinstance(weight, SSAValue):
             return NO_SCRATCH
         destination = gradient if isinstance(gradient, SSAValue) else op.results[0]
         plain = _sizes(op, source, weight, destination, self.threads)
+        is_copied = isinstance(gradient, SSAValue) and _is_broadcast(gradient, OpInfoCache())
+        copied = prod(_shape(destination)) * plain.item_bytes if is_copied else 0
         tensors = [result for result in op.results if isinstance(result.type, TensorType)]
         results = sum(prod(_shape(result)) * plain.item_bytes for result in tensors)
 
@@ -101,9 +110,26 @@ class CpuWorkspace:
             if gradient is None:
                 return max(0, forward_peak_bytes(sizes) - results)
             data, weights, _ = cast("list[bool]", arguments["output_mask"])
-            return max(0, backward_peak_bytes(sizes, data, weights) - results)
+            return copied + max(0, backward_peak_bytes(sizes, data, weights) - results)
 
         return scratch_of_kernels(self.instruction_set, is_half=plain.is_half, bytes_of=bytes_of)
+
+
+def _recurrent(op: TorchOp) -> ScratchBytes:
+    """Scratch of a layer of an LSTM, which oneDNN does in f32."""
+    arguments = op.arguments()
+    time, batch, inputs = _shape(cast(SSAValue, arguments["input"]))
+    sizes = Lstm(time, batch, inputs, _shape(cast(SSAValue, arguments[_HIDDEN_STATE]))[-1])
+    if _GRADIENT in arguments:
+        scratch = sizes.backward_scratch_bytes
+        for name in (_GRADIENT, "grad_hy", "grad_cy"):  # where there is none, zeros are made
+            value = arguments.get(name) or arguments[_HIDDEN_STATE]
+            is_made = arguments.get(name) is None or _is_broadcast(cast(SSAValue, value), OpInfoCache())
+            scratch += prod(_shape(cast(SSAValue, value))) * _F32_BYTES * is_made
+    else:
+        is_training = prod(_shape(op.results[-1])) > 0
+        scratch = sizes.forward_scratch_bytes if is_training else sizes.inference_scratch_bytes
+    return ScratchBytes(scratch, scratch, scratch)
 
 
 def _is_transposed(value: SSAValue, reader: OpInfoCache) -> bool:
@@ -113,6 +139,19 @@ def _is_transposed(value: SSAValue, reader: OpInfoCache) -> bool:
         return False
     source, result = work.spaces[0].reads[0], work.spaces[0].writes[0]
     return len(source.indices) == 2 and source.indices == result.indices[::-1]
+
+
+def _is_broadcast(value: SSAValue, reader: OpInfoCache) -> bool:
+    """Whether a value is a view of fewer elements than it has, which a library does not read as it is."""
+    while isinstance(value.owner, TorchOp):
+        work = reader.read(value.owner).work
+        if work is None or not work.is_view or not value.owner.operands:
+            return False
+        source = value.owner.operands[0]
+        if prod(_shape(source)) < prod(_shape(value)):
+            return True
+        value = source
+    return False
 
 
 def _sizes(

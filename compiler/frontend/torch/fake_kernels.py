@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from steelyard.compiler.frontend.torch.torch_private import has_kernel
+from steelyard.hw.scratch.onednn_lstm import Lstm
 
 aten = torch.ops.aten
 
@@ -41,9 +42,21 @@ def _layer_norm_backward(*args: Any) -> tuple[torch.Tensor | None, ...]:
     return tuple(None if gradient is None else gradient.contiguous() for gradient in gradients)
 
 
+def _rnn_layer(*args: Any) -> tuple[torch.Tensor, ...]:
+    """As the CPU kernel, whose workspace has bytes with gradients; that of torch's meta kernel has none."""
+    if not torch.is_grad_enabled():
+        return aten.mkldnn_rnn_layer.default(*args)
+    *states, _ = aten.mkldnn_rnn_layer.default(*args)
+    source, hidden = args[0], args[5]
+    time, batch, inputs = source.shape
+    bytes_ = Lstm(time, batch, inputs, hidden.shape[-1]).workspace_bytes
+    return *states, source.new_empty(bytes_, dtype=torch.uint8)
+
+
 FAKE_KERNELS: dict[Any, Any] = {
     aten._grouped_mm.default: _grouped_mm,
     aten.native_layer_norm_backward.default: _layer_norm_backward,
+    aten.mkldnn_rnn_layer.default: _rnn_layer,
 }
 """By the op they replace."""
 
