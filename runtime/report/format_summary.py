@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from shutil import get_terminal_size
 from typing import Any
 
 from steelyard.hw.base.units import bounded, format_bytes, format_flops, format_us
@@ -13,16 +14,18 @@ from steelyard.runtime.report.verdict import verdict
 
 Formatter = Callable[[Summary, Device, Grouping, int, float], str]
 
+_WIDTHS = (41, 14, 15, 13, 13, 8)
+_LEAST_NAME = 16
 _KEYS = ("level", "name", "ops", "params", "flops", "bytes", "latency_us", "share", "unknown")
 
 
 def format_table(summary: Summary, device: Device, by: Grouping, depth: int, seconds: float) -> str:
     """The table, indented as the module tree is, the totals and the verdict."""
-    lines = [_cells(by, "params", "FLOPs", "bytes", "time", "share"), "-" * 104]
+    records: list[tuple[str, ...]] = [(by, "params", "FLOPs", "bytes", "time", "share")]
     for level, name, figures in _rows(summary, by, depth):
         shown = f"{figures.params:,}" if figures.params else "-"
-        lines.append(
-            _cells(
+        records.append(
+            (
                 "  " * level + name,
                 shown,
                 bounded(format_flops, figures.flops, figures.unknown),
@@ -32,13 +35,16 @@ def format_table(summary: Summary, device: Device, by: Grouping, depth: int, sec
             )
         )
     known = summary.total.ops - summary.total.unknown
+    columns = get_terminal_size((sum(_WIDTHS), 24)).columns
+    header, *rows = _fitted(records, columns)
+    lines = [header, "-" * len(header), *rows]
     lines += [
         "",
         f"{summary.model}: {summary.mode}, {summary.params:,} parameters, {known} of "
         f"{summary.total.ops} ops costed, weighed in {seconds:.1f} s",
         *(f"assumed: {each}" for each in summary.assumptions),
         "",
-        verdict(summary, device),
+        verdict(summary, device, min(columns, 100)),
     ]
     return "\n".join(lines)
 
@@ -130,6 +136,18 @@ def _moved(figures: Figures) -> int:
     return figures.bytes_read + figures.bytes_written
 
 
-def _cells(name: str, *numbers: str) -> str:
-    widths = (14, 15, 13, 13, 8)
-    return f"{name:<41}" + "".join(f"{n:>{w}}" for n, w in zip(numbers, widths, strict=True))
+def _fitted(records: list[tuple[str, ...]], columns: int) -> list[str]:
+    """Rows of aligned cells; in a narrow terminal without spare room, and with names cut short."""
+    name, *numbers = _WIDTHS
+    if columns < sum(_WIDTHS):
+        numbers = [2 + max(map(len, cells)) for cells in list(zip(*records, strict=True))[1:]]
+        name = max(columns - sum(numbers), _LEAST_NAME)
+        records = [(_cut(first, name), *rest) for first, *rest in records]
+    return [
+        f"{first:<{name}}" + "".join(f"{n:>{w}}" for n, w in zip(rest, numbers, strict=True))
+        for first, *rest in records
+    ]
+
+
+def _cut(name: str, width: int) -> str:
+    return name if len(name) <= width else f"{name[: width - 1]}…"

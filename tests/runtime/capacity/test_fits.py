@@ -1,5 +1,7 @@
 import json
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -147,3 +149,20 @@ def test_a_program_with_an_op_of_unknown_work_fits_on_a_condition():
     assert fit.unknown_by_op == {"mylib.mystery": 1}
     first, *_ = format_fit(fit, []).splitlines()
     assert first == "yes, if these ops of unknown work take no more than is left: mylib.mystery (1)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "rmsprop", "adagrad", "none"])
+def test_no_weight_of_a_large_model_is_allocated(optimizer):
+    """The f32 weights alone are 30 GiB; `fits` also tries other optimizers and rewrites."""
+    code = (
+        "import resource, sys; from steelyard.runtime.cli.main import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        "sys.stderr.write(f'RSS {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}')"
+    )
+    flags = ["--train", "--sequence", "128", "--device", "t4", "--optimizer", optimizer]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "fits", "llama-3-8b", *flags], capture_output=True, text=True
+    )
+    assert done.stdout.startswith("no: "), done.stderr
+    assert int(done.stderr.rpartition("RSS ")[2]) * 1024 < 3 * 2**30
