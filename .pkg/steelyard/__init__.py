@@ -14,20 +14,23 @@ if TYPE_CHECKING:
     from steelyard.passes.annotate.target import Target as Target
     from steelyard.runtime.api.calls import annotate as annotate
     from steelyard.runtime.api.calls import capture as capture
+    from steelyard.runtime.api.calls import check as check
     from steelyard.runtime.api.calls import devices as devices
     from steelyard.runtime.api.calls import fits as fits
     from steelyard.runtime.api.calls import max_batch as max_batch
     from steelyard.runtime.api.calls import predict as predict
     from steelyard.runtime.api.calls import run_passes as run_passes
     from steelyard.runtime.api.calls import verify as verify
+    from steelyard.runtime.api.watch import watch as watch
 
 __version__ = "0.1.0"
 
 _MODULES = {
     "SteelyardError": "hw.base.errors",
     "Target": "passes.annotate.target",
+    "watch": "runtime.api.watch",
     **dict.fromkeys(
-        ("annotate", "capture", "devices", "fits", "max_batch", "predict", "run_passes", "verify"),
+        ("annotate", "capture", "check", "devices", "fits", "max_batch", "predict", "run_passes", "verify"),
         "runtime.api.calls",
     ),
 }

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -41,6 +41,7 @@ class LiveModel:
     optimizer: torch.optim.Optimizer | None = None
     micro_steps: int = 1
     step: Callable[[torch.nn.Module, Any], Any] | None = None
+    _lent: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]], repr=False)
 
     @property
     def spec(self) -> str:
@@ -49,8 +50,9 @@ class LiveModel:
 
     def build(self, *, fake: bool, seed: int = 0) -> BuiltModel:
         """See `LoadedModel`; with `fake` within `lent` only, without it of copies, which a run may change."""
+        self._put_back()
         if fake:
-            optimizer = _find_optimizer(self.step, self.optimizer)
+            optimizer = find_optimizer(self.step, self.optimizer)
             tensors = make_fake(self.module)
             if optimizer is not None:
                 _make_optimizer_fake(optimizer, tensors)
@@ -93,17 +95,21 @@ class LiveModel:
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Put back all that captures change in the module and its optimizer."""
-        optimizer = _find_optimizer(self.step, self.optimizer)
+        optimizer = find_optimizer(self.step, self.optimizer)
         holders: list[Any] = [*self.module.modules()]
         if optimizer is not None:
             holders += [optimizer]
-        kept = [_keep(vars(each)) for each in holders]
-        groups = [_keep(group) for group in optimizer.param_groups] if optimizer is not None else []
+        groups = optimizer.param_groups if optimizer is not None else []
+        self._lent.extend(map(_keep, [*map(vars, holders), *groups]))
         try:
             yield
         finally:
-            for restore in (*kept, *groups):
-                restore()
+            self._put_back()
+            self._lent.clear()
+
+    def _put_back(self) -> None:
+        for restore in self._lent:
+            restore()
 
 
 def _keep(attributes: dict[str, Any]) -> Callable[[], None]:
@@ -121,7 +127,7 @@ def _keep(attributes: dict[str, Any]) -> Callable[[], None]:
     return restore
 
 
-def _find_optimizer(
+def find_optimizer(
     step: Callable[..., Any] | None, given: torch.optim.Optimizer | None
 ) -> torch.optim.Optimizer | None:
     """The optimizer given, or the one that a step function closes over.

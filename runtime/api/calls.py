@@ -2,11 +2,10 @@
 
 import sys
 import time
-from collections.abc import Callable
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any, Unpack
+from pathlib import Path
+from typing import Any, Unpack
 
-from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.dialects.program import assumptions
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.pass_infra.totals import unknown_ops
@@ -19,18 +18,20 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import device_names, load_device
 from steelyard.passes.annotate.annotate import annotate as annotate_program
 from steelyard.passes.annotate.target import Target
-from steelyard.runtime.api.results import Fit, Prediction, Program, Weighing
+from steelyard.passes.fusion.fuse import FusePass
+from steelyard.runtime.api.results import Coverage, Fit, Prediction, Program, Verified, Weighing
 from steelyard.runtime.api.source import Model, StepOptions, opened
 from steelyard.runtime.capacity.fits import MemoryBudget, fit_of, usable_bytes
 from steelyard.runtime.capacity.max_batch import largest_batch
+from steelyard.runtime.capacity.memory_timeline import memory_timeline as timeline
+from steelyard.runtime.capacity.memory_timeline import require_timeline_name, write_timeline
 from steelyard.runtime.capacity.suggestions import suggest
+from steelyard.runtime.detect_fusion.rules_file import read_rules
 from steelyard.runtime.predict.predict import predict as predict_table
 from steelyard.runtime.program.load import load_costed, load_program
 from steelyard.runtime.program.parse_passes import parse_passes
+from steelyard.runtime.report.coverage import find_unknown
 from steelyard.runtime.report.summary import Grouping, summarize
-
-if TYPE_CHECKING:
-    from steelyard.runtime.verify.verify import Verification
 
 
 def annotate(
@@ -40,7 +41,7 @@ def annotate(
     strict: bool = False,
     by: Grouping = "module",
     depth: int = 5,
-    rewrite: Callable[[Analyses], None] | None = None,
+    fusion_rules: Path | None = None,
     **step: Unpack[StepOptions],
 ) -> Weighing:
     """Weigh a model: FLOPs, bytes, time and live memory, without running it.
@@ -51,7 +52,7 @@ def annotate(
         strict: Whether an op of unknown work is an error.
         by: Rows of the table.
         depth: Levels of the module tree in it.
-        rewrite: Applied to the annotated program, which it leaves annotated.
+        fusion_rules: Fuse ops, except pairs that this file of `detect-fusion` lists as separate.
         step: See `StepOptions`.
 
     Raises:
@@ -59,18 +60,19 @@ def annotate(
     """
     start_s = time.perf_counter()
     target = Target(device=target) if isinstance(target, str) else target
+    rules = read_rules(fusion_rules) if fusion_rules else None
     device = load_device(target.device)
     if isinstance(model, Program):
-        module = model.module.clone()
+        weighed = Program(model.module.clone())
     else:
         with opened(model, step) as (source, choices):
-            module = load_program(source, choices, device=target.device, flat=rewrite is not None)
-    program = Analyses(module)
-    annotate_program(module, target, strict=strict, program=program)
-    if rewrite:
-        rewrite(program)
+            weighed = Program(load_program(source, choices, device=target.device, flat=rules is not None))
+    program = weighed.analyses
+    annotate_program(weighed.module, target, strict=strict, program=program)
+    if rules:
+        FusePass(apart=tuple("+".join(pair) for pair in sorted(rules.apart))).run_on(program)
     summary = summarize(program)
-    return Weighing(Program(module), summary, device, time.perf_counter() - start_s, by, depth)
+    return Weighing(weighed, summary, device, time.perf_counter() - start_s, by, depth)
 
 
 def capture(model: Model, *, target: str | None = None, **step: Unpack[StepOptions]) -> Program:
@@ -103,6 +105,19 @@ def run_passes(program: Program, passes: str) -> Program:
     return Program(module)
 
 
+def check(model: Model, **step: Unpack[StepOptions]) -> Coverage:
+    """Find the ops of a model whose work is unknown.
+
+    Args:
+        model: A SPEC or a module.
+        step: See `StepOptions`.
+
+    Raises:
+        SteelyardError: The model cannot be captured.
+    """
+    return Coverage(tuple(find_unknown(capture(model, **step).module)))
+
+
 def fits(
     model: Model,
     *,
@@ -112,6 +127,7 @@ def fits(
     cuda: str = "",
     keep_gradients: bool = False,
     devices: int = 8,
+    memory_timeline: Path | None = None,
     **step: Unpack[StepOptions],
 ) -> Fit:
     """Check whether a model fits into a device's memory, and suggest changes if it does not.
@@ -124,16 +140,24 @@ def fits(
         cuda: CUDA version; the newest of the device by default.
         keep_gradients: Set gradients to zero instead of None.
         devices: Devices that ZeRO may shard states over, for suggestions.
+        memory_timeline: A `.csv` or `.json` file to write live bytes after each allocation to.
         step: See `StepOptions`.
 
     Raises:
         SteelyardError: The model cannot be captured, or the device is not known.
     """
+    if memory_timeline:
+        require_timeline_name(memory_timeline)
     budget = _budget(target, reserve, allocator, cuda, keep_gradients)
     usable_bytes(budget)  # before the model is captured
     with opened(model, step) as (source, choices):
         module = load_costed(source, choices, target)
-        fit = fit_of(budget.memory(module), budget, unknown_ops(module))
+        memory = budget.memory(module)
+        fit = fit_of(memory, budget, unknown_ops(module))
+        if memory_timeline:
+            write_timeline(
+                memory_timeline, timeline(memory, make_allocator(budget.device, None, budget.options))
+            )
         ways = () if fit.fits else tuple(suggest(source, choices, target, budget, devices))
     return Fit(fit, ways, assumptions(module))
 
@@ -203,7 +227,7 @@ def verify(
     passes: str = "",
     threads: int | None = None,
     **step: Unpack[StepOptions],
-) -> "Verification":
+) -> Verified:
     """Run a model on this machine and compare measured with predicted time and memory.
 
     Args:
@@ -220,7 +244,7 @@ def verify(
     from steelyard.runtime.verify.from_spec import verify_spec
 
     with redirect_stdout(sys.stderr), opened(model, step) as (source, choices):
-        return verify_spec(source, choices, target, tolerance, passes, threads)
+        return Verified(verify_spec(source, choices, target, tolerance, passes, threads))
 
 
 def devices() -> tuple[Device, ...]:

@@ -5,24 +5,37 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xdsl.dialects.builtin import ModuleOp
 
+from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import format_program
 from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.hw.allocators.choice import make_allocator
+from steelyard.hw.base.atomic_file import write_atomically
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.devices.device import Device
+from steelyard.passes.memory.step_memory import step_memory
+from steelyard.passes.structure.inline import InlinePass
 from steelyard.runtime.capacity.fits import MemoryFit
+from steelyard.runtime.capacity.memory_timeline import memory_timeline, write_timeline
 from steelyard.runtime.capacity.suggestions import Suggestion
 from steelyard.runtime.predict.predict import TablePrediction
+from steelyard.runtime.report.coverage import UnknownOp
 from steelyard.runtime.report.format_fit import format_fit
 from steelyard.runtime.report.format_prediction import format_prediction, format_scores
 from steelyard.runtime.report.format_summary import format_csv, format_json, format_table
+from steelyard.runtime.report.format_verification import format_verification
 from steelyard.runtime.report.summary import Grouping, Summary
 
 if TYPE_CHECKING:
     import pandas
+
+    from steelyard.runtime.verify.verify import Verification
 
 
 class Result(ABC):
@@ -70,6 +83,11 @@ class Program(Result):
 
     module: ModuleOp
 
+    @cached_property
+    def analyses(self) -> Analyses:
+        """Its analyses, computed once."""
+        return Analyses(self.module)
+
     @property
     def totals(self) -> Mapping[str, Any]:
         """The totals that its annotations carry."""
@@ -113,6 +131,25 @@ class Weighing(Result):
     def to_csv(self) -> str:
         """Return the rows as CSV."""
         return format_csv(self.summary, self.device, self.by, self.depth, self.seconds)
+
+    def write(self, path: Path) -> None:
+        """Write the annotated program to a `.mlir` file, or to stdout if the path is `-`.
+
+        Raises:
+            UsageError: The file cannot be written.
+        """
+        module = self.program.module.clone()
+        InlinePass().apply(make_context(), module)
+        write_atomically(path, format_program(module))
+
+    def write_memory_timeline(self, path: Path) -> None:
+        """Write live bytes after each allocation to a `.csv` or `.json` file.
+
+        Raises:
+            UsageError: The file has another name, or cannot be written.
+        """
+        memory = step_memory(self.program.analyses, self.device)
+        write_timeline(path, memory_timeline(memory, make_allocator(self.device)))
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """The rows of the table."""
@@ -180,6 +217,59 @@ class Prediction(Result):
         """Return the rows, or the scores."""
         return json.loads(self.to_text("json"))
 
+    def write(self, path: Path) -> None:
+        """Write the predicted rows to a file, as JSON if it is `.json`, else CSV; `-` is stdout.
+
+        Raises:
+            UsageError: The file cannot be written.
+        """
+        text = format_prediction(self.table, "json" if path.suffix == ".json" else "csv")
+        write_atomically(path, text + "\n")
+
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """The predicted rows of the table."""
         return json.loads(format_prediction(self.table, "json"))
+
+
+@dataclass(frozen=True)
+class Verified(Result):
+    """Measurement beside prediction on this machine."""
+
+    comparison: "Verification"
+
+    @property
+    def ok(self) -> bool:
+        """Whether results are equal, and time and memory within the tolerance."""
+        return self.comparison.ok
+
+    def __str__(self) -> str:
+        return format_verification(self.comparison)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that was compared."""
+        return self.comparison.to_json()
+
+
+@dataclass(frozen=True)
+class Coverage(Result):
+    """The ops of a model whose work is not known; none where all are understood."""
+
+    unknown: tuple[UnknownOp, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every op is understood."""
+        return not self.unknown
+
+    def __str__(self) -> str:
+        if self.ok:
+            return "every op is understood"
+        return "\n".join(f"{op.name}  {op.count} ops  first at {op.where}" for op in self.unknown)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the ops with their counts and places."""
+        return {"unknown": [asdict(op) for op in self.unknown]}
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """One for each operator."""
+        return [asdict(op) for op in self.unknown]

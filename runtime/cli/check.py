@@ -15,13 +15,10 @@ def check(spec: str, choices: dict[str, Any]) -> None:
 
     steelyard check model.py:make --train
     """
-    from steelyard.runtime.program.load import load_program
-    from steelyard.runtime.report.coverage import find_unknown
+    import steelyard as sy
 
-    found = find_unknown(load_program(spec, choices))
-    for op in found:
-        typer.echo(f"{op.name}  {op.count} ops  first at {op.where}")
-    if found:
+    found = sy.check(spec, **choices)
+    typer.echo(found)
+    if not found.ok:
         typer.echo("describe their work: docs/howto/add-an-op.md", err=True)
         raise typer.Exit(_CHECK_FAILED)
-    typer.echo("every op is understood")

@@ -25,16 +25,11 @@ def predict(
 
     steelyard predict --device h100-sxm rows.csv --score latency_ms
     """
-    from steelyard.hw.base.atomic_file import write_atomically
-    from steelyard.runtime.predict.predict import predict as price
-    from steelyard.runtime.report.format_prediction import format_prediction, format_scores
+    import steelyard as sy
 
-    prediction = price(file, device, score)
+    prediction = sy.predict(file, target=device, score=score)
     if output:
-        text = format_prediction(prediction, "json" if output.suffix == ".json" else "csv")
-        write_atomically(output, text + "\n")
+        prediction.write(output)
         typer.echo(f"wrote {output}", err=True)
-    if prediction.scores is not None:
-        typer.echo(format_scores(prediction.scores, style))
-    elif not output:
-        typer.echo(format_prediction(prediction, style))
+    if prediction.table.scores is not None or not output:
+        typer.echo(prediction.to_text(style))

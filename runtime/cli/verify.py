@@ -1,6 +1,5 @@
 """`steelyard verify`: run a model on this machine and compare with the prediction."""
 
-import json
 from typing import Annotated, Any, Literal
 
 import typer
@@ -32,10 +31,9 @@ def verify(
 
     steelyard verify hf:gpt2 --train --device local.toml
     """
-    from steelyard.runtime.report.format_verification import format_verification
-    from steelyard.runtime.verify.from_spec import verify_spec
+    import steelyard as sy
 
-    result = verify_spec(spec, choices, device, tolerance, passes, threads)
-    typer.echo(json.dumps(result.to_json(), indent=2) if style == "json" else format_verification(result))
+    result = sy.verify(spec, target=device, tolerance=tolerance, passes=passes, threads=threads, **choices)
+    typer.echo(result.to_json() if style == "json" else result)
     if not result.ok:
         raise typer.Exit(_OUT_OF_TOLERANCE)

@@ -154,3 +154,12 @@ def test_importing_imports_neither_torch_nor_xdsl():
 
 def test_devices_are_loaded():
     assert "h100-sxm" in {device.name for device in sy.devices()}
+
+
+def test_verify_runs_copies(net):
+    before = state(net)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    result = sy.verify(net, inputs=torch.randn(8, 16), train=True, optimizer=optimizer)
+    assert not result.comparison.different
+    assert "peak memory" in str(result)
+    assert unchanged(net, before)
