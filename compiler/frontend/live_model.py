@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -101,6 +102,8 @@ class LiveModel:
             holders += [optimizer]
         groups = optimizer.param_groups if optimizer is not None else []
         self._lent.extend(map(_keep, [*map(vars, holders), *groups]))
+        # A capture of few layers that is given up leaves them with classes of its own.
+        self._lent.extend(partial(setattr, each, "__class__", type(each)) for each in holders)
         try:
             yield
         finally:
