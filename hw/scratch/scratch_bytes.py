@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from steelyard.hw.base.instruction_set import InstructionSet
 
-_MEASURED: tuple[InstructionSet, ...] = ("avx2", "avx512")
+MEASURED: tuple[InstructionSet, ...] = ("avx2", "avx512")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,6 @@ def scratch_of_kernels(
     """
     if instruction_set == "avx512_amx" and not is_half:
         instruction_set = "avx512"
-    possible = (instruction_set,) if instruction_set in _MEASURED else _MEASURED
+    possible = (instruction_set,) if instruction_set in MEASURED else MEASURED
     sizes = [bytes_of(each) for each in possible]
     return ScratchBytes(max(sizes), min(sizes), max(sizes))

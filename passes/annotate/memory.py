@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from steelyard.compiler.analysis.analyses import Analyses
 from steelyard.compiler.analysis.liveness import LiveStorage, Workspace, no_workspace
@@ -10,8 +12,9 @@ from steelyard.compiler.dialects.cost import MEMORY, LiveBytes, MemoryAttr
 from steelyard.compiler.dialects.torch_op import operator_name
 from steelyard.compiler.pass_infra.totals import largest_first, write_totals
 from steelyard.hw.devices.registry import load_device
+from steelyard.hw.scratch.scratch_bytes import MEASURED
 from steelyard.passes.annotate.target import Target
-from steelyard.passes.op_cost.workspace import workspace_of
+from steelyard.passes.op_cost.workspace import CpuWorkspace, workspace_of
 
 MADE_BY_STEP = ("gradient", "activation", "temporary", "workspace", "communication")
 """Roles of the storages that a step makes itself, in contrast to its arguments."""
@@ -24,7 +27,8 @@ def annotate_memory(program: Analyses, target: Target | None) -> None:
     where it is reached, and the bytes alive there by role, and of what the step makes itself by module path
     and by source line, the largest first. Bytes are those of storages: views and in-place results take none.
     On a call they are those of the function at its peak; inside a function that is called they count from its
-    entry.
+    entry. Where the scratch of kernels depends on an instruction set that was not measured, the
+    peak is the most that is possible, and `peak_low_bytes` the least.
 
     Args:
         program: Its analyses.
@@ -34,12 +38,13 @@ def annotate_memory(program: Analyses, target: Target | None) -> None:
         DeviceError: the device is not known.
         IRError: the module is not a program, or its types cannot be read.
     """
-    found = program.liveness(workspace_for(target))
+    workspace = workspace_for(target)
+    found = program.liveness(workspace)
     attributes: dict[LiveBytes, MemoryAttr] = {}
     for each, live in found.at.items():
         each.attributes[MEMORY] = attributes.setdefault(live, MemoryAttr(live))
     made = [each for each in found.peak if each.role in MADE_BY_STEP]
-    totals = {
+    totals: dict[str, Any] = {
         "peak_bytes": found.peak_bytes,
         "peak_op": operator_name(found.peak_at[-1]) if found.peak_at else "",
         "peak_path": path_of(found.peak_at),
@@ -47,6 +52,9 @@ def annotate_memory(program: Analyses, target: Target | None) -> None:
         "peak_bytes_by_path": _by_name((each.path, each) for each in made),
         "peak_bytes_by_source": _by_name((each.source, each) for each in made if each.source),
     }
+    if isinstance(workspace, CpuWorkspace) and workspace.instruction_set not in MEASURED:
+        least_bytes = program.liveness(replace(workspace, is_least=True)).peak_bytes
+        totals |= {"peak_low_bytes": least_bytes} if least_bytes < found.peak_bytes else {}
     write_totals(program.module, "memory", totals)
 
 

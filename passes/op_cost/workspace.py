@@ -50,14 +50,17 @@ class CpuWorkspace:
     Attributes:
         instruction_set: Of the CPU; None where it is not known.
         threads: Threads of the CPU, some of which need scratch of their own.
+        is_least: Whether ops whose scratch is an interval take the least of it, in contrast to the most.
     """
 
     instruction_set: InstructionSet | None
     threads: int
+    is_least: bool = False
 
     def __call__(self, op: Operation) -> int:
         """The bytes of an op; where its instruction set was not measured, the most of those that were."""
-        return self.scratch(op).value
+        found = self.scratch(op)
+        return found.low if self.is_least else found.value
 
     def scratch(self, op: Operation) -> ScratchBytes:
         """The bytes of an op and their interval."""

@@ -68,6 +68,7 @@ def format_json(summary: Summary, device: Device, by: Grouping, depth: int, seco
             "latency_by_limiter": summary.latency_by_limiter,
             "latency_by_source": summary.latency_by_source,
             "peak_memory_bytes": summary.memory.bytes,
+            "peak_memory_low_bytes": summary.memory.low_bytes,
             "memory_by_role": summary.memory.by_role,
             "memory_by_path": summary.memory.by_path,
             "memory_by_source": summary.memory.by_source,

@@ -83,6 +83,7 @@ class PeakMemory:
 
     Attributes:
         bytes: The most that is alive at once.
+        low_bytes: The same if kernels whose scratch is not known take the least that is possible.
         op: The op at which that is; empty in a program without ops.
         path: Its module path.
         by_role: The bytes alive there by role, the largest first.
@@ -91,6 +92,7 @@ class PeakMemory:
     """
 
     bytes: int
+    low_bytes: int
     op: str
     path: str
     by_role: Mapping[str, int]
@@ -226,6 +228,8 @@ def _parameters(entry: FuncOp) -> tuple[tuple[str, int], ...]:
 
 def _peak(memory: Mapping[str, Any]) -> PeakMemory:
     by_role, by_path, by_source = (memory[f"peak_bytes_by_{each}"] for each in ("role", "path", "source"))
+    peak_bytes = memory["peak_bytes"]
+    low_bytes = memory.get("peak_low_bytes", peak_bytes)
     return PeakMemory(
-        memory["peak_bytes"], memory["peak_op"], memory["peak_path"], by_role, by_path, by_source
+        peak_bytes, low_bytes, memory["peak_op"], memory["peak_path"], by_role, by_path, by_source
     )

@@ -67,6 +67,11 @@ def _memory(summary: Summary, device: Device) -> list[str]:
         f"At the peak {format_bytes(memory.bytes)} of tensors are alive{_place(memory)}:",
         f"{roles}; they {fits} the {format_bytes(capacity_bytes)} of the device{beside}.",
     ]
+    if memory.low_bytes < memory.bytes:
+        sentences.append(
+            f"It is {format_bytes(memory.low_bytes)} at least: the scratch of kernels differs by instruction "
+            "set, and that of this CPU is not known."
+        )
     largest = list(memory.by_path.items())[:3]
     if largest:
         paths = ", ".join(f"{path or '(model)'} {format_bytes(size)}" for path, size in largest)
