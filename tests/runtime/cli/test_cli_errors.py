@@ -36,13 +36,13 @@ BAD_INPUT = {
 
 MODELS = """import torch
 
-class Branch(torch.nn.Module):
+class Branch(torch.nn.Linear):
     def forward(self, x):
         y = x.sum()
         return x if y > 0 else -x
 
 def branch():
-    return Branch(), torch.randn(2, 3)
+    return Branch(1 << 20, 1 << 20), torch.randn(2, 3)
 
 def misfit():
     return torch.nn.Linear(4, 4), torch.randn(2, 3)
