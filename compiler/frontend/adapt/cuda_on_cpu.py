@@ -5,7 +5,6 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 from unittest.mock import patch
@@ -15,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
 
 _IDLE_FUNCTIONS = ("init", "set_device", "synchronize", "reset_peak_memory_stats", "current_device")
-_IDLE_OBJECTS = ("Stream", "Event", "stream", "device", "current_stream", "default_stream", "nvtx")
+_IDLE_CLASSES = ("Stream", "Event", "stream", "device", "current_stream", "default_stream")
 _TENSOR_TYPES = [
     f"{name}Tensor"
     for name in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
@@ -49,7 +48,8 @@ class CudaOnCpu(TorchFunctionMode):
         """Enter the mode."""
         # One object each: TorchDynamo, imported meanwhile, keeps a rule for each function by identity.
         idle: dict[str, Any] = {name: partial(self._do_nothing) for name in _IDLE_FUNCTIONS}
-        idle |= {name: _Idle(self._do_nothing) for name in _IDLE_OBJECTS}
+        idle_class = type("Idle", (_Idle,), {"note_use": staticmethod(self._do_nothing)})
+        idle |= dict.fromkeys(_IDLE_CLASSES, idle_class) | {"nvtx": object.__new__(idle_class)}
         types = {name: getattr(torch, name) for name in _TENSOR_TYPES}
         autocast, device_context = torch.autocast.__init__, DeviceContext.__init__
         parsers = sys.modules["torch._C._nn"]
@@ -110,11 +110,16 @@ class CudaOnCpu(TorchFunctionMode):
         return 0
 
 
-@dataclass(frozen=True)
 class _Idle:
-    """A stream, an event, or a namespace of such: entered and called, it does nothing."""
+    """A stream, an event, or a namespace of such: entered and called, it does nothing.
+
+    A class, since libraries name these in annotations (`torch.cuda.Stream | None`).
+    """
 
     note_use: Callable[[], int]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.note_use()
 
     def __call__(self, *args: Any, **kwargs: Any) -> "_Idle":
         self.note_use()

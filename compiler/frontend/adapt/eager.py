@@ -11,6 +11,7 @@ from unittest.mock import patch
 import torch
 from torch.distributions import Distribution
 
+from steelyard.compiler.frontend.adapt.assumptions import assume
 from steelyard.compiler.frontend.adapt.higher_order import as_python, flex_attention_trains
 
 
@@ -31,7 +32,18 @@ def eagerly() -> Iterator[None]:
         stack.enter_context(patch.object(torch, "compile", compile_and_run_eagerly))
         stack.enter_context(patch.object(Distribution, "_validate_args", False))
         stack.enter_context(flex_attention_trains())
+        stack.enter_context(patch.object(torch.backends.mha, "get_fastpath_enabled", _refuse_fast_path))
         yield
+
+
+def _refuse_fast_path() -> bool:
+    """Keep attention and encoder layers from their fused inference path, whose ops have no parts to weigh.
+
+    With a padding mask it packs what the mask leaves into a nested tensor, whose sizes are values.
+    """
+    if not torch.is_grad_enabled():
+        assume("nn.MultiheadAttention and nn.TransformerEncoder run op by op and compute padded positions")
+    return False
 
 
 def is_compiled(module: torch.nn.Module) -> bool:

@@ -15,6 +15,7 @@ from steelyard.runtime.execute.single_process import bind, compile_program, orde
 
 MODELS = Path(__file__).parent / "user_models"
 NAMES = {
+    "copied.py": ["teacher", "transformer", "padded_encoder"],
     "higher_order.py": [
         *("cond", "mapped", "scanned", "loop", "associative", "checkpointed", "flex", "compiled_flex"),
     ],

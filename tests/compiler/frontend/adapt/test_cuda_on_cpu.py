@@ -30,3 +30,9 @@ def test_torch_is_as_before_afterwards():
         torch.cuda.synchronize()
         assert isinstance(torch.Generator(device="cuda"), before[1])
     assert before == (torch.cuda.synchronize, torch.Generator, torch.autocast.__init__)
+
+
+def test_classes_of_torch_cuda_can_be_named_in_annotations():
+    with CudaOnCpu():
+        assert type(None) in (torch.cuda.Stream | None).__args__
+        assert isinstance(torch.cuda.Event, type)
