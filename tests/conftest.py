@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, settings
 # Read when torch is loaded: a thread that spins while it waits takes the CPU from what it waits for.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Tables are as wide as where there is no terminal; workers of a parallel run have one of 80 columns.
+os.environ["COLUMNS"] = "104"
+
 # Laws are checked however long an example takes: machines are shared.
 settings.register_profile("steelyard", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steelyard")

@@ -72,7 +72,9 @@ def traced() -> Iterator[tuple[list[str], set[tuple[str, str]]]]:
 
 def _file(frame: FrameType) -> str | None:
     path = Path(frame.f_code.co_filename)
-    return path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else None
+    if not path.is_relative_to(PACKAGE) or path.parent == PACKAGE:  # of no layer: the package itself
+        return None
+    return path.relative_to(PACKAGE).as_posix()
 
 
 def _layer(file: str) -> int:
