@@ -72,16 +72,17 @@ def main() -> None:
         {"operators": "", "count": ","},
     )
     chosen = set(arguments())
-    understood, failed, other_flops = 0, Counter[str](), list[str]()
+    understood, not_run, failed, other_flops = 0, 0, Counter[str](), list[str]()
     missing = Counter[str]()
     entries = [each for each in op_db if not chosen or each.name in chosen]
     for entry in entries:
-        unknown = set[str]()
+        unknown, ran = set[str](), False
         try:
             with warnings.catch_warnings(), redirect_stderr(StringIO()):
                 warnings.simplefilter("ignore")
                 for module, given in samples(entry):
                     names, ours, theirs = weigh(module, given)
+                    ran = True
                     unknown |= names
                     if theirs and ours != theirs:
                         other_flops.append(f"{entry.name}: {ours} for {theirs}")
@@ -91,10 +92,12 @@ def main() -> None:
                 raise
             continue
         missing.update(unknown)
-        understood += not unknown
+        understood += ran and not unknown
+        not_run += not ran
     report.add("all", len(entries))
     report.add("understood", understood)
-    report.add("with an op of unknown work", len(entries) - understood - failed.total())
+    report.add("with an op of unknown work", len(entries) - understood - not_run - failed.total())
+    report.add("without a sample in a type that a CPU takes", not_run)
     report.add("that cannot be recorded", failed.total())
     report.add(
         "with other contractions than torch's counter", len({each.partition(":")[0] for each in other_flops})

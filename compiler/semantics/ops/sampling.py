@@ -2,7 +2,7 @@
 
 from steelyard.compiler.semantics.call import OpCall
 from steelyard.compiler.semantics.iteration_space import Flops
-from steelyard.compiler.semantics.ops.fused import MAC, Step, fused
+from steelyard.compiler.semantics.ops.fused import Step, fused
 from steelyard.compiler.semantics.registry import work
 from steelyard.compiler.semantics.work import OpWork
 
@@ -34,4 +34,4 @@ def affine_grid(call: OpCall) -> OpWork:
     """The product of each place, in homogeneous coordinates, with the matrix of its image."""
     grid = max((*call.tensors, *call.outputs), key=lambda each: each.type.numel)
     spatial = grid.type.shape[-1]
-    return fused(call, "contraction", (Step({"out": grid.type.numel, "k": spatial + 1}, MAC),))
+    return fused(call, "pointwise", (Step({"out": grid.type.numel, "k": spatial + 1}, Flops(pointwise=2)),))

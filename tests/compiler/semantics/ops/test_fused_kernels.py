@@ -156,4 +156,4 @@ def test_sampling() -> None:
     found = work("grid_sampler_2d", operands, (f32(2, 3, 5, 6),), interpolation_mode=0)
     assert found.flops.pointwise == 2 * 3 * 5 * 6 * 4 * 2
     grid = work("affine_grid_generator", {"theta": f32(2, 2, 3)}, (f32(2, 5, 6, 2),))
-    assert grid.flops.contraction == 2 * (2 * 5 * 6) * 2 * 3
+    assert grid.flops.pointwise == 2 * (2 * 5 * 6) * 2 * 3
