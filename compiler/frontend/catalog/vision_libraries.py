@@ -42,7 +42,7 @@ def vision_model(library: str, name: str, arguments: dict[str, Any]) -> Make:
 
 
 def _timm(name: str, arguments: dict[str, Any]) -> tuple[list[str], Make]:
-    import timm
+    import timm  # pyright: ignore[reportMissingImports]
 
     def make(batch: int = 1, image_size: int | None = None) -> tuple[Any, ...]:
         published = timm.get_pretrained_cfg(name)
