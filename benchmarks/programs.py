@@ -86,7 +86,9 @@ class Row:
     @property
     def _implementation(self) -> str | None:
         note = self.note.lower()
-        return next((name for name in ("foreach", "fused") if name in note and self.optimizer != "none"), None)
+        return next(
+            (name for name in ("foreach", "fused") if name in note and self.optimizer != "none"), None
+        )
 
 
 @dataclass(frozen=True)
