@@ -2,8 +2,8 @@
 
 python benchmarks/programs.py ../shared/measured
 
-A program is captured once, in a process of its own, and kept in `--captures`: the tables name many devices and
-metrics of the same program.
+A program is captured once, in a process of its own, and kept in `--captures`: the tables name many metrics of
+the same program.
 """
 
 import argparse
@@ -184,8 +184,8 @@ def main() -> None:
     report = Report(
         "programs",
         "Whole programs",
-        "Steps and inferences that users measured on their GPUs, by class. A row of the table is a class; bias "
-        "is that of the logarithms' median, and the last column the share within the 90% interval.",
+        "Steps and inferences that users measured on their GPUs, by class. The bias is the median error, "
+        "the last column the share of rows within the 90% interval.",
         {"class": "", "rows": "", "mean error": ".1%", "bias": "+.1%", "in the interval": ".0%"},
     )
     found: dict[str, list[tuple[float, bool]]] = defaultdict(list)
