@@ -18,6 +18,10 @@ def annotate(
         Literal["eager", "graph", "compiled"], Option(help="Execution mode of the program.")
     ] = "eager",
     tf32: Annotated[bool, Option("--tf32", help="Allow f32 products to round their inputs to TF32.")] = False,
+    software: Annotated[
+        str | None,
+        Option(help="PyTorch that dispatches kernels, such as torch-2.1; the newest by default."),
+    ] = None,
     depth: Annotated[int, Option(min=1, help="Levels of the module tree to show.")] = 5,
     by: Annotated[Literal["module", "op", "phase"], Option(help="Rows of the table.")] = "module",
     style: Annotated[
@@ -43,7 +47,7 @@ def annotate(
 
     if memory_timeline:
         require_timeline_name(memory_timeline)  # before the model is captured
-    target = sy.Target(device=device, context=context, tf32=tf32)
+    target = sy.Target(device=device, context=context, tf32=tf32, software=software)
     weighing = sy.annotate(
         spec, target=target, strict=strict, by=by, depth=depth, fusion_rules=fusion_rules, **choices
     )
