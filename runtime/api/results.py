@@ -28,7 +28,7 @@ from steelyard.runtime.predict.predict import TablePrediction
 from steelyard.runtime.report.coverage import UnknownOp
 from steelyard.runtime.report.format_fit import format_fit
 from steelyard.runtime.report.format_prediction import format_prediction, format_scores
-from steelyard.runtime.report.format_summary import format_csv, format_json, format_table
+from steelyard.runtime.report.format_summary import as_record, format_csv, format_table
 from steelyard.runtime.report.format_verification import format_verification
 from steelyard.runtime.report.summary import Grouping, Summary
 
@@ -126,7 +126,7 @@ class Weighing(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the totals and the rows."""
-        return json.loads(format_json(self.summary, self.device, self.by, self.depth, self.seconds))
+        return as_record(self.summary, self.device, self.by, self.depth, self.seconds)
 
     def to_csv(self) -> str:
         """Return the rows as CSV."""

@@ -1,7 +1,5 @@
-"""Formats of a summary: a table for people, JSON, CSV."""
+"""Formats of a summary: a table for people, a record for JSON, CSV."""
 
-import json
-from collections.abc import Callable
 from shutil import get_terminal_size
 from typing import Any
 
@@ -11,8 +9,6 @@ from steelyard.hw.tables.csv_rows import format_csv as format_rows
 from steelyard.runtime.report.module_tree import Node, module_tree
 from steelyard.runtime.report.summary import Figures, Grouping, Summary
 from steelyard.runtime.report.verdict import verdict
-
-Formatter = Callable[[Summary, Device, Grouping, int, float], str]
 
 _WIDTHS = (41, 14, 15, 13, 13, 8)
 _LEAST_NAME = 16
@@ -49,50 +45,44 @@ def format_table(summary: Summary, device: Device, by: Grouping, depth: int, sec
     return "\n".join(lines)
 
 
-def format_json(summary: Summary, device: Device, by: Grouping, depth: int, seconds: float) -> str:
+def as_record(summary: Summary, device: Device, by: Grouping, depth: int, seconds: float) -> dict[str, Any]:
     """One object with the totals and the rows of the table."""
     total, unknown = summary.total, summary.total.unknown
     value_us, low_us, high_us = (_or_none(each, unknown) for each in summary.latency_us)
-    return json.dumps(
-        {
-            "model": summary.model,
-            "mode": summary.mode,
-            "device": device.name,
-            "params": summary.params,
-            "is_lower_bound": unknown > 0,
-            "flops": _or_none(total.flops, unknown),
-            "flops_by_phase": summary.flops_by_phase,
-            "bytes_read": _or_none(total.bytes_read, unknown),
-            "bytes_written": _or_none(total.bytes_written, unknown),
-            "latency_us": {"value": value_us, "low": low_us, "high": high_us},
-            "latency_by_limiter": summary.latency_by_limiter,
-            "latency_by_source": summary.latency_by_source,
-            "peak_memory_bytes": summary.memory.bytes,
-            "peak_memory_low_bytes": summary.memory.low_bytes,
-            "memory_by_role": summary.memory.by_role,
-            "memory_by_path": summary.memory.by_path,
-            "memory_by_source": summary.memory.by_source,
-            "memory_capacity_bytes": int(device.memory_capacity_bytes.value),
-            "coverage": {
-                "ops": total.ops,
-                "costed": total.ops - unknown,
-                "unknown": unknown,
-                "unknown_by_op": summary.unknown,
-            },
-            "assumptions": summary.assumptions,
-            "seconds": round(seconds, 3),
-            "rows": [dict(zip(_KEYS, row, strict=True)) for row in _records(summary, by, depth)],
+    return {
+        "model": summary.model,
+        "mode": summary.mode,
+        "device": device.name,
+        "params": summary.params,
+        "is_lower_bound": unknown > 0,
+        "flops": _or_none(total.flops, unknown),
+        "flops_by_phase": summary.flops_by_phase,
+        "bytes_read": _or_none(total.bytes_read, unknown),
+        "bytes_written": _or_none(total.bytes_written, unknown),
+        "latency_us": {"value": value_us, "low": low_us, "high": high_us},
+        "latency_by_limiter": summary.latency_by_limiter,
+        "latency_by_source": summary.latency_by_source,
+        "peak_memory_bytes": summary.memory.bytes,
+        "peak_memory_low_bytes": summary.memory.low_bytes,
+        "memory_by_role": summary.memory.by_role,
+        "memory_by_path": summary.memory.by_path,
+        "memory_by_source": summary.memory.by_source,
+        "memory_capacity_bytes": int(device.memory_capacity_bytes.value),
+        "coverage": {
+            "ops": total.ops,
+            "costed": total.ops - unknown,
+            "unknown": unknown,
+            "unknown_by_op": summary.unknown,
         },
-        indent=2,
-    )
+        "assumptions": list(summary.assumptions),
+        "seconds": round(seconds, 3),
+        "rows": [dict(zip(_KEYS, row, strict=True)) for row in _records(summary, by, depth)],
+    }
 
 
 def format_csv(summary: Summary, device: Device, by: Grouping, depth: int, seconds: float) -> str:
     """The rows of the table, numbers in the units that the header names."""
     return format_rows(_KEYS, _records(summary, by, depth))
-
-
-FORMATTERS: dict[str, Formatter] = {"table": format_table, "json": format_json, "csv": format_csv}
 
 
 def _rows(summary: Summary, by: Grouping, depth: int) -> list[tuple[int, str, Figures]]:

@@ -1,16 +1,18 @@
 """The summary of an annotated program: its totals, and its ops by module, operator or phase."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Any, Literal
 
 from xdsl.dialects.builtin import TensorType
-from xdsl.dialects.func import FuncOp
+from xdsl.dialects.func import CallOp, FuncOp
+from xdsl.ir import Operation
 
 from steelyard.compiler.analysis.analyses import Analyses
-from steelyard.compiler.analysis.execution import execution
-from steelyard.compiler.analysis.storages import join_paths, path_of
+from steelyard.compiler.analysis.call_graph import CallGraph, callee_name
+from steelyard.compiler.analysis.storages import join_paths
 from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyAttr, WorkAttr
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.program import (
@@ -66,7 +68,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run of one op: an op in a function that is called twice has two rows.
+    """The runs of one operator in one module and phase.
 
     The time that kernels wait for the host link is a row of its own, named for its op and its phase.
     """
@@ -113,7 +115,8 @@ class Summary:
         latency_by_limiter: Microseconds by limiter, the largest first.
         latency_by_source: Microseconds by source of the estimate, the largest first.
         flops_by_phase: FLOPs of each phase.
-        rows: Every op that runs, in order; with those of the host link they add up to the total.
+        rows: The ops that run, in the order in which they are first met; with those of the host link they add
+            up to the total.
         parameters: Path and elements of each parameter.
         memory: The peak.
         unknown: Count of ops whose work is not known, by name.
@@ -160,7 +163,7 @@ def summarize(program: Analyses) -> Summary:
     require(module, {"work", "memory", "latency"}, "the summary")
     totals: Any = read_totals(module)
     work, latency = totals["work"], totals["latency"]
-    rows = _rows(program)
+    rows = _rows(program.call_graph)
     if stall_us := latency["us_by_limiter"].get(HOST_LINK):
         rows.append(Row(f"({HOST_LINK})", "", f"({HOST_LINK})", Figures(latency_us=stall_us)))
     parameters = _parameters(entry)
@@ -190,21 +193,27 @@ def summarize(program: Analyses) -> Summary:
     )
 
 
-def _rows(program: Analyses) -> list[Row]:
-    """The kernels that run; what is the same in each run of an op is read once."""
-    known: dict[TorchOp | FusedOp, Row] = {}
-    rows: list[Row] = []
-    for op, calls, *_ in execution(program.call_graph):
-        if not isinstance(op, TorchOp | FusedOp):
-            continue
-        if op not in known:
-            phase = text_attribute(op, PHASE) or "forward"
-            known[op] = Row(operator_name(op), text_attribute(op, OP_PATH), phase, _figures(op))
-        own = known[op]
-        rows.append(
-            Row(own.op, join_paths(path_of(calls), own.path), own.phase, own.figures) if calls else own
-        )
-    return rows
+def _rows(graph: CallGraph) -> list[Row]:
+    """The kernels that run, added up; a function is read once, however often it is called."""
+
+    @cache
+    def rows_of(function: FuncOp) -> list[Row]:
+        found: dict[tuple[str, str, str], Figures] = {}
+        for op in function.body.block.ops:
+            for row in own_rows(op):
+                key = row.op, row.path, row.phase
+                found[key] = found[key] + row.figures if key in found else row.figures
+        return [Row(*key, figures) for key, figures in found.items()]
+
+    def own_rows(op: Operation) -> Iterator[Row]:
+        path = text_attribute(op, OP_PATH)
+        if isinstance(op, CallOp):
+            for row in rows_of(graph.functions[callee_name(op)]):
+                yield Row(row.op, join_paths(path, row.path), row.phase, row.figures)
+        elif isinstance(op, TorchOp | FusedOp):
+            yield Row(operator_name(op), path, text_attribute(op, PHASE) or "forward", _figures(op))
+
+    return rows_of(graph.entry)
 
 
 def _figures(op: TorchOp | FusedOp) -> Figures:

@@ -1,7 +1,6 @@
 """Printed, JSON and the IR say the same of a program: total, interval, peak, and the share of every row."""
 
 import csv
-import json
 from collections.abc import Callable
 from io import StringIO
 from typing import Any, get_args
@@ -19,7 +18,7 @@ from steelyard.hw.devices.registry import load_device
 from steelyard.passes.annotate.annotate import annotate
 from steelyard.passes.annotate.target import Target
 from steelyard.passes.fusion.fuse import FusePass
-from steelyard.runtime.report.format_summary import format_csv, format_json, format_table
+from steelyard.runtime.report.format_summary import as_record, format_csv, format_table
 from steelyard.runtime.report.summary import Grouping, summarize
 
 DEVICE = "h100-sxm"
@@ -90,7 +89,7 @@ def test_printed_json_csv_and_ir_agree(make: Callable[[], ModuleOp], by: Groupin
     totals: Any = read_totals(parse_program(format_program(module)))
     latency, memory = totals["latency"], totals["memory"]
     given = summarize(Analyses(module)), device, by, 9, 0.0
-    table, found = format_table(*given), json.loads(format_json(*given))
+    table, found = format_table(*given), as_record(*given)
     text = " ".join(table.split())
 
     assert found["latency_us"] == {name: latency[f"{name}_us"] for name in ("value", "low", "high")}
@@ -171,7 +170,7 @@ def partly_unknown(unknown: int, known: int) -> ModuleOp:
 @pytest.mark.parametrize("by", get_args(Grouping))
 def test_totals_with_an_op_of_unknown_work_are_lower_bounds(by: Grouping) -> None:
     given = summarize(Analyses(partly_unknown(2, 1))), load_device(DEVICE), by, 9, 0.0
-    table, found = format_table(*given), json.loads(format_json(*given))
+    table, found = format_table(*given), as_record(*given)
     flops = 256 * 256
     model, *rows = found["rows"]
     assert (found["is_lower_bound"], found["flops"]) == (True, flops)
@@ -195,7 +194,7 @@ def test_totals_with_an_op_of_unknown_work_are_lower_bounds(by: Grouping) -> Non
 
 def test_a_program_of_unknown_work_alone_has_no_totals() -> None:
     given = summarize(Analyses(partly_unknown(1, 0))), load_device(DEVICE), "module", 9, 0.0
-    table, found = format_table(*given), json.loads(format_json(*given))
+    table, found = format_table(*given), as_record(*given)
     assert found["flops"] is found["bytes_read"] is found["latency_us"]["value"] is None
     assert "0 FLOP" not in table
     assert "0 us" not in table
@@ -204,7 +203,7 @@ def test_a_program_of_unknown_work_alone_has_no_totals() -> None:
 
 def test_no_known_total_is_marked() -> None:
     given = summarize(Analyses(plain())), load_device(DEVICE), "module", 9, 0.0
-    assert not json.loads(format_json(*given))["is_lower_bound"]
+    assert not as_record(*given)["is_lower_bound"]
     assert ">=" not in format_table(*given)
     assert "?" not in format_table(*given)
 
@@ -217,5 +216,5 @@ def test_parameters_without_a_path_count_each() -> None:
     )
     summary = summarize(Analyses(annotated(module)))
     assert summary.params == 2 * 256 * 256
-    (root,) = json.loads(format_json(summary, load_device(DEVICE), "module", 0, 0.0))["rows"]
+    (root,) = as_record(summary, load_device(DEVICE), "module", 0, 0.0)["rows"]
     assert root["params"] == summary.params
