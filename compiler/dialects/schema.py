@@ -16,6 +16,10 @@ _SCALAR_KINDS = {
 }  # fmt: skip
 
 
+_PACKED = re.compile(r"__torch__\.torch\.classes\.quantized\.\w+PackedParamsBase (\w+)$")
+"""Weights that a library keeps in an order of its own; to the IR a tensor like any other."""
+
+
 class UnsupportedSchema(ValueError):
     """The schema uses a type that no tensor program carries (dicts, futures, type variables)."""
 
@@ -80,6 +84,8 @@ _PARAMETER = re.compile(
 
 
 def _parse_parameter(text: str) -> Parameter:
+    if packed := _PACKED.match(text):
+        return Parameter(packed[1], "Tensor", None, None, False)
     match = _PARAMETER.match(text)
     if match is None:
         raise UnsupportedSchema(text)

@@ -23,15 +23,19 @@ def compile_program(module: ModuleOp) -> Callable[..., tuple[torch.Tensor, ...]]
     """Compile a program to a function of its arguments, in order, that runs each op as a separate kernel.
 
     A `kernel.fused` runs as one kernel, compiled by TorchInductor at its first run. The function frees every
-    value after its last use and updates parameters, buffers and optimizer state in place.
+    value after its last use and updates parameters, buffers and optimizer state in place. No gradient is
+    recorded, for no argument asks for one; but some kernels, as oneDNN's of RNNs, keep what their backward
+    needs only where the mode allows it, as it does in a training step.
 
     Raises:
         ExecutionError: torch cannot run one of its ops.
     """
-    graph_module = GraphModule(torch.nn.Module(), emit_graph(entry_function(module), FusedKernels()))
+    function = entry_function(module)
+    graph_module = GraphModule(torch.nn.Module(), emit_graph(function, FusedKernels()))
+    trains = function.sym_name.data == "step"
 
     def run(*arguments: torch.Tensor | HostCopy) -> tuple[torch.Tensor, ...]:
-        with torch.no_grad():
+        with torch.set_grad_enabled(trains):
             return graph_module.forward(*arguments)
 
     return run

@@ -13,9 +13,6 @@ def format_verification(found: "Verification") -> str:
     """Return predicted and measured figures, FLOP counts, numerics and the verdict."""
     time, memory = found.step_time_ms, found.peak_memory_bytes
     interval = f"{format_us((time.low or 0) * 1e3)} to {format_us((time.high or 0) * 1e3)}"
-    numerics = "equal bit for bit"
-    if found.different:
-        numerics = f"{len(found.different)} results differ, by {found.max_abs_diff:.3g} at most"
     rows = [
         ("", "predicted", "measured", "ratio", "interval"),
         (
@@ -37,18 +34,18 @@ def format_verification(found: "Verification") -> str:
     if found.drift:
         table.append(f"{'drift':<12}{_drift(found.drift)}")
     ours = bounded(format_flops, found.flops_ours, found.num_unknown)
-    theirs = format_flops(found.flops_torch)
+    theirs = "" if found.flops_torch is None else f"; torch's counter has {format_flops(found.flops_torch)}"
     if found.unknown_by_op:
         names = ", ".join(f"{name} ({count})" for name, count in found.unknown_by_op.items())
         table.append(f"{'not known':<12}the work of {names}: predictions are lower bounds")
     judged = "within" if found.ok else "NOT within"
     return "\n".join(
         [
-            f"{found.model}: {found.mode} on {found.device}",
+            f"{found.model}: {found.mode} on {found.device}, measured on this CPU",
             "",
             *table,
-            f"{'FLOPs':<12}{ours} of contractions; torch's counter has {theirs}",
-            f"{'numerics':<12}{numerics}, against eager PyTorch",
+            f"{'FLOPs':<12}{ours} of contractions{theirs}",
+            f"{'numerics':<12}{_numerics(found)}, against eager PyTorch",
             "",
             f"{judged} the tolerance of {found.tolerance:.0%}",
             *_advice(found),
@@ -56,12 +53,20 @@ def format_verification(found: "Verification") -> str:
     )
 
 
+def _numerics(found: "Verification") -> str:
+    if found.not_compared:
+        return f"not compared, since the program cannot run ({found.not_compared})"
+    if found.different:
+        return f"{len(found.different)} results differ, by {found.max_abs_diff:.3g} at most"
+    return "equal within the rounding of their dtype" if found.rewritten else "equal bit for bit"
+
+
 def _advice(found: "Verification") -> list[str]:
     """The first thing to do about a time out of tolerance."""
     if found.drift or abs(found.step_time_ms.ratio - 1) <= found.tolerance:
         return []
     how = "steelyard calibrate -o local.toml, then --device local.toml"
-    return [f"{found.device} was not calibrated on this machine: {how}"]
+    return [f"calibrate first, {found.device} holds no measurements of this machine: {how}"]
 
 
 def _drift(drift: "Drift") -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.devices.registry import load_device
 from steelyard.runtime.program.load import is_program, load_model
+from steelyard.runtime.timing.host_cpu import cpu_model
 
 if TYPE_CHECKING:
     from steelyard.compiler.frontend.model import LoadedModel
@@ -40,7 +41,14 @@ def verify_spec(
             why="a program has no weights, and no model in PyTorch to compare with",
             fix="give the SPEC that it was captured from, such as hf:gpt2",
         )
-    load_device(device).sustained_with(threads)  # before the model is built
+    hardware = load_device(device)
+    if hardware.kind != "cpu":
+        raise UsageError(
+            what=f"{hardware.name} cannot be verified",
+            why=f"a model would run on this machine's CPU, {cpu_model()}",
+            fix=f"weigh it with: steelyard annotate {spec} --device {device}",
+        )
+    hardware.sustained_with(threads)  # before the model is built
     from steelyard.runtime.timing.microbench import num_threads
     from steelyard.runtime.verify.verify import verify
 

@@ -1,20 +1,21 @@
 """Runs the program that was weighed and puts measurement beside prediction."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
+from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.torch.capture import capture
 from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.hw.base.errors import ExecutionError
 from steelyard.hw.devices.registry import load_device
 from steelyard.passes.annotate.annotate import annotate
 from steelyard.passes.annotate.target import Target
@@ -22,8 +23,10 @@ from steelyard.runtime.calibrate.drift import Drift, measure_drift
 from steelyard.runtime.execute.comparison import Comparison
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
 from steelyard.runtime.program.parse_passes import parse_passes
+from steelyard.runtime.timing.host_cpu import cpu_model
 from steelyard.runtime.timing.malloc_settings import memory_kept
 from steelyard.runtime.timing.steady_state import measure_peak_bytes, measure_steady_time_s
+from steelyard.runtime.verify.agreement import disagreements
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +37,19 @@ class Verification:
         step_time_ms: Of one step, predicted and of eager PyTorch.
         peak_memory_bytes: Of tensor storage, in a step of the steady state.
         flops_ours: Of contractions (1 MAC = 2 FLOPs).
-        flops_torch: As torch's counter has them; it misses attention on CPU and grouped products.
+        flops_torch: As torch's counter has them; it misses attention on CPU and grouped products. None where
+            it cannot count the step.
         num_ops: Kernels and views of a step.
         unknown_by_op: Those of them whose work is not known, by name; predictions are lower bounds then.
-        different: Results and parameters that the program and eager PyTorch do not agree on bit for bit.
+        different: Results and parameters that the program and eager PyTorch do not agree on: bit for bit, or
+            within the rounding of their dtype where passes rewrote the program.
         max_abs_diff: The largest difference among them.
         tolerance: Relative deviation of time and memory that is accepted.
         drift: How far the machine is from what it was when it was calibrated, None where that is not known;
             the prediction is not corrected by it.
+        machine: The CPU that was measured.
+        rewritten: Whether passes changed the program.
+        not_compared: The reason for which the program itself could not run; eager PyTorch did.
     """
 
     model: str
@@ -50,13 +58,16 @@ class Verification:
     step_time_ms: Comparison
     peak_memory_bytes: Comparison
     flops_ours: int
-    flops_torch: int
+    flops_torch: int | None
     num_ops: int
     unknown_by_op: Mapping[str, int]
     different: tuple[str, ...]
     max_abs_diff: float
     tolerance: float
     drift: Drift | None = None
+    machine: str = ""
+    rewritten: bool = False
+    not_compared: str | None = None
 
     @property
     def num_unknown(self) -> int:
@@ -67,7 +78,8 @@ class Verification:
     def ok(self) -> bool:
         """Whether results are equal, and time and memory within the tolerance."""
         compared = (self.step_time_ms, self.peak_memory_bytes)
-        return not self.different and all(abs(c.ratio - 1) <= self.tolerance for c in compared)
+        agree = not self.different and self.not_compared is None
+        return agree and all(abs(c.ratio - 1) <= self.tolerance for c in compared)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as one object."""
@@ -75,6 +87,7 @@ class Verification:
             "model": self.model,
             "mode": self.mode,
             "device": self.device,
+            "machine": self.machine,
             "step_time_ms": self.step_time_ms.to_json(),
             "drift": dict(self.drift.slowdowns) if self.drift else None,
             "peak_memory_bytes": self.peak_memory_bytes.to_json(),
@@ -85,7 +98,9 @@ class Verification:
                 "unknown_by_op": dict(self.unknown_by_op),
             },
             "numerics": {
-                "equal": not self.different,
+                "equal": None if self.not_compared else not self.different,
+                "not_compared": self.not_compared,
+                "within": "rounding of the dtype" if self.rewritten else "nothing",
                 "max_abs_diff": self.max_abs_diff,
                 "different": list(self.different),
             },
@@ -131,24 +146,34 @@ def _verify(
     parse_passes(passes).apply(make_context(), module)
     predicted: Any = read_totals(module)
 
-    eager, eager_optimizer = build_real(model, options)
-    expected = run_step(eager, eager_optimizer, options)
+    with _running(model):
+        eager, eager_optimizer = build_real(model, options)
+        expected = run_step(eager, eager_optimizer, options)
     built, optimizer = build_real(model, options)
-    arguments = order_arguments(module, bind(built, optimizer, program.constants))
-    run = compile_program(module)
-    different = _different(eager, expected, built, run(*arguments))
+    different, not_compared = dict[str, float](), None
+    try:
+        arguments = order_arguments(module, bind(built, optimizer, program.constants))
+        run = compile_program(module)
+        results = run(*arguments)
+        different = disagreements(eager, expected, built, results, rewritten=bool(passes))
+        del results
+    except Exception as error:  # of any of torch's kernels
+        if passes:
+            raise ExecutionError(what="the rewritten program cannot run", why=str(error)) from error
+        arguments, run = [], None
+        not_compared = str(error).splitlines()[0]
     del expected
-    with FlopCounterMode(display=False) as counter:  # a step of its own: the counter decomposes some kernels
-        run_step(eager, eager_optimizer, options)
 
     def step() -> None:
-        if passes:
+        if passes and run:
             run(*arguments)
         else:
             run_step(eager, eager_optimizer, options)
 
-    time_s = measure_steady_time_s(step, least_s)
-    peak = measure_peak_bytes(step, arguments if passes else bind(eager, eager_optimizer).values())
+    with _running(model):
+        flops_torch = _counted(lambda: run_step(eager, eager_optimizer, options))
+        time_s = measure_steady_time_s(step, least_s)
+        peak = measure_peak_bytes(step, arguments if passes else bind(eager, eager_optimizer).values())
     latency = predicted["latency"]
     low_ms, value_ms, high_ms = (latency[f"{each}_us"] / 1e3 for each in ("low", "value", "high"))
     return Verification(
@@ -158,26 +183,35 @@ def _verify(
         step_time_ms=Comparison(value_ms, time_s * 1e3, low_ms, high_ms),
         peak_memory_bytes=Comparison(predicted["memory"]["peak_bytes"], peak),
         flops_ours=predicted["work"]["flops"]["contraction"],
-        flops_torch=counter.get_total_flops(),
+        flops_torch=flops_torch,
         num_ops=predicted["work"]["coverage"]["ops"],
         unknown_by_op=predicted["work"]["unknown_by_op"],
         different=tuple(different),
         max_abs_diff=max(different.values(), default=0.0),
         tolerance=tolerance,
         drift=measure_drift(load_device(device).sustained_with(target.threads)),
+        machine=cpu_model(),
+        rewritten=bool(passes),
+        not_compared=not_compared,
     )
 
 
-def _different(
-    eager: BuiltModel, expected: dict[str, torch.Tensor], built: BuiltModel, results: Sequence[torch.Tensor]
-) -> dict[str, float]:
-    """The largest difference of each result and updated parameter that is not bit-equal."""
-    pairs = dict(zip(expected, zip(expected.values(), results, strict=True), strict=True))
-    ours = dict(built.module.named_parameters())
-    for path, parameter in eager.module.named_parameters():
-        pairs[f"updated:{path}"] = (parameter.detach(), ours[path].detach())
-    return {
-        name: (one.double() - other.double()).abs().max().item()
-        for name, (one, other) in pairs.items()
-        if not torch.equal(one, other)
-    }
+def _counted(step: Callable[[], Any]) -> int | None:
+    """FLOPs by torch's counter, which decomposes some kernels; None where it cannot run the step."""
+    try:
+        with FlopCounterMode(display=False) as counter:
+            step()
+    except Exception:  # its module tracker cannot stand `autograd.grad` in a step, for one
+        return None
+    return counter.get_total_flops()
+
+
+@contextmanager
+def _running(model: LoadedModel) -> Iterator[None]:
+    """Turn what the model raises when it runs for real into an error of execution."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        raise ExecutionError(
+            what=f"{model.spec} cannot run on this machine", why=str(error).splitlines()[0]
+        ) from error

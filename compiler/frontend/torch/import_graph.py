@@ -44,7 +44,7 @@ from steelyard.compiler.dialects.program import (
     SOURCE,
     DropOp,
 )
-from steelyard.compiler.dialects.schema import schema_of
+from steelyard.compiler.dialects.schema import UnsupportedSchema, schema_of
 from steelyard.compiler.dialects.torch_dialects import op_class
 from steelyard.compiler.dialects.torch_op import Argument, ExternOp, TorchOp
 from steelyard.compiler.frontend.options import CaptureOptions
@@ -189,7 +189,7 @@ def _build(node: Node, values: dict[Node, tuple[SSAValue, ...]]) -> TorchOp:
         schema = schema_of(kind.name)
         assert schema is not None
         return kind.build_call(schema, arguments, types)
-    except TypeError as error:
+    except (TypeError, UnsupportedSchema) as error:
         raise CaptureError(
             what=f"{target} cannot be expressed in the IR", where=node.meta.get("source"), why=str(error)
         ) from error

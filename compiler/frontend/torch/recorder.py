@@ -20,6 +20,7 @@ from steelyard.compiler.frontend.torch.torch_private import (
     accumulated_parameter,
     backward_sequence_number,
     forward_sequence_number,
+    unset_fake_temporarily,
 )
 
 _SILENT_NAMESPACES = ("profiler", "prim")
@@ -43,6 +44,7 @@ class Recorder(TorchDispatchMode):
         self._modules = ModuleStack(root)
         self._lifetimes = Lifetimes()
         self._nodes: Any = WeakTensorKeyDictionary()
+        self._unpacked: dict[int, torch.Tensor] = {}
         self._ops: list[torch.fx.Node] = []
         self._parameter_paths: dict[torch.fx.Node, str] = {}
         self._forward_sites: dict[int, CallSite] = {}
@@ -130,10 +132,20 @@ class Recorder(TorchDispatchMode):
         self._nodes[tensor] = node
         self._lifetimes.use(tensor, node)
 
-    def _use(self, tensor: torch.Tensor) -> torch.fx.Node:
+    def _use(self, value: torch.Tensor | torch.ScriptObject) -> torch.fx.Node:
+        tensor = value if isinstance(value, torch.Tensor) else self._unpack(value)
         node = self._node(tensor)
         self._lifetimes.use(tensor, node)
         return node
+
+    def _unpack(self, packed: torch.ScriptObject) -> torch.Tensor:
+        """The weight that a library keeps in an order of its own, as of a quantized layer."""
+        key = hash(packed)  # of the object itself, which each access wraps anew
+        if key not in self._unpacked:
+            with unset_fake_temporarily():
+                weight, *_ = packed.unpack()  # pyright: ignore[reportAttributeAccessIssue]
+                self._unpacked[key] = weight.int_repr() if weight.is_quantized else weight
+        return self._unpacked[key]
 
     def _node(self, tensor: torch.Tensor) -> torch.fx.Node:
         if tensor not in self._nodes:
@@ -210,8 +222,8 @@ def _has_effect(func: Any, result: Any) -> bool:
     return func._schema.is_mutable
 
 
-def _map_tensors(fn: Callable[[torch.Tensor], torch.fx.Node], value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
+def _map_tensors(fn: Callable[[Any], torch.fx.Node], value: Any) -> Any:
+    if isinstance(value, torch.Tensor | torch.ScriptObject):
         return fn(value)
     if isinstance(value, (list, tuple)):
         return type(value)(_map_tensors(fn, item) for item in value)

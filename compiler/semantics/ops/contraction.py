@@ -151,3 +151,15 @@ def _plus(
         ),
         summands=summands,
     )
+
+
+@work(
+    "quantized.linear_dynamic",
+    "quantized.linear_relu_dynamic",
+    "quantized.linear_dynamic_fp16",
+    "quantized.linear_relu_dynamic_fp16",
+)
+def quantized_linear(call: OpCall) -> OpWork:
+    """Return X @ W^T, W of fewer bits than X."""
+    space = iteration_space("... k, n k -> ... n", tuple(call.tensors), call.outputs, MAC)
+    return OpWork("contraction", (space,))

@@ -9,13 +9,15 @@ import torch
 
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.hw.base.errors import UsageError
+from steelyard.hw.base.errors import ExecutionError, UsageError
 from steelyard.hw.base.quantity import Rate, Source
 from steelyard.hw.devices.measured_rates import MeasuredRates
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.devices.write import write_device
+from steelyard.runtime.report.format_verification import format_verification
 from steelyard.runtime.timing.host_cpu import host_instruction_set
 from steelyard.runtime.timing.steady_state import measure_peak_bytes
+from steelyard.runtime.verify.from_spec import verify_spec
 from steelyard.runtime.verify.verify import Comparison, Verification, verify
 
 _TEXT = "hidden_size=32&intermediate_size=64&num_hidden_layers=1&num_attention_heads=2&vocab_size=64"
@@ -74,6 +76,95 @@ def test_with_passes_the_rewritten_program_is_what_runs():
     assert lean.peak_memory_bytes.ratio == 1
     assert lean.peak_memory_bytes.measured < plain.peak_memory_bytes.measured
     assert lean.num_ops > plain.num_ops
+
+
+FORCES = """
+import torch
+from torch import nn
+
+
+class Energy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def forward(self, positions):
+        with torch.enable_grad():
+            positions = positions.detach().requires_grad_()
+            energy = self.net(positions).sum()
+            (force,) = torch.autograd.grad(energy, positions, create_graph=True)
+        return -force
+
+
+def make():
+    return Energy(), torch.randn(4, 3)
+
+
+def lstm():
+    return nn.LSTM(8, 8), torch.randn(5, 2, 8)
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(8, 32), nn.GELU(), nn.Tanh(), nn.Linear(32, 8)), torch.randn(16, 8)
+
+
+def no_library(y):
+    if type(y) is torch.Tensor:
+        raise RuntimeError("the library is not there")
+    return y.sum()
+
+
+def broken():
+    return nn.Linear(2, 2), torch.zeros(1, 2), no_library
+"""
+
+
+def verified(tmp_path: Path, function: str, **given) -> Verification:
+    (tmp_path / "made.py").write_text(FORCES)
+    options = CaptureOptions(train=True)
+    return verify(load_spec(f"{tmp_path}/made.py:{function}", options), options, "cpu", least_s=0.0, **given)
+
+
+def test_a_step_that_the_counter_of_torch_cannot_count_is_verified(tmp_path: Path):
+    found = verified(tmp_path, "make")
+    assert found.flops_torch is None
+    assert found.different == ()
+    assert "torch's counter" not in format_verification(found)
+
+
+def test_the_step_of_a_fused_recurrence_runs_by_itself(tmp_path: Path):
+    found = verified(tmp_path, "lstm")
+    assert found.not_compared is None
+    assert found.different == ()
+
+
+def test_a_fused_program_is_compared_within_the_rounding_of_its_dtype(tmp_path: Path):
+    found = verified(tmp_path, "mlp", passes="fuse")
+    assert found.different == ()
+    assert "equal within the rounding of their dtype" in format_verification(found)
+
+
+def test_a_program_that_cannot_run_is_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(module: object) -> None:
+        raise RuntimeError("no kernel\nat all")
+
+    monkeypatch.setattr("steelyard.runtime.verify.verify.compile_program", refuse)
+    found = verified(tmp_path, "mlp")
+    assert not found.ok
+    assert found.to_json()["numerics"]["equal"] is None
+    assert "not compared, since the program cannot run (no kernel)" in format_verification(found)
+    with pytest.raises(ExecutionError, match="the rewritten program cannot run"):
+        verified(tmp_path, "mlp", passes="fuse")
+
+
+def test_a_model_that_captures_but_does_not_run_is_an_error_of_its_own(tmp_path: Path):
+    with pytest.raises(ExecutionError, match="cannot run on this machine"):
+        verified(tmp_path, "broken")
+
+
+def test_a_device_that_is_not_this_machine_is_refused_before_the_model_is_built():
+    with pytest.raises(UsageError, match=r"h100-sxm cannot be verified.*this machine's CPU"):
+        verify_spec("hf:not-built", {}, "h100-sxm", 0.25)
 
 
 LARGE = """
