@@ -15,8 +15,8 @@ def step_us(dtype: str, *, channels_last: bool, device: str, groups: int = 1, **
     image, weight = f"tensor<256x64x56x56x{dtype}>", f"tensor<64x{64 // groups}x3x3x{dtype}>"
     layout = "channels_last" if channels_last else ""
     text = f"""builtin.module {{ func.func @forward(%x : {image}, %w : {weight}) -> {image} {{
-        %y = aten.convolution(%x, %w, stride = [1, 1], padding = [1, 1], dilation = [1, 1], transposed = false,
-            output_padding = [0, 0], groups = {groups}) {{{layout}}} : {image}
+        %y = aten.convolution(%x, %w, stride = [1, 1], padding = [1, 1], dilation = [1, 1],
+            transposed = false, output_padding = [0, 0], groups = {groups}) {{{layout}}} : {image}
         func.return %y : {image} }} }}"""
     module = parse_program(text)
     annotate(module, Target(device=device, context="graph", **target))
@@ -40,10 +40,8 @@ def test_images_that_lie_otherwise_than_kernels_want_are_read_and_written_once_m
 
 
 def test_kernels_in_tf32_transpose_what_they_read() -> None:
-    half = transposes_us("f32", "a100-80gb-sxm", tf32=True)
-    assert half == pytest.approx(
-        transposes_us("f16", "a100-80gb-sxm"), rel=0.05
-    )  # half the images, twice the size
+    half_of_twice = transposes_us("f32", "a100-80gb-sxm", tf32=True)
+    assert half_of_twice == pytest.approx(transposes_us("f16", "a100-80gb-sxm"), rel=0.05)
 
 
 def test_depthwise_kernels_are_pytorchs_own_and_take_any_layout() -> None:
