@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from steelyard.runtime.api.calls import capture as capture
     from steelyard.runtime.api.calls import check as check
     from steelyard.runtime.api.calls import devices as devices
-    from steelyard.runtime.api.calls import fits as fits
-    from steelyard.runtime.api.calls import max_batch as max_batch
     from steelyard.runtime.api.calls import predict as predict
     from steelyard.runtime.api.calls import run_passes as run_passes
     from steelyard.runtime.api.calls import verify as verify
+    from steelyard.runtime.api.capacity import fits as fits
+    from steelyard.runtime.api.capacity import max_batch as max_batch
     from steelyard.runtime.api.watch import watch as watch
 
 __version__ = "0.1.0"
@@ -28,9 +28,11 @@ __version__ = "0.1.0"
 _MODULES = {
     "SteelyardError": "hw.base.errors",
     "Target": "passes.annotate.target",
+    "fits": "runtime.api.capacity",
+    "max_batch": "runtime.api.capacity",
     "watch": "runtime.api.watch",
     **dict.fromkeys(
-        ("annotate", "capture", "check", "devices", "fits", "max_batch", "predict", "run_passes", "verify"),
+        ("annotate", "capture", "check", "devices", "predict", "run_passes", "verify"),
         "runtime.api.calls",
     ),
 }

@@ -18,7 +18,9 @@ def annotate(
         Literal["eager", "graph", "compiled"], Option(help="Execution mode of the program.")
     ] = "eager",
     tf32: Annotated[bool, Option("--tf32", help="Allow f32 products to round their inputs to TF32.")] = False,
-    depth: Annotated[int, Option(min=1, help="Levels of the module tree to show.")] = 5,
+    depth: Annotated[
+        int | None, Option(min=1, help="Levels of the module tree to show; 5 by default.")
+    ] = None,
     by: Annotated[Literal["module", "op", "phase"], Option(help="Rows of the table.")] = "module",
     style: Annotated[
         Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")

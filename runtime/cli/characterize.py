@@ -20,7 +20,9 @@ def characterize(
     device: Annotated[
         str | None, Option(help="Predict for this device; by default this machine's CPU is measured.")
     ] = None,
-    budget: Annotated[float, Option(min=1.0, help="Time budget in seconds.")] = 60.0,
+    budget: Annotated[
+        float | None, Option(min=1.0, help="Time budget of a measurement in seconds; 60 by default.")
+    ] = None,
     plot: Annotated[Path | None, Option(help="Write a plot to this .png, .svg or .pdf file.")] = None,
     style: Annotated[
         Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")
