@@ -41,13 +41,17 @@ def annotate(
     """
     import steelyard as sy
     from steelyard.hw.base.atomic_file import is_stdout
-    from steelyard.runtime.capacity.memory_timeline import require_timeline_name
 
-    if memory_timeline:
-        require_timeline_name(memory_timeline)  # before the model is captured
     target = sy.Target(device=device, context=context, tf32=tf32)
     weighing = sy.annotate(
-        spec, target=target, strict=strict, by=by, depth=depth, fusion_rules=fusion_rules, **choices
+        spec,
+        target=target,
+        strict=strict,
+        by=by,
+        depth=depth,
+        fusion_rules=fusion_rules,
+        memory_timeline=memory_timeline,
+        **choices,
     )
     for name, count in weighing.summary.unknown.items():
         typer.echo(
@@ -58,7 +62,6 @@ def annotate(
         weighing.write(output)
         typer.echo(f"wrote {output}", err=True)
     if memory_timeline:
-        weighing.write_memory_timeline(memory_timeline)
         typer.echo(f"wrote {memory_timeline}", err=True)
     text = {"table": weighing.__str__, "json": weighing.to_json, "csv": weighing.to_csv}[style]()
     typer.echo(text, err=output is not None and is_stdout(output))

@@ -212,6 +212,9 @@ def _running(model: LoadedModel) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        why, no_memory = str(error).splitlines()[0], "can't allocate memory" in str(error)
         raise ExecutionError(
-            what=f"{model.spec} cannot run on this machine", why=str(error).splitlines()[0]
+            what=f"{model.spec} cannot run on this machine{': out of memory' * no_memory}",
+            why=why,
+            fix="take a smaller --batch, --sequence or model" if no_memory else None,
         ) from error

@@ -1,22 +1,19 @@
-"""The functions of the API."""
+"""The functions of the API that weigh a model without running it."""
 
-import sys
 import time
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Unpack
 
 from steelyard.compiler.frontend.options import no_effect
 from steelyard.compiler.ir.context import make_context
-from steelyard.hw.devices.device import Device
-from steelyard.hw.devices.registry import device_names, load_device
+from steelyard.hw.devices.registry import load_device
 from steelyard.passes.annotate.annotate import annotate as annotate_program
 from steelyard.passes.annotate.target import Target
 from steelyard.passes.fusion.fuse import FusePass
-from steelyard.runtime.api.results import Coverage, Prediction, Program, Verified, Weighing
+from steelyard.runtime.api.results import Coverage, Program, Weighing
 from steelyard.runtime.api.source import Model, StepOptions, opened
+from steelyard.runtime.capacity.memory_timeline import require_timeline_name
 from steelyard.runtime.detect_fusion.rules_file import read_rules
-from steelyard.runtime.predict.predict import predict as predict_table
 from steelyard.runtime.program.load import load_program
 from steelyard.runtime.program.parse_passes import parse_passes
 from steelyard.runtime.report.coverage import find_unknown
@@ -31,6 +28,7 @@ def annotate(
     by: Grouping = "module",
     depth: int | None = None,
     fusion_rules: Path | None = None,
+    memory_timeline: Path | None = None,
     **step: Unpack[StepOptions],
 ) -> Weighing:
     """Weigh a model: FLOPs, bytes, time and live memory, without running it.
@@ -42,6 +40,7 @@ def annotate(
         by: Rows of the table.
         depth: Levels of the module tree in it; 5 by default.
         fusion_rules: Fuse ops, except pairs that this file of `detect-fusion` lists as separate.
+        memory_timeline: A `.csv` or `.json` file to write live bytes after each allocation to.
         step: See `StepOptions`.
 
     Raises:
@@ -50,6 +49,8 @@ def annotate(
     start_s = time.perf_counter()
     if depth is not None and by != "module":
         raise no_effect("depth", f"--by {by}", "only modules are a tree")
+    if memory_timeline:
+        require_timeline_name(memory_timeline)  # before the model is captured
     target = Target(device=target) if isinstance(target, str) else target
     rules = read_rules(fusion_rules) if fusion_rules else None
     device = load_device(target.device)
@@ -65,7 +66,10 @@ def annotate(
     if rules:
         FusePass(apart=tuple("+".join(pair) for pair in sorted(rules.apart))).run_on(program)
     summary = summarize(program)
-    return Weighing(weighed, summary, device, time.perf_counter() - start_s, by, depth or 5)
+    weighing = Weighing(weighed, summary, device, time.perf_counter() - start_s, by, depth or 5)
+    if memory_timeline:
+        weighing.write_memory_timeline(memory_timeline)
+    return weighing
 
 
 def capture(model: Model, *, target: str | None = None, **step: Unpack[StepOptions]) -> Program:
@@ -109,50 +113,3 @@ def check(model: Model, **step: Unpack[StepOptions]) -> Coverage:
         SteelyardError: The model cannot be captured.
     """
     return Coverage(tuple(find_unknown(capture(model, **step).module)))
-
-
-def predict(table: str, *, target: str | None = None, score: str | None = None) -> Prediction:
-    """Predict the kernels of a CSV table, each with a 90% interval, its limiter and its source.
-
-    Args:
-        table: The file, or `-` for stdin.
-        target: The device of rows that name none.
-        score: Column of measured milliseconds to score against.
-
-    Raises:
-        SteelyardError: The file cannot be read, or a row is invalid.
-    """
-    return Prediction(predict_table(table, target, score))
-
-
-def verify(
-    model: Model,
-    *,
-    target: str = "cpu",
-    tolerance: float = 0.25,
-    passes: str = "",
-    threads: int | None = None,
-    **step: Unpack[StepOptions],
-) -> Verified:
-    """Run a model on this machine and compare measured with predicted time and memory.
-
-    Args:
-        model: A SPEC or a module, of which copies run: its own weights stay as they are.
-        target: This machine's device.
-        tolerance: Tolerated relative error.
-        passes: Passes to run first.
-        threads: CPU threads; torch's number by default.
-        step: See `StepOptions`.
-
-    Raises:
-        SteelyardError: The model cannot be captured or run, or the device is not known.
-    """
-    from steelyard.runtime.verify.from_spec import verify_spec
-
-    with redirect_stdout(sys.stderr), opened(model, step) as (source, choices):
-        return Verified(verify_spec(source, choices, target, tolerance, passes, threads))
-
-
-def devices() -> tuple[Device, ...]:
-    """Load every device that has a file, in the order of their names."""
-    return tuple(map(load_device, device_names()))
