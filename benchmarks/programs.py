@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -30,6 +31,7 @@ from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.base.errors import SteelyardError
 from steelyard.hw.devices.registry import load_device
 from steelyard.passes.annotate.annotate import annotate
+from steelyard.passes.annotate.latency import HOST_DISPATCH
 from steelyard.passes.annotate.target import Target
 from steelyard.runtime.capacity.fits import MemoryBudget, check_fit
 from steelyard.runtime.program.load import load_program
@@ -102,7 +104,13 @@ class Weighed:
     def latency(self) -> Mapping[str, Any]:
         """The annotated latency, in microseconds."""
         row = self.row
-        target = Target(device=row.device_name, context=row.context or "eager", tf32=row.tf32 == "1")
+        release = re.search(r"PyTorch (\d+\.\d+)", row.software)
+        target = Target(
+            device=row.device_name,
+            context=row.context or "eager",
+            tf32=row.tf32 == "1",
+            software=f"torch-{release[1]}" if release else "torch-1.9" if "1.x" in row.software else None,
+        )
         annotate(self.module, target, program=Analyses(self.module))
         latency: Any = read_totals(self.module)["latency"]
         return latency
@@ -130,7 +138,7 @@ class Weighed:
         if row.context in ("compiled", "graph"):
             return "compiled"
         by_limiter = self.latency["us_by_limiter"]
-        if by_limiter.get("host", 0.0) > sum(by_limiter.values()) / 2:
+        if by_limiter.get(HOST_DISPATCH, 0.0) > 0.1 * sum(by_limiter.values()):
             return "host-bound"
         if row.kind == "cnn":
             if row.autocast or row.dtype == "float16":

@@ -19,7 +19,6 @@ from steelyard.hw.base.kernel_work import DType, ExecutionContext, KernelWork
 from steelyard.hw.base.latency import Latencies, Latency, LatencyEstimate
 from steelyard.hw.devices.device import Device
 from steelyard.hw.kernels.attention.model import FusedAttention
-from steelyard.hw.kernels.common.dispatch import dispatch_s
 from steelyard.hw.kernels.common.kernel_model import Estimate, Launches
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.kernels.memory_bound.streaming import streaming_estimate
@@ -48,8 +47,7 @@ class Kernel:
 class KernelLatency:
     """Times the kernels of a program one after the other, on a GPU or a CPU.
 
-    On a device that kernel models describe the host dispatches ahead: it shows only where a kernel is shorter
-    than the dispatch of the next. On others the host's time comes on top.
+    The time of a kernel that models describe is that of the device alone; the host dispatches ahead of it.
 
     Args:
         device: The device.
@@ -67,8 +65,6 @@ class KernelLatency:
         self._profile = local_profile(device, context) if measured else None
         self._ladder = Ladder(device, self._context, measured)
         self._roofline = Roofline(device, context)
-        eager = context.host_overhead and context.mode == "eager"
-        self._dispatch_s = dispatch_s(device) if self._is_modelled and eager else 0.0
 
     @property
     def has_profile(self) -> bool:
@@ -115,16 +111,16 @@ class KernelLatency:
         if kernel.query is None:
             return self._of_work(kernel.work) if kernel.work and self._is_modelled else None
         if kernel.backward:
-            return self._with_host(self._backward(kernel.query)) if self._is_modelled else None
+            return self._backward(kernel.query).only if self._is_modelled else None
         found = self._ladder.known(kernel.query)
-        return self._with_host(found) if found else None
+        return found.only if found else None
 
     def _of_work(self, work: KernelWork) -> Latency:
         if not self._is_modelled or work.contraction_flops or work.kind in ("view", "collective"):
             return self._roofline.latency(work)
         columns = {name: np.array([float(count)]) for name, count in work.counts().items()}
         estimate = streaming_estimate(self._device, self._context, KernelCost(**columns))
-        return self._with_host(_with_spread(estimate, "elementwise", work.dtype))
+        return _with_spread(estimate, "elementwise", work.dtype).only
 
     def _backward(self, query: KernelBatch) -> Latencies:
         model = FusedAttention(query.kind)  # pyright: ignore[reportArgumentType] - only attention has one
@@ -133,13 +129,6 @@ class KernelLatency:
             Launches(self._device, query.dtype, self._context, query.dims, coefficients)
         )
         return _with_spread(estimate, query.kind, query.dtype)
-
-    def _with_host(self, prices: Latencies) -> Latency:
-        alone = prices.only
-        if alone.value_s >= self._dispatch_s:
-            return alone
-        high_s = max(alone.high_s, self._dispatch_s)
-        return LatencyEstimate(self._dispatch_s, alone.low_s, high_s, "host", alone.source)
 
 
 def _with_spread(estimate: Estimate, kind: str, dtype: DType) -> Latencies:

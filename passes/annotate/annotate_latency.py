@@ -42,6 +42,9 @@ class AnnotateLatencyPass(ProgramPass):
     threads: int | None = None
     """Threads of a CPU; all that it was calibrated with where not given."""
 
+    software: str | None = None
+    """Release of PyTorch that dispatches on the host, such as torch-2.1; the newest where not given."""
+
     keep_memory: bool = False
     """Whether malloc keeps what is freed, as where Steelyard runs a program; then no page faults."""
 
@@ -52,6 +55,7 @@ class AnnotateLatencyPass(ProgramPass):
             context=self.context,
             tf32=self.tf32,
             threads=self.threads,
+            software=self.software,
             keep_memory=self.keep_memory,
         )
         if target != read_target(program.module):

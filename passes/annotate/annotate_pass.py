@@ -38,10 +38,19 @@ class AnnotatePass(ProgramPass):
     threads: int | None = None
     """Threads of a CPU; by default as many as it was calibrated with, or all its cores."""
 
+    software: str | None = None
+    """Release of PyTorch that dispatches on the host, such as torch-2.1; the newest where not given."""
+
     strict: bool = False
     """Whether an op of unknown work is an error."""
 
     def transform(self, program: Analyses) -> None:
         """Annotate the ops of a module."""
-        target = Target(device=self.device, context=self.context, tf32=self.tf32, threads=self.threads)
+        target = Target(
+            device=self.device,
+            context=self.context,
+            tf32=self.tf32,
+            threads=self.threads,
+            software=self.software,
+        )
         annotate(program.module, target, strict=self.strict, program=program)

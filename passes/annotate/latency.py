@@ -10,20 +10,42 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.compiler.analysis.call_graph import CallGraph
 from steelyard.compiler.analysis.kernel_ops import kernels
 from steelyard.compiler.dialects.cost import LATENCY, WORK, LatencyEstimate, WorkAttr
 from steelyard.compiler.pass_infra.totals import read_totals, write_totals
 from steelyard.hw.base.kernel_work import ExecutionContext, ExecutionMode
+from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.latency.intervals import combine
+from steelyard.hw.timeline.dispatch_cost import dispatch_cost
 from steelyard.passes.annotate.shard_attributes import mesh_ranks
 from steelyard.passes.annotate.target import Target
 from steelyard.passes.memory.page_faults import mapped_bytes
 from steelyard.passes.op_cost.op_latency import LatencyModel
 from steelyard.passes.timeline.copy_stalls import stall_us
+from steelyard.passes.timeline.host_dispatch import step_us
 
 HOST_LINK = "host link"
 """The limiter of the time that kernels wait for copies to and from the host."""
+
+HOST_DISPATCH = "host dispatch"
+"""The limiter of the time that a device waits for its host to dispatch kernels."""
+
+WAITS = (HOST_DISPATCH, HOST_LINK)
+"""Limiters of time in which no kernel runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time with its 90% interval, in microseconds."""
+
+    value_us: float
+    low_us: float
+    high_us: float
+
+    def __add__(self, other: "Span") -> "Span":
+        return Span(self.value_us + other.value_us, self.low_us + other.low_us, self.high_us + other.high_us)
 
 
 def annotate_latency(program: Analyses, target: Target) -> None:
@@ -35,7 +57,8 @@ def annotate_latency(program: Analyses, target: Target) -> None:
     left out. In the interval of the total, errors of ops of one kind add up, those of different kinds are
     independent. Where the device file has a rate of page faults, results of 32 MiB or more take them in
     addition. Copies to and from the host go on beside the kernels; what kernels wait for them has the limiter
-    `host link`.
+    `host link`. In eager execution on other devices than a CPU the host dispatches ahead; what the device
+    waits for it has the limiter `host dispatch`.
 
     Args:
         program: Its analyses.
@@ -44,6 +67,7 @@ def annotate_latency(program: Analyses, target: Target) -> None:
     Raises:
         DeviceError: the device is not known, or lacks a rate that the work needs.
         IRError: an op has no `cost.work`.
+        UsageError: the dispatch costs of the target's software are not known.
     """
     module, graph = program.module, program.call_graph
     device = load_device(target.device)
@@ -61,7 +85,9 @@ def annotate_latency(program: Analyses, target: Target) -> None:
             kernel.attributes[LATENCY] = attribute
             work = cast(WorkAttr, kernel.attributes[WORK]).data
             totals.add(work.kind, attribute.data, graph.times[name])
-    write_totals(module, "latency", totals.entry(stall_us(graph, device)))
+    span = totals.span()
+    waits = {HOST_DISPATCH: _host_wait(graph, target, device, span), HOST_LINK: _copy_wait(graph, device)}
+    write_totals(module, "latency", totals.entry(span, waits))
 
 
 def latency_model(module: ModuleOp, target: Target) -> LatencyModel:
@@ -83,6 +109,7 @@ def latency_model(module: ModuleOp, target: Target) -> LatencyModel:
         threads=target.threads,
         resident=peak_bytes is not None and peak_bytes <= cache_bytes,
         keep_memory=target.keep_memory,
+        host_overhead=device.kind == "cpu",  # other devices wait for their host as a whole
     )
     return LatencyModel(device, context, mesh_ranks(module))
 
@@ -92,6 +119,27 @@ def _peak_bytes(module: ModuleOp) -> int | None:
     return cast(int, memory["peak_bytes"]) if isinstance(memory, Mapping) else None
 
 
+def _host_wait(graph: CallGraph, target: Target, device: Device, span: Span) -> Span | None:
+    if target.context != "eager" or device.kind == "cpu":
+        return None
+    cost = dispatch_cost(device, target.software)
+
+    def wait_us(kernels_us: float, host_factor: float) -> float:
+        factor = kernels_us / span.value_us if span.value_us else 1.0
+        return max(step_us(graph, cost, host_factor, factor) - kernels_us, 0.0)
+
+    return Span(
+        wait_us(span.value_us, 1.0),
+        wait_us(span.low_us, 1 / cost.spread),
+        wait_us(span.high_us, cost.spread),
+    )
+
+
+def _copy_wait(graph: CallGraph, device: Device) -> Span | None:
+    waited_us = stall_us(graph, device)
+    return None if waited_us is None else Span(waited_us, waited_us, waited_us)
+
+
 @dataclass(slots=True)
 class _Totals:
     _ops: list[tuple[str, LatencyEstimate]] = field(default_factory=list[tuple[str, LatencyEstimate]])
@@ -99,34 +147,42 @@ class _Totals:
     def add(self, kind: str, latency: LatencyEstimate, times: int) -> None:
         self._ops += [(kind, latency)] * times
 
-    def entry(self, stall_us: float | None) -> dict[str, float | dict[str, float]]:
+    def span(self) -> Span:
+        """The time of all kernels one after the other."""
+        kinds = defaultdict[str, list[LatencyEstimate]](list)
+        for kind, latency in self._ops:
+            kinds[kind].append(latency)
+        return Span(
+            *combine(
+                sorted(kinds),
+                *(
+                    [fsum(getattr(each, name) for each in kinds[kind]) for kind in sorted(kinds)]
+                    for name in ("value_us", "low_us", "high_us")
+                ),
+            )
+        )
+
+    def entry(self, span: Span, waits: Mapping[str, Span | None]) -> dict[str, float | dict[str, float]]:
         """The sums, rounded once, so that they do not depend on how the program is cut into functions.
 
         Args:
-            stall_us: How long kernels wait for copies; None where there are none.
+            span: Of the kernels.
+            waits: What they wait for, by limiter; None where nothing of that kind is waited for.
         """
         limited = defaultdict[str, list[float]](list)
         sources = defaultdict[str, list[float]](list)
-        kinds = defaultdict[str, list[LatencyEstimate]](list)
-        for kind, latency in self._ops:
+        for _, latency in self._ops:
             limited[latency.limiter].append(latency.value_us)
             sources[latency.source].append(latency.value_us)
-            kinds[kind].append(latency)
-        value_us, low_us, high_us = combine(
-            sorted(kinds),
-            *(
-                [fsum(getattr(each, name) for each in kinds[kind]) for kind in sorted(kinds)]
-                for name in ("value_us", "low_us", "high_us")
-            ),
-        )
-        if stall_us is not None:
-            limited[HOST_LINK].append(stall_us)
-            sources["analytic"].append(stall_us)  # a timeline of modelled kernels and copies
-        more_us = stall_us or 0.0
+        for limiter, wait in waits.items():
+            if wait is not None:
+                limited[limiter].append(wait.value_us)
+                sources["analytic"].append(wait.value_us)  # a timeline of modelled kernels
+                span += wait
         return {
-            "value_us": value_us + more_us,
-            "low_us": low_us + more_us,
-            "high_us": high_us + more_us,
+            "value_us": span.value_us,
+            "low_us": span.low_us,
+            "high_us": span.high_us,
             "us_by_limiter": {name: fsum(values) for name, values in sorted(limited.items())},
             "us_by_source": {name: fsum(values) for name, values in sorted(sources.items())},
         }

@@ -25,6 +25,7 @@ class Target:
         tf32: Whether f32 products may use TF32 units.
         threads: Threads of a CPU, some kernels of which need scratch for each; by default as many as it was
             calibrated with, or all its cores.
+        software: Release of PyTorch that dispatches on the host, such as `torch-2.1`; the newest by default.
         keep_memory: Whether malloc keeps what is freed, so that no page faults.
 
     Raises:
@@ -35,6 +36,7 @@ class Target:
     context: str = "eager"
     tf32: bool = False
     threads: int | None = None
+    software: str | None = None
     keep_memory: bool = False
 
     def __post_init__(self) -> None:

@@ -18,6 +18,10 @@ def annotate(
         Literal["eager", "graph", "compiled"], Option(help="Execution mode of the program.")
     ] = "eager",
     tf32: Annotated[bool, Option("--tf32", help="Allow f32 products to round their inputs to TF32.")] = False,
+    software: Annotated[
+        str | None,
+        Option(help="PyTorch that dispatches kernels, such as torch-2.1; the newest by default."),
+    ] = None,
     depth: Annotated[
         int | None, Option(min=1, help="Levels of the module tree to show; 5 by default.")
     ] = None,
@@ -42,7 +46,7 @@ def annotate(
     import steelyard as sy
     from steelyard.hw.base.atomic_file import is_stdout
 
-    target = sy.Target(device=device, context=context, tf32=tf32)
+    target = sy.Target(device=device, context=context, tf32=tf32, software=software)
     weighing = sy.annotate(
         spec,
         target=target,

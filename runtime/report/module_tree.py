@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from steelyard.passes.annotate.latency import HOST_LINK
+from steelyard.passes.annotate.latency import WAITS
 from steelyard.runtime.report.summary import Figures, Summary
 
-_OUTSIDE = {"optimizer": ["(optimizer)"], "loss": ["(loss)"], f"({HOST_LINK})": [f"({HOST_LINK})"]}
+_OUTSIDE = {
+    "optimizer": ["(optimizer)"],
+    "loss": ["(loss)"],
+    **{f"({each})": [f"({each})"] for each in WAITS},
+}
 """Paths of rows outside of all modules, by phase."""
 
 _OWN = ["(own ops)"]
@@ -41,7 +45,7 @@ class Node:
 
 
 def module_tree(summary: Summary) -> Node:
-    """The figures by module; what is outside of all modules is the loss, the optimizer or the host link."""
+    """The figures by module; what is outside of all modules is the loss, the optimizer or a wait."""
     root = Node("(model)")
     for path, count in summary.parameters:
         root.add(path.split(".")[:-1], Figures(params=count))

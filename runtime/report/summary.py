@@ -27,7 +27,7 @@ from steelyard.compiler.dialects.program import (
 from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.pass_infra.contract import require
 from steelyard.compiler.pass_infra.totals import largest_first, read_totals
-from steelyard.passes.annotate.latency import HOST_LINK
+from steelyard.passes.annotate.latency import WAITS
 
 Grouping = Literal["module", "op", "phase"]
 
@@ -70,7 +70,7 @@ class Figures:
 class Row:
     """The runs of one operator in one module and phase.
 
-    The time that kernels wait for the host link is a row of its own, named for its op and its phase.
+    What kernels wait for (`WAITS`) is a row of its own, named for its op and its phase.
     """
 
     op: str
@@ -115,7 +115,7 @@ class Summary:
         latency_by_limiter: Microseconds by limiter, the largest first.
         latency_by_source: Microseconds by source of the estimate, the largest first.
         flops_by_phase: FLOPs of each phase.
-        rows: The ops that run, in the order in which they are first met; with those of the host link they add
+        rows: The ops that run, in the order in which they are first met; with those of `WAITS` they add
             up to the total.
         parameters: Path and elements of each parameter.
         memory: The peak.
@@ -164,8 +164,9 @@ def summarize(program: Analyses) -> Summary:
     totals: Any = read_totals(module)
     work, latency = totals["work"], totals["latency"]
     rows = _rows(program.call_graph)
-    if stall_us := latency["us_by_limiter"].get(HOST_LINK):
-        rows.append(Row(f"({HOST_LINK})", "", f"({HOST_LINK})", Figures(latency_us=stall_us)))
+    for limiter in WAITS:
+        if wait_us := latency["us_by_limiter"].get(limiter):
+            rows.append(Row(f"({limiter})", "", f"({limiter})", Figures(latency_us=wait_us)))
     parameters = _parameters(entry)
     params = sum(elements for _, elements in parameters)
     return Summary(

@@ -4,6 +4,7 @@ from textwrap import fill
 
 from steelyard.hw.base.units import format_bytes, format_us
 from steelyard.hw.devices.device import Device
+from steelyard.passes.annotate.latency import HOST_DISPATCH, HOST_LINK
 from steelyard.runtime.report.summary import PeakMemory, Summary
 
 _LIMITERS = {
@@ -11,10 +12,14 @@ _LIMITERS = {
     "memory": "memory traffic",
     "link": "the links between devices",
     "launch": "kernel launches",
-    "host link": "copies to and from the host",
+    HOST_LINK: "copies to and from the host",
     "host": "the host, which dispatches op by op",
+    HOST_DISPATCH: "the host, which dispatches op by op",
     "none": "nothing",
 }
+
+_WORTH_TELLING = 0.1
+"""Of the time: what less would save is not worth a sentence."""
 
 
 def verdict(summary: Summary, device: Device, width: int = 100) -> str:
@@ -46,8 +51,17 @@ def _time(summary: Summary, device: Device) -> list[str]:
         f"({format_us(low_us)} to {format_us(high_us)}; {sources}).",
         f"{limited_us / value_us:.0%} of that is limited by {_LIMITERS[limiter]};",
         f"slowest op: {name} ({summary.share(ops[name]):.0%}).",
+        *_host_bound(summary),
         *left_out,
     ]
+
+
+def _host_bound(summary: Summary) -> list[str]:
+    """What is won where the host does not dispatch op by op."""
+    waited_us = summary.latency_by_limiter.get(HOST_DISPATCH, 0.0)
+    if waited_us < _WORTH_TELLING * summary.latency_us[0]:
+        return []
+    return [f"The device waits for its host: CUDA graphs or torch.compile would save {format_us(waited_us)}."]
 
 
 def _left_out(summary: Summary) -> list[str]:

@@ -40,6 +40,7 @@ def _chain(layers: int, rows: int = 256, width: int = 64, device: str = "h100-sx
         f"builtin.module {{ func.func @step({arguments}) -> ({types}) {{\n{body}\n"
         f"func.return {results} : {types} }} }}"
     )
-    for each in (AnnotateCostPass(), AnnotateLatencyPass(device=device), AnnotateMemoryPass()):
+    latency = AnnotateLatencyPass(device=device, context="graph")
+    for each in (AnnotateCostPass(), latency, AnnotateMemoryPass()):
         each.apply(make_context(), module)
     return module

@@ -15,10 +15,6 @@ with P4, T4 and A100 (NeuSight 6945927, PyTorch 2.1). The device waits for its h
 host's time, and what a device of an unknown host is given; 32.5 us with V100 and 45 us with P100 show how far
 hosts differ. Calls that follow each other without a wait take about a third."""
 
-_DISPATCH_SHARE = 1 / 3
-"""Of `CALL_S`: an operation that launches nothing takes 6 to 10 us between the same events (`view` and
-`permute` in the same rows), about what an empty kernel takes in a stream of them."""
-
 
 def call_coefficients(device: Device) -> dict[str, float]:
     """Return the times that start a kernel on a device.
@@ -69,9 +65,3 @@ def after_dispatch(
         return seconds, limiter
     host_s = dispatch_overhead_s(device, context.threads)
     return np.maximum(seconds, host_s), np.where(seconds < host_s, "host", limiter)
-
-
-def dispatch_s(device: Device) -> float:
-    """Return the host's time for one eager call among others, where nothing waits for the device."""
-    known = device.sustained_with(None).dispatch_overhead_s
-    return known.value if known else call_coefficients(device)["call_s"] * _DISPATCH_SHARE

@@ -8,7 +8,6 @@ import pytest
 from steelyard.hw.base.errors import DeviceError
 from steelyard.hw.base.kernel_work import ExecutionContext, KernelWork
 from steelyard.hw.devices.registry import load_device
-from steelyard.hw.kernels.common.dispatch import dispatch_s
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.latency.kernel_latency import Kernel, KernelLatency
 from steelyard.hw.latency.ladder import Ladder
@@ -58,11 +57,10 @@ def test_a_type_that_the_device_has_no_unit_for_is_an_error(store: ProfileStore)
         KernelLatency(load_device("t4"), GRAPH).time(PRODUCT, (gemm("i64"),))
 
 
-def test_a_gpu_is_never_faster_than_its_host_dispatches_and_a_graph_is(store: ProfileStore):
-    t4 = load_device("t4")
-    eager, graph = (KernelLatency(t4, context).time(SMALL) for context in (EAGER, GRAPH))
-    assert (eager.value_s, eager.limiter) == (dispatch_s(t4), "host")
-    assert graph.value_s < eager.value_s
+def test_the_host_of_a_gpu_is_not_part_of_its_kernels(store: ProfileStore):
+    eager, graph = (KernelLatency(load_device("t4"), context).time(SMALL) for context in (EAGER, GRAPH))
+    assert eager == graph
+    assert eager.limiter == "launch"
 
 
 @pytest.mark.parametrize("name", ["cpu", "t4"])

@@ -42,7 +42,7 @@ def step(parameters: int) -> ModuleOp:
             nesterov = false, maximize = false, is_first_step = false) {{phase = "optimizer"}}
         func.return %z : {TENSOR} }} }}""")
     AnnotateCostPass().apply(make_context(), module)
-    AnnotateLatencyPass(device="h100-sxm").apply(make_context(), module)
+    AnnotateLatencyPass(device="h100-sxm", context="graph").apply(make_context(), module)
     return module
 
 

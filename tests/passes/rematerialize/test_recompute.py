@@ -137,7 +137,7 @@ def test_random_and_in_place_results_stay(op: str):
         func.return %g : {tensor} }} }}"""
     module = parse_program(text)
     AnnotateCostPass().apply(make_context(), module)
-    AnnotateLatencyPass(device="h100-sxm").apply(make_context(), module)
+    AnnotateLatencyPass(device="h100-sxm", context="graph").apply(make_context(), module)
     with pytest.raises(UsageError) as raised:
         RecomputePass(budget_bytes=0).apply(make_context(), module)
     assert raised.value.fix

@@ -41,6 +41,7 @@ VALUES = {
     "--device": ["h100-sxm"],
     "--context": ["graph"],
     "--tf32": [],
+    "--software": ["torch-2.1"],
     "--by": ["op"],
 }
 OTHERS = {"--format", "-o", "--memory-timeline", "--strict", "--fusion-rules", "--depth", "--allow-pickle"}

@@ -1,0 +1,1 @@
+"""Timelines: what runs at the same time on different resources, and what waits for what."""
