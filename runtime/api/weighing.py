@@ -56,6 +56,9 @@ def annotate(
     device = load_device(target.device)
     if target.tf32 and "tf32" not in device.matrix_peak_flops_per_s:
         raise no_effect("tf32", device.name, "it has no units for TF32")
+    if target.software and (device.kind == "cpu" or target.context != "eager"):
+        on = f"{device.name}, {target.context}"
+        raise no_effect("software", on, "only a device to which ops are dispatched one by one waits for it")
     if isinstance(model, Program):
         weighed = Program(model.module.clone())
     else:
