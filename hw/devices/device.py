@@ -97,6 +97,11 @@ class Device:
         # Cheap, since latencies are asked for by device tens of thousands of times; equality is exact.
         return hash(self.name)
 
+    @property
+    def is_cuda(self) -> bool:
+        """Whether PyTorch runs CUDA's kernels on it."""
+        return self.kind == "gpu" and self.vendor == "nvidia"
+
     def sustained_with(self, threads: int | None) -> MeasuredRates:
         """Return the measured rates for a number of threads.
 

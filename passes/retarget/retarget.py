@@ -41,12 +41,11 @@ class RetargetPass(ProgramPass):
     def transform(self, program: Analyses) -> None:
         """Rewrite the functions of a module."""
         device = load_device(self.device)
-        is_cuda = device.kind == "gpu" and device.vendor == "nvidia"
-        if not is_cuda and device.kind != "cpu":
+        if not device.is_cuda and device.kind != "cpu":
             return
         for function in program.call_graph.functions.values():
             retarget_attention(function.body.block, device)
-            if is_cuda:
+            if device.is_cuda:
                 fuse_dropout(function.body.block)
-        if is_cuda:
+        if device.is_cuda:
             note_cpu_kernels(program.module)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeGuard, cast
@@ -18,6 +19,7 @@ from steelyard.compiler.ir.gc_pause import without_collector
 from steelyard.compiler.ir.text import parse_program, read_program
 from steelyard.compiler.pass_infra.contract import drop_annotations
 from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.hw.devices.registry import load_device
 from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
 from steelyard.passes.retarget.retarget import RetargetPass
 from steelyard.passes.structure.inline import InlinePass
@@ -42,6 +44,7 @@ def load_program(
     Raises:
         SteelyardError: The model cannot be captured, or the file not be read, or an option has no effect.
     """
+    is_cuda = device is not None and load_device(device).is_cuda
 
     def retarget(module: ModuleOp) -> None:
         if device:
@@ -59,6 +62,7 @@ def load_program(
     # torch is imported only here, so that programs in files are weighed and mistakes found without it
     with redirect_stdout(sys.stderr), without_collector():
         model, options = load_model(spec, choices)
+        options = replace(options, cuda=is_cuda)
         from steelyard.compiler.frontend.lower import lower
 
         module = lower(model, options, retarget)

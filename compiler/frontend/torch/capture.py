@@ -4,13 +4,14 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
 
 from steelyard.compiler.blocks.layer_values import LayersDiffer
 from steelyard.compiler.frontend.adapt.assumptions import collecting
+from steelyard.compiler.frontend.adapt.attention_dropout import FusedDropoutAttention
 from steelyard.compiler.frontend.adapt.eager import is_compiled
 from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
@@ -143,7 +144,8 @@ def record(
     def enter(phase: Phase) -> None:
         recorder.phase = phase
 
-    with without_collector(), recorder.recording(), collecting() as assumptions:
+    kernels = FusedDropoutAttention() if options.cuda and is_fake else nullcontext()
+    with without_collector(), kernels, recorder.recording(), collecting() as assumptions:
         results = (
             training_step(built, optimizer, options, enter) if options.train else forward_step(built, options)
         )
