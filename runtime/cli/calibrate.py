@@ -9,7 +9,7 @@ from typer import Option
 from steelyard.runtime.cli.progress import progress_bar, warn
 
 if TYPE_CHECKING:
-    from steelyard.hw.fitting.calibrate_table import Calibration
+    from steelyard.runtime.api.machine import Calibration
 
 _MEASURED = Path("local-cpu.toml")
 
