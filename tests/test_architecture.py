@@ -1,6 +1,7 @@
 """The floor plan: imports only point down, rooms have no circles and stay small, docstrings name things."""
 
 import ast
+import re
 from collections import defaultdict
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -99,3 +100,14 @@ def _docstrings(path: Path) -> list[str]:
 def test_docstrings_name_things(path: Path) -> None:
     asking = [text.partition("\n")[0] for text in _docstrings(path) if text.startswith(QUESTIONS)]
     assert not asking
+
+
+def test_the_command_line_calls_the_api_and_nothing_else():
+    """Beside it, it names files, errors, units and spellings of options; `opt` is xDSL's driver."""
+    allowed = ("steelyard.runtime.cli", "steelyard.runtime.api", "steelyard.hw.base")
+    spelling = "steelyard.compiler.frontend.options"
+    for path in sorted((ROOT / "runtime" / "cli").glob("*.py")):
+        if path.name == "opt.py":
+            continue
+        found = re.findall(r"^\s*from (steelyard\.\S+) import", path.read_text(encoding="utf-8"), re.M)
+        assert not [each for each in found if not each.startswith(allowed) and each != spelling], path.name

@@ -42,6 +42,8 @@ class HuggingFaceModel:
             module = self.head._from_config(self.config, dtype=parse_dtype(self.options.dtype))
             module.tie_weights()
         self._check_length(module)
+        if self.options.attention and not module._supports_sdpa:
+            raise no_effect("attention", self.spec, "its attention has one implementation, if it has any")
         if fake:
             make_fake(module)
         module.train(self.options.train)

@@ -69,6 +69,14 @@ class CaptureOptions:
                 what=f"{self.optimizer} has no fused implementation on a GPU",
                 fix=f"choose foreach or for-loop, or one of {', '.join(_FUSED)}",
             )
+        if self.optimizer == "none" and self.optimizer_implementation:
+            raise UsageError(what="an optimizer implementation is given, and no optimizer")
+        if self.autocast not in (None, "bfloat16", "float16"):
+            raise UsageError(
+                what=f"autocast to {self.autocast} has no effect",
+                why="torch.autocast runs ops in bfloat16 or float16",
+                fix="leave it out",
+            )
 
     @property
     def implementation(self) -> Implementation:

@@ -3,11 +3,11 @@
 import html
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import pandas
 
     from steelyard.runtime.verify.verify import Verification
+
+T = TypeVar("T")
 
 
 class Result(ABC):
@@ -71,6 +73,31 @@ class Result(ABC):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
+
+
+@dataclass(frozen=True, eq=False)
+class Tabulated(Result, Generic[T]):
+    """Figures of one kind with their formats.
+
+    Attributes:
+        found: The figures.
+        to_text: Returns them as `table`, `json` or, where rows are of one kind, `csv`.
+    """
+
+    found: T
+    to_text: Callable[[Any], str]
+
+    def __str__(self) -> str:
+        return self.to_text("table")
+
+    def to_dict(self) -> Any:
+        """Return what `--format json` prints."""
+        return json.loads(self.to_text("json"))
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The rows of the table: the list in the object."""
+        record = self.to_dict()
+        return next((each for each in record.values() if isinstance(each, list)), [record])
 
 
 @dataclass(frozen=True, eq=False)

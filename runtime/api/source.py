@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
 
+from steelyard.compiler.frontend.options import no_effect
 from steelyard.hw.base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Model: TypeAlias = "str | torch.nn.Module"
 _LIVE = ("inputs", "loss", "step", "accumulate")
+_TRAINING = ("optimizer", "optimizer_implementation", "dropout")
 _SHAPES = ("batch", "sequence", "image_size", "attention", "dtype", "dropout", "allow_pickle")
 
 
@@ -61,6 +63,10 @@ def opened(model: Model, options: StepOptions) -> "Iterator[tuple[str | LoadedMo
     choices = cast("dict[str, Any]", dict(options))
     if choices.get("autocast") is not None:
         choices["autocast"] = str(choices["autocast"]).removeprefix("torch.")
+    if not choices.get("train") and choices.get("step") is None:
+        for name in _TRAINING:
+            if choices.get(name):
+                raise no_effect(name, _name(model), "only a training step has it", "add --train")
     if isinstance(model, str):
         for name in _LIVE:
             if name in choices:
@@ -100,3 +106,7 @@ def opened(model: Model, options: StepOptions) -> "Iterator[tuple[str | LoadedMo
     loaded = LiveModel(module=model, train=train, micro_steps=micro_steps, **live)
     with loaded.lent():
         yield loaded, choices
+
+
+def _name(model: Model) -> str:
+    return model if isinstance(model, str) else type(model).__name__

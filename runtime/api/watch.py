@@ -12,8 +12,8 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from steelyard.passes.annotate.target import Target
-from steelyard.runtime.api.calls import annotate
 from steelyard.runtime.api.results import Result, Weighing
+from steelyard.runtime.api.weighing import annotate
 from steelyard.runtime.execute.comparison import Comparison
 from steelyard.runtime.report.tables import format_aligned
 from steelyard.runtime.timing.steady_state import measure_peak_bytes

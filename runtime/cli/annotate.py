@@ -22,7 +22,9 @@ def annotate(
         str | None,
         Option(help="PyTorch that dispatches kernels, such as torch-2.1; the newest by default."),
     ] = None,
-    depth: Annotated[int, Option(min=1, help="Levels of the module tree to show.")] = 5,
+    depth: Annotated[
+        int | None, Option(min=1, help="Levels of the module tree to show; 5 by default.")
+    ] = None,
     by: Annotated[Literal["module", "op", "phase"], Option(help="Rows of the table.")] = "module",
     style: Annotated[
         Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")
@@ -43,13 +45,17 @@ def annotate(
     """
     import steelyard as sy
     from steelyard.hw.base.atomic_file import is_stdout
-    from steelyard.runtime.capacity.memory_timeline import require_timeline_name
 
-    if memory_timeline:
-        require_timeline_name(memory_timeline)  # before the model is captured
     target = sy.Target(device=device, context=context, tf32=tf32, software=software)
     weighing = sy.annotate(
-        spec, target=target, strict=strict, by=by, depth=depth, fusion_rules=fusion_rules, **choices
+        spec,
+        target=target,
+        strict=strict,
+        by=by,
+        depth=depth,
+        fusion_rules=fusion_rules,
+        memory_timeline=memory_timeline,
+        **choices,
     )
     for name, count in weighing.summary.unknown.items():
         typer.echo(
@@ -60,7 +66,6 @@ def annotate(
         weighing.write(output)
         typer.echo(f"wrote {output}", err=True)
     if memory_timeline:
-        weighing.write_memory_timeline(memory_timeline)
         typer.echo(f"wrote {memory_timeline}", err=True)
     text = {"table": weighing.__str__, "json": weighing.to_json, "csv": weighing.to_csv}[style]()
     typer.echo(text, err=output is not None and is_stdout(output))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
-from steelyard.runtime.cli.progress import show_progress
+from steelyard.runtime.cli.progress import progress_bar, warn
 
 if TYPE_CHECKING:
-    from steelyard.hw.devices.device import Device
+    from steelyard.runtime.api.machine import Calibration
 
 _MEASURED = Path("local-cpu.toml")
 
@@ -33,34 +33,23 @@ def calibrate(
 
     steelyard calibrate --from rows.csv --device h100-sxm -o my-h100.toml
     """
-    from steelyard.hw.base.atomic_file import require_writable
+    import steelyard as sy
     from steelyard.hw.base.errors import UsageError
-    from steelyard.hw.devices.write import write_device
 
     if rows is None and (device or name):
         raise UsageError(what="--device and --name need --from", where="calibrate")
     if rows is not None and (device is None or output is None or threads):
         raise UsageError(what="--from needs --device and -o, and no --threads", where="calibrate")
     output = output or _MEASURED
-    require_writable(output)  # before minutes are spent
-    if rows is not None and device is not None:
-        found = _fit(rows, device, name or output.stem)
-    else:
-        from steelyard.runtime.calibrate.cpu import calibrate as measure
-
-        found = measure(
-            tuple(threads) if threads else None,
-            show_progress,
-            warn=lambda text: typer.echo(f"\nwarning: {text}", err=True),
-        )
-    write_device(output, found)
+    with progress_bar() as progress:
+        if rows is None or device is None:
+            sy.calibrate(threads=threads or (), output=output, progress=progress, warn=warn)
+        else:
+            _report(sy.calibrate_from(rows, target=device, name=name or "", output=output, progress=progress))
     typer.echo(f"wrote {output}; use it with --device {output}", err=True)
 
 
-def _fit(rows: str, device: str, name: str) -> "Device":
-    from steelyard.runtime.calibrate.from_table import calibrate_from
-
-    found = calibrate_from(rows, device, name, show_progress)
+def _report(found: "Calibration") -> None:
     for key, fit in found.fits.items():
         typer.echo(
             f"{' '.join(key)}: {fit.rows} rows, mean error {fit.mean_error:.1%} on rows left out "
@@ -69,4 +58,3 @@ def _fit(rows: str, device: str, name: str) -> "Device":
         )
     for key, count in found.too_few.items():
         typer.echo(f"{' '.join(key)}: {count} rows are too few for a fit; left as it is", err=True)
-    return found.device

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
-from steelyard.runtime.cli.progress import show_progress
+from steelyard.runtime.cli.progress import progress_bar
 
 
 def characterize(
@@ -20,7 +20,9 @@ def characterize(
     device: Annotated[
         str | None, Option(help="Predict for this device; by default this machine's CPU is measured.")
     ] = None,
-    budget: Annotated[float, Option(min=1.0, help="Time budget in seconds.")] = 60.0,
+    budget: Annotated[
+        float | None, Option(min=1.0, help="Time budget of a measurement in seconds; 60 by default.")
+    ] = None,
     plot: Annotated[Path | None, Option(help="Write a plot to this .png, .svg or .pdf file.")] = None,
     style: Annotated[
         Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")
@@ -30,29 +32,22 @@ def characterize(
 
     steelyard characterize --kind conv2d --sweep channels --plot steps.png
     """
-    from steelyard.hw.base.atomic_file import require_writable
-    from steelyard.hw.devices.registry import load_device
-    from steelyard.runtime.characterize.format import format_behaviour
-    from steelyard.runtime.characterize.plot import plot_behaviour, require_plot
-    from steelyard.runtime.characterize.sweep import characterize, find_sweep
-    from steelyard.runtime.characterize.times import measured_s, predicted_s
-    from steelyard.runtime.timing.host_cpu import cpu_model
+    import steelyard as sy
 
+    with progress_bar() as progress:
+        behaviour = sy.characterize(
+            kind,
+            sweep=sweep,
+            at=_sizes(at or ()),
+            largest=largest,
+            target=device,
+            budget_s=budget,
+            plot=plot,
+            progress=progress,
+        )
     if plot is not None:
-        require_writable(plot)  # before a minute is spent
-        require_plot(plot)
-    found = find_sweep(kind, sweep, _sizes(at or ()), largest)
-    if device is None:
-        where = cpu_model()
-        behaviour = characterize(found, lambda them: measured_s(found.family, them, budget, show_progress))
-    else:
-        hardware = load_device(device)
-        where = hardware.name
-        behaviour = characterize(found, lambda them: predicted_s(hardware, found.family, them))
-    if plot is not None:
-        plot_behaviour(behaviour, where, plot)
         typer.echo(f"wrote {plot}", err=True)
-    typer.echo(format_behaviour(behaviour, where, style))
+    typer.echo(behaviour.to_text(style))
 
 
 def _sizes(given: list[str] | tuple[str, ...]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
-from steelyard.runtime.cli.progress import show_progress
+from steelyard.runtime.cli.progress import progress_bar, warn
 
 
 def detect_fusion(
@@ -24,24 +24,22 @@ def detect_fusion(
 
     steelyard detect-fusion --op aten.relu --op aten.add.Tensor -o rules.toml
     """
-    from steelyard.hw.base.atomic_file import require_writable, write_atomically
-    from steelyard.runtime.detect_fusion.format import format_verdicts
-    from steelyard.runtime.detect_fusion.rules_file import format_rules
-    from steelyard.runtime.detect_fusion.test_ops import all_pairs
-    from steelyard.runtime.detect_fusion.this_machine import detect_here, this_machine
+    import steelyard as sy
 
+    with progress_bar() as progress:
+        detected = sy.detect_fusion(
+            ops or (),
+            executor=executor,
+            budget_s=budget,
+            output=output,
+            progress=progress,
+            warn=warn,
+        )
     if output:
-        require_writable(output)  # before minutes are spent
-    verdicts = detect_here(all_pairs(ops or ()), executor, budget, show_progress, _warn)
-    measured = this_machine(executor)
-    if output:
-        write_atomically(output, format_rules(verdicts, measured))
         typer.echo(f"wrote {output}", err=True)
-    fused = sum(each.fused is True for each in verdicts)
-    open_ = sum(each.fused is None for each in verdicts)
-    typer.echo(f"{fused} of {len(verdicts)} pairs run as one kernel, {open_} could not be told", err=True)
-    typer.echo(format_verdicts(verdicts, measured, style))
-
-
-def _warn(text: str) -> None:
-    typer.echo(f"\nwarning: {text}", err=True)
+    fused = [each.fused for each in detected.found]
+    typer.echo(
+        f"{fused.count(True)} of {len(fused)} pairs run as one kernel, {fused.count(None)} could not be told",
+        err=True,
+    )
+    typer.echo(detected.to_text(style))

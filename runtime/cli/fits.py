@@ -34,8 +34,9 @@ def fits(
     cuda: Cuda = "",
     keep_gradients: KeepGradients = False,
     devices: Annotated[
-        int, Option(min=1, help="Devices that ZeRO may shard states over, for suggestions.")
-    ] = 8,
+        int | None,
+        Option(min=1, help="Devices that ZeRO may shard states over, for suggestions; 8 by default."),
+    ] = None,
     memory_timeline: given.MemoryTimeline = None,
     style: Style = "table",
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 from typer import Option
 
-from steelyard.runtime.cli.progress import show_progress
+from steelyard.runtime.cli.progress import progress_bar, warn
 
 
 def learn(
@@ -24,24 +24,16 @@ def learn(
 
     steelyard learn --device local-cpu.toml -o local-cpu.toml
     """
-    from steelyard.hw.base.atomic_file import require_writable
-    from steelyard.hw.devices.registry import load_device
-    from steelyard.hw.devices.write import write_device
-    from steelyard.runtime.learn.fit import require_scikit_learn
-    from steelyard.runtime.learn.format import format_learned
-    from steelyard.runtime.learn.kernel_families import KERNEL_FAMILIES, family_named
-    from steelyard.runtime.learn.this_machine import learn_here
+    import steelyard as sy
 
-    require_writable(output)  # before minutes are spent
-    require_scikit_learn()
-    families = [family_named(name) for name in dict.fromkeys(kinds or KERNEL_FAMILIES)]
-    learned = {}
-    for family, known, found in learn_here(load_device(device), families, budget, show_progress, _warn):
-        write_device(output, known)
-        learned[family.name] = found
-    typer.echo(f"\nwrote {output}; use it with --device {output}", err=True)
-    typer.echo(format_learned(learned, style))
-
-
-def _warn(text: str) -> None:
-    typer.echo(f"\nwarning: {text}", err=True)
+    with progress_bar() as progress:
+        learned = sy.learn(
+            target=device,
+            kinds=kinds or (),
+            budget_s=budget,
+            output=output,
+            progress=progress,
+            warn=warn,
+        )
+    typer.echo(f"wrote {output}; use it with --device {output}", err=True)
+    typer.echo(learned.to_text(style))

@@ -6,7 +6,7 @@ import typer
 from typer import Option
 
 from steelyard.runtime.cli import options as given
-from steelyard.runtime.cli.progress import show_progress
+from steelyard.runtime.cli.progress import progress_bar
 
 
 @given.with_capture
@@ -25,27 +25,11 @@ def profile(
 
     steelyard profile hf:gpt2 --train --device local.toml
     """
-    from steelyard.compiler.dialects.program import text_attribute
-    from steelyard.hw.base.errors import UsageError
-    from steelyard.hw.devices.registry import load_device
-    from steelyard.hw.latency.profile_store import PROFILES_VARIABLE, local_store
-    from steelyard.runtime.profile.profile import profile as measure
-    from steelyard.runtime.program.load import load_costed
-    from steelyard.runtime.report.format_profile import format_table, format_trace
+    import steelyard as sy
 
-    store = local_store()
-    if store is None:
-        raise UsageError(
-            what="there is no profile to keep measurements in",
-            where=PROFILES_VARIABLE,
-            why="the variable is empty",
-            fix="set it to the path of a file, or unset it",
-        )
-    hardware = load_device(device)
-    module = load_costed(spec, choices)
-    found = measure(module, hardware, store, repeats, show_progress)
-    for signature, why in found.failed.items():
+    with progress_bar() as progress:
+        measured = sy.profile(spec, target=device, repeats=repeats, progress=progress, **choices)
+    for signature, why in measured.found.failed.items():
         typer.echo(f"warning: {signature} could not be run by itself: {why}", err=True)
-    typer.echo(f"the profile is {store.path}", err=True)
-    text = format_trace if style == "json" else format_table
-    typer.echo(text(found, hardware, text_attribute(module, "program.model") or spec))
+    typer.echo(f"the profile is {measured.found.store}", err=True)
+    typer.echo(measured.to_text(style))

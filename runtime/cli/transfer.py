@@ -19,7 +19,6 @@ def transfer(
 
     steelyard transfer trace.json --from t4 --to h100-sxm
     """
-    from steelyard.runtime.profile.transfer import transfer_file
-    from steelyard.runtime.report.format_transfer import format_transfer
+    import steelyard as sy
 
-    typer.echo(format_transfer(transfer_file(trace, origin, destination), style))
+    typer.echo(sy.transfer(trace, origin=origin, destination=destination).to_text(style))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import ceil, floor
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -71,6 +72,7 @@ class Profiling:
         failed: The reason why an op could not be run alone, by signature.
         threads: Number of CPU threads; 0 on a GPU.
         new: Number of ops measured in this run.
+        store: The file that keeps the measurements.
     """
 
     ops: tuple[DistinctOp, ...]
@@ -78,6 +80,7 @@ class Profiling:
     failed: Mapping[str, str]
     threads: int
     new: int
+    store: Path
 
 
 def profile(
@@ -137,7 +140,7 @@ def profile(
             known[each.signature, each.dtype] = found
     if progress and missing:
         progress(len(turns), len(turns), "done")
-    return Profiling(ops, known, failed, threads, len(missing) - len(failed))
+    return Profiling(ops, known, failed, threads, len(missing) - len(failed), store.path)
 
 
 def distinct_ops(module: ModuleOp, device: Device, threads: int) -> tuple[DistinctOp, ...]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeGuard, cast
 
 from xdsl.dialects.builtin import ModuleOp
 
+from steelyard.compiler.analysis.op_facts import OpInfoCache
+from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.frontend.options import CaptureOptions, no_effect
 from steelyard.compiler.frontend.spec import load_spec
 from steelyard.compiler.ir.context import make_context
@@ -40,7 +42,7 @@ def load_program(
             passes take no longer for many than for a few.
 
     Raises:
-        SteelyardError: The model cannot be captured, or the file not be read.
+        SteelyardError: The model cannot be captured, or the file not be read, or an option has no effect.
     """
     is_cuda = device is not None and load_device(device).is_cuda
 
@@ -64,9 +66,18 @@ def load_program(
         from steelyard.compiler.frontend.lower import lower
 
         module = lower(model, options, retarget)
+    if options.dropout and not _draws(module):
+        raise no_effect("dropout", model.spec, "no op of its step draws random numbers")
     if flat:
         InlinePass().apply(make_context(), module)
     return module
+
+
+def _draws(module: ModuleOp) -> bool:
+    """Whether an op may draw random numbers; one of unknown work may."""
+    facts = OpInfoCache()
+    works = (facts.read(op).work for op in module.walk() if isinstance(op, TorchOp))
+    return any(work is None or work.is_random for work in works)
 
 
 def is_program(spec: "str | LoadedModel") -> TypeGuard[str]:

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from steelyard.compiler.frontend.model import LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
-from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.capture import capture, real_constants
 from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.ir.context import make_context
@@ -152,7 +152,8 @@ def _verify(
     built, optimizer = build_real(model, options)
     different, not_compared = dict[str, float](), None
     try:
-        arguments = order_arguments(module, bind(built, optimizer, program.constants))
+        constants = real_constants(program, model, options)
+        arguments = order_arguments(module, bind(built, optimizer, constants))
         run = compile_program(module)
         results = run(*arguments)
         different = disagreements(eager, expected, built, results, rewritten=bool(passes))
@@ -212,6 +213,9 @@ def _running(model: LoadedModel) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        why, no_memory = str(error).splitlines()[0], "can't allocate memory" in str(error)
         raise ExecutionError(
-            what=f"{model.spec} cannot run on this machine", why=str(error).splitlines()[0]
+            what=f"{model.spec} cannot run on this machine{': out of memory' * no_memory}",
+            why=why,
+            fix="take a smaller --batch, --sequence or model" if no_memory else None,
         ) from error

@@ -21,7 +21,7 @@ from steelyard.compiler.frontend.torch.call_site import find_raising_line
 from steelyard.compiler.frontend.torch.fake_module import copying_fakes
 from steelyard.compiler.frontend.torch.optimizer import describe_optimizer, optimizer_of
 from steelyard.compiler.frontend.torch.program import CapturedProgram, Phase
-from steelyard.compiler.frontend.torch.recorder import Recorder
+from steelyard.compiler.frontend.torch.recorder import CONSTANT, Recorder
 from steelyard.compiler.frontend.torch.skipping import StackRun
 from steelyard.compiler.frontend.torch.stacks import LayerStack, find_stacks
 from steelyard.compiler.frontend.torch.torch_private import (
@@ -90,6 +90,22 @@ def _capture_real(model: LoadedModel, options: CaptureOptions, needed: DataNeede
     line = f" ({needed.where})" if needed.where else ""
     sentence = f"{needed.why}{line}: the step ran on its example inputs, with random weights"
     return replace(program, assumptions=(*program.assumptions, sentence))
+
+
+def real_constants(
+    program: CapturedProgram, model: LoadedModel, options: CaptureOptions
+) -> dict[str, torch.Tensor]:
+    """Return the constants of a program with their values.
+
+    Those that a capture with fake tensors meets as fakes, such as a table that the model makes and does not
+    register, are found by a step on real tensors.
+    """
+    buffers = {argument.path for argument in program.arguments if argument.role == "buffer"}
+    known = {*program.constants, *(path for path in buffers if not path.startswith(CONSTANT))}
+    if buffers <= known:
+        return program.constants
+    with torch.random.fork_rng(devices=[]):
+        return record(model.build(fake=False), model.spec, options).constants
 
 
 def _state_bytes(model: LoadedModel) -> int:

@@ -112,7 +112,7 @@ def test_bad_input(options, says, capsys):
 
 def test_less_memory_than_the_parameters_take(capsys):
     spec = "hf:gpt2?n_layer=1&n_embd=64&n_head=2&vocab_size=4000000"
-    assert leave(f"fits '{spec}' --device t4 --reserve 15GiB --devices 1 --format json") == 1
+    assert leave(f"fits '{spec}' --device t4 --reserve 15GiB --format json") == 1
     report = json.loads(capsys.readouterr().out)
     assert report["place"] == "before the first op"
     assert "parameters, inputs and what else" in report["why"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from steelyard.runtime.api import calls
+from steelyard.runtime.api import weighing
 from steelyard.runtime.cli import main
 
 BAD_INPUT = {
@@ -118,20 +118,20 @@ def test_no_memory_left(folder, monkeypatch, capsys):
         MemoryError(),
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
     ):
-        monkeypatch.setattr(calls, "load_program", _raising(error))
+        monkeypatch.setattr(weighing, "load_program", _raising(error))
         assert leave("annotate good.mlir") == 2
         assert "out of memory" in capsys.readouterr().err
 
 
 def test_interrupt(folder, monkeypatch, capsys):
-    monkeypatch.setattr(calls, "load_program", _raising(KeyboardInterrupt()))
+    monkeypatch.setattr(weighing, "load_program", _raising(KeyboardInterrupt()))
     assert leave("annotate good.mlir") == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_a_refusal_of_the_system_is_no_bug(folder, monkeypatch, capsys):
     refusal = OSError(errno.ENOSPC, "No space left on device", "a.mlir")
-    monkeypatch.setattr(calls, "load_program", _raising(refusal))
+    monkeypatch.setattr(weighing, "load_program", _raising(refusal))
     assert leave("annotate good.mlir") == 2
     assert "a.mlir\n  why: No space left on device" in capsys.readouterr().err
 
@@ -163,7 +163,7 @@ def test_a_full_disk_is_said(folder, code, unbuffered):
 def test_a_bug_writes_a_reproducer(folder, monkeypatch, capsys):
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr(calls, "load_program", _raising(ZeroDivisionError("surprise")))
+    monkeypatch.setattr(weighing, "load_program", _raising(ZeroDivisionError("surprise")))
     assert leave("annotate good.mlir --by op") == 70
     err = capsys.readouterr().err
     assert "surprise" in err
