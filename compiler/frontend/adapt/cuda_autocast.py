@@ -32,7 +32,7 @@ def cuda_autocast() -> Iterator[None]:
     """Let `torch.autocast("cpu")` cast as CUDA's does.
 
     Operators that CUDA keeps in f32 get their inputs in f32, or, where they have a dtype of the result, that;
-    softmax reads half precision and writes f32, as its kernel on a GPU does. Operators in reduced precision
+    softmax reads f16 and writes f32, as its kernel on a GPU does. Operators in reduced precision
     are the same on both. For fake tensors: a CPU has no such softmax.
     """
     library = Library("aten", "IMPL", _KEY)
@@ -80,7 +80,8 @@ def _rows(name: str, fused: str) -> Callable[..., Any]:
 
     def kernel(rows: torch.Tensor, dim: int, dtype: torch.dtype | None = None) -> torch.Tensor:
         with _below_autocast():
-            if rows.dtype in _REDUCED and dtype in (None, torch.float32):
+            dtype = dtype or (torch.float32 if rows.dtype in _REDUCED else None)
+            if rows.dtype == torch.float16 and dtype == torch.float32:
                 return kernel_of_rows(rows, dim, True)
             return composite(rows, dim, dtype)
 
