@@ -19,8 +19,8 @@ from steelyard.runtime.capacity.max_batch import largest_batch
 from steelyard.runtime.capacity.memory_timeline import memory_timeline as timeline
 from steelyard.runtime.capacity.memory_timeline import require_timeline_name, write_timeline
 from steelyard.runtime.capacity.suggestions import suggest
+from steelyard.runtime.program.conditions import conditions
 from steelyard.runtime.program.load import load_costed
-from steelyard.runtime.report.conditions import conditions
 
 _ZERO_DEVICES = 8
 

@@ -11,7 +11,7 @@ from steelyard.compiler.analysis.storages import join_paths
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.program import OP_PATH, PHASE, text_attribute
 from steelyard.compiler.dialects.torch_op import TorchOp
-from steelyard.runtime.report.conditions import Tensor, shape_of
+from steelyard.runtime.program.conditions import Tensor, shape_of
 
 
 def output_shapes(graph: CallGraph) -> dict[str, str]:

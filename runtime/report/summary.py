@@ -28,7 +28,7 @@ from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.pass_infra.contract import require
 from steelyard.compiler.pass_infra.totals import largest_first, read_totals
 from steelyard.passes.annotate.latency import WAITS
-from steelyard.runtime.report.conditions import conditions, count_trained
+from steelyard.runtime.program.conditions import conditions, count_trained
 from steelyard.runtime.report.output_shapes import output_shapes
 
 Grouping = Literal["module", "op", "phase"]

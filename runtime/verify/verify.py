@@ -22,8 +22,8 @@ from steelyard.passes.annotate.target import Target
 from steelyard.runtime.calibrate.drift import Drift, measure_drift
 from steelyard.runtime.execute.comparison import Comparison
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
+from steelyard.runtime.program.conditions import conditions
 from steelyard.runtime.program.parse_passes import parse_passes
-from steelyard.runtime.report.conditions import conditions
 from steelyard.runtime.timing.host_cpu import cpu_model
 from steelyard.runtime.timing.malloc_settings import memory_kept
 from steelyard.runtime.timing.steady_state import measure_peak_bytes, measure_steady_time_s
