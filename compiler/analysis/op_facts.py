@@ -213,7 +213,7 @@ def _value(parameter: Parameter, given: dict[str, Argument]) -> object:
         return _REDUCTION.get(text or "None")
     try:
         value: object = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return text  # such as contiguous_format
     # `int[2] stride=1` is short for a list.
     return [value] if parameter.kind.endswith("]") and isinstance(value, int) else value
