@@ -5,6 +5,7 @@ in inference and in training.
 """
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ def functions(file: Path) -> list[str]:
     return [line[4 : line.index("(")] for line in lines if line.startswith("def make")]
 
 
+def _brief(text: object) -> str:
+    """Text in one line, with files named by their last part."""
+    return re.sub(r"(?<!\w)/\S*/", "", " ".join(str(text).split()))
+
+
 def weigh(spec: str, train: bool, device: str) -> dict[str, Any]:
     """What is said of a step, and what was measured of it; or the error."""
     try:
@@ -33,14 +39,14 @@ def weigh(spec: str, train: bool, device: str) -> dict[str, Any]:
         totals: Any = weighing.program.totals
         found = verify(*load_model(spec, {"train": train}), device, least_s=0.0)
     except sy.SteelyardError as error:
-        return {"refused": " ".join(str(error).split())}
+        return {"refused": _brief(error)}
     except Exception as error:
-        return {"died": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        return {"died": f"{type(error).__name__}: {_brief(error)}"}
     return {
         "flops": totals["work"]["flops"]["contraction"],
         "flops_torch": found.flops_torch,
         "unknown": totals["work"]["unknown_by_op"],
-        "assumptions": weighing.summary.assumptions,
+        "assumptions": [_brief(each) for each in weighing.summary.assumptions],
         "memory_bytes": asdict(found.peak_memory_bytes),
         "different": found.different,
         "not_compared": found.not_compared,

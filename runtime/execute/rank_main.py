@@ -30,7 +30,7 @@ from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
 from steelyard.compiler.frontend.options import CaptureOptions
 from steelyard.compiler.frontend.spec import load_spec
-from steelyard.compiler.frontend.torch.capture import capture
+from steelyard.compiler.frontend.torch.capture import capture, real_constants
 from steelyard.compiler.frontend.torch.training_step import build_real, run_step
 from steelyard.compiler.ir.text import read_program
 from steelyard.hw.base.errors import ExecutionError, SteelyardError
@@ -144,7 +144,7 @@ def _constants(
     buffers = {path for role, path in splits_of(module) if role == "buffer"}
     if buffers <= dict(built.module.named_buffers()).keys():
         return {}
-    return capture(model, options).constants
+    return real_constants(capture(model, options), model, options)
 
 
 def _name_results(module: ModuleOp) -> tuple[list[str], set[str]]:

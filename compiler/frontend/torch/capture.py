@@ -12,6 +12,7 @@ import torch
 from steelyard.compiler.blocks.layer_values import LayersDiffer
 from steelyard.compiler.frontend.adapt.assumptions import collecting
 from steelyard.compiler.frontend.adapt.attention_dropout import FusedDropoutAttention
+from steelyard.compiler.frontend.adapt.cuda_autocast import cuda_autocast
 from steelyard.compiler.frontend.adapt.eager import is_compiled
 from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
@@ -20,7 +21,7 @@ from steelyard.compiler.frontend.torch.call_site import find_raising_line
 from steelyard.compiler.frontend.torch.fake_module import copying_fakes
 from steelyard.compiler.frontend.torch.optimizer import describe_optimizer, optimizer_of
 from steelyard.compiler.frontend.torch.program import CapturedProgram, Phase
-from steelyard.compiler.frontend.torch.recorder import Recorder
+from steelyard.compiler.frontend.torch.recorder import CONSTANT, Recorder
 from steelyard.compiler.frontend.torch.skipping import StackRun
 from steelyard.compiler.frontend.torch.stacks import LayerStack, find_stacks
 from steelyard.compiler.frontend.torch.torch_private import (
@@ -91,6 +92,22 @@ def _capture_real(model: LoadedModel, options: CaptureOptions, needed: DataNeede
     return replace(program, assumptions=(*program.assumptions, sentence))
 
 
+def real_constants(
+    program: CapturedProgram, model: LoadedModel, options: CaptureOptions
+) -> dict[str, torch.Tensor]:
+    """Return the constants of a program with their values.
+
+    Those that a capture with fake tensors meets as fakes, such as a table that the model makes and does not
+    register, are found by a step on real tensors.
+    """
+    buffers = {argument.path for argument in program.arguments if argument.role == "buffer"}
+    known = {*program.constants, *(path for path in buffers if not path.startswith(CONSTANT))}
+    if buffers <= known:
+        return program.constants
+    with torch.random.fork_rng(devices=[]):
+        return record(model.build(fake=False), model.spec, options).constants
+
+
 def _state_bytes(model: LoadedModel) -> int:
     """Bytes of the parameters and buffers; 0 where building needs data itself."""
     try:
@@ -144,8 +161,8 @@ def record(
     def enter(phase: Phase) -> None:
         recorder.phase = phase
 
-    kernels = FusedDropoutAttention() if options.cuda and is_fake else nullcontext()
-    with without_collector(), kernels, recorder.recording(), collecting() as assumptions:
+    of_cuda = _kernels_of_cuda(options) if options.cuda and is_fake else nullcontext()
+    with without_collector(), of_cuda, recorder.recording(), collecting() as assumptions:
         results = (
             training_step(built, optimizer, options, enter) if options.train else forward_step(built, options)
         )
@@ -160,6 +177,13 @@ def record(
         recorder.constants,
         (*_assumptions(built, optimizer), *assumptions),
     )
+
+
+@contextmanager
+def _kernels_of_cuda(options: CaptureOptions) -> Iterator[None]:
+    """Take what torch does on a GPU where it does otherwise on the CPU of the capture."""
+    with FusedDropoutAttention(), cuda_autocast() if options.autocast else nullcontext():
+        yield
 
 
 def _assumptions(built: BuiltModel, optimizer: torch.optim.Optimizer | None) -> Iterator[str]:

@@ -23,6 +23,9 @@ from steelyard.compiler.frontend.torch.torch_private import (
     unset_fake_temporarily,
 )
 
+CONSTANT = "constant_"
+"""Beginning of the path of a tensor that the model neither registers nor computes."""
+
 _SILENT_NAMESPACES = ("profiler", "prim")
 
 
@@ -154,7 +157,7 @@ class Recorder(TorchDispatchMode):
 
     def _add_constant(self, tensor: torch.Tensor) -> None:
         """Add a tensor that the model neither registers nor computes: a literal, or a plain attribute."""
-        path = f"constant_{sum(argument.path.startswith('constant_') for argument in self.arguments)}"
+        path = f"{CONSTANT}{sum(argument.path.startswith(CONSTANT) for argument in self.arguments)}"
         if not isinstance(tensor, FakeTensor):
             self.constants[path] = tensor
         self.add_argument(tensor, "buffer", path)

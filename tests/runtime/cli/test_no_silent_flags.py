@@ -43,6 +43,7 @@ VALUES = {
     "--tf32": [],
     "--software": ["torch-2.1"],
     "--by": ["op"],
+    "--shapes": [],
 }
 OTHERS = {"--format", "-o", "--memory-timeline", "--strict", "--fusion-rules", "--depth", "--allow-pickle"}
 """Flags of the output and its most, and of what is checked or allowed."""

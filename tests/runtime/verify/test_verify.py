@@ -79,6 +79,7 @@ def test_with_passes_the_rewritten_program_is_what_runs():
 
 
 FORCES = """
+import numpy as np
 import torch
 from torch import nn
 
@@ -108,6 +109,19 @@ def mlp():
     return nn.Sequential(nn.Linear(8, 32), nn.GELU(), nn.Tanh(), nn.Linear(32, 8)), torch.randn(16, 8)
 
 
+class Table(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.table = nn.Linear(8, 8), torch.from_numpy(np.arange(8, dtype=np.float32))
+
+    def forward(self, x):
+        return self.linear(x) * self.table
+
+
+def table():
+    return Table(), torch.randn(4, 8)
+
+
 def no_library(y):
     if type(y) is torch.Tensor:
         raise RuntimeError("the library is not there")
@@ -132,8 +146,9 @@ def test_a_step_that_the_counter_of_torch_cannot_count_is_verified(tmp_path: Pat
     assert "torch's counter" not in format_verification(found)
 
 
-def test_the_step_of_a_fused_recurrence_runs_by_itself(tmp_path: Path):
-    found = verified(tmp_path, "lstm")
+@pytest.mark.parametrize("function", ["lstm", "table"])
+def test_a_fused_recurrence_and_an_unregistered_table_run_by_themselves(function: str, tmp_path: Path):
+    found = verified(tmp_path, function)
     assert found.not_compared is None
     assert found.different == ()
 
