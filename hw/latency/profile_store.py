@@ -87,7 +87,7 @@ def _require_dims(kind: str, text: str) -> None:
     """Check that dims as text are those of a kind, each a value that it may have."""
     if kind not in KINDS:
         raise ValueError(f"there is no kind {kind!r}")
-    given = dict(pair.partition("=")[::2] for pair in text.split())
+    given = {name: value for name, _, value in (pair.partition("=") for pair in text.split())}
     columns = dict[str, Column]()
     for name, dim in KINDS[kind].dims.items():
         value = given.get(name, "")
