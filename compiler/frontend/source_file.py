@@ -21,7 +21,7 @@ def require_function(path: str, function: str) -> None:
         tree = ast.parse(Path(path).read_text(encoding="utf-8"), path)
     except FileNotFoundError as error:
         raise CaptureError(what=f"there is no file {path!r}", where=f"{path}:{function}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise CaptureError(what=f"{path} cannot be read", why=str(error)) from error
     except SyntaxError as error:
         raise CaptureError(

@@ -9,10 +9,12 @@ from io import StringIO
 from pathlib import Path
 from typing import IO
 
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from steelyard.compiler.frontend.source_file import run_source
+from steelyard.compiler.ir.text import check_definitions
 from steelyard.compiler.pass_infra.remarks import collecting
 from steelyard.hw.base.atomic_file import write_atomically
 from steelyard.hw.base.errors import IRError, SteelyardError, UsageError, did_you_mean
@@ -84,6 +86,12 @@ class _Opt(xDSLOptMain):
         super().run()
         text = self._output.getvalue()
         write_atomically(Path(self.args.output_file or "-"), text)
+
+    def parse_chunk(self, chunk: IO[bytes], file_extension: str, start_offset: int = 0) -> ModuleOp | None:
+        module = super().parse_chunk(chunk, file_extension, start_offset)
+        if module is not None:
+            check_definitions(module, self.get_input_name())
+        return module
 
     def prepare_output(self) -> IO[str]:
         return self._output

@@ -58,6 +58,16 @@ def test_malformed_ir_names_line_and_column(tmp_path: Path, capsys: pytest.Captu
     assert "b.mlir:4:" in capsys.readouterr().err
 
 
+def test_a_value_that_is_used_too_early_is_one_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "b.mlir"
+    relu = "    %1 = aten.relu(%a) : tensor<4xf32>\n"
+    path.write_text(PROGRAM.replace(relu, "    program.drop %1 : tensor<4xf32>\n" + relu))
+    assert leave(str(path), "-p", "annotate-memory") == 2
+    assert "program.drop uses a value before aten.relu defines it" in capsys.readouterr().err
+
+
 def test_nothing_is_written_where_a_pass_fails(program: str, tmp_path: Path) -> None:
     output = tmp_path / "out.mlir"
     output.write_text("before")
