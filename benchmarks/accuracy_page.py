@@ -7,6 +7,7 @@ from report import FOLDER, Result
 
 PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "Programs on GPUs": ("programs", "transformers", "cnn_training", "vision_inference"),
     "Numerics and coverage": ("cases", "zoo", "op_db"),
     "Memory": (
         "memory",
@@ -30,7 +31,6 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "desktop_cpu",
     ),
     "Kernels of GPUs": ("kernels", "tensor_core_gemm", "transfer_accuracy"),
-    "Whole models on GPUs": ("transformers", "cnn_training", "vision_inference"),
     "Speed": ("llama_70b", "ir_scale", "annotate_against_torch", "predict_speed"),
     "Size of the code": ("lines",),
 }
