@@ -12,6 +12,7 @@ its own with bounded time and memory.
 import json
 import multiprocessing
 import resource
+import signal
 import sys
 import warnings
 from argparse import ArgumentParser
@@ -98,6 +99,7 @@ def weigh(model_type: str, train: bool) -> Verdict:
 
 def _child(model_type: str, train: bool, sender: Any) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S))
     warnings.simplefilter("ignore")
     try:
         sender.send(weigh(model_type, train))
@@ -113,11 +115,11 @@ def apart(model_type: str, train: bool) -> Verdict:
     process.start()
     sender.close()
     try:
-        if not receiver.poll(LIMIT_S):
-            return f"refused: no answer within {LIMIT_S} s"
         return receiver.recv()
     except EOFError:
-        return "refused: its process died"
+        process.join()
+        took_long = process.exitcode in (-signal.SIGKILL, -signal.SIGXCPU)
+        return f"refused: it takes more than {LIMIT_S} s" if took_long else "refused: its process died"
     finally:
         process.kill()
         process.join()

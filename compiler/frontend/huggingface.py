@@ -137,9 +137,9 @@ def _choose_head(
     try:
         return fit_inputs(spec, config, [(cls, name) for cls, _, name in heads], options)
     except CaptureError as error:
-        cls, task, _ = heads[0] if heads else (None, None, "")
-        if task is None:
+        if not heads or heads[0][1] is None:
             raise
+        cls, task, _ = heads[0]
         sentence = f"{cls.__name__} is weighed on tokens alone, without images or sound: {error.why}"
         return cls, replace(task, sentence=sentence)
 
@@ -156,7 +156,7 @@ def _make_config(
             )
     sizes = {key: value for key, value in overrides.items() if key != "architectures"}
     try:
-        config = cls(**_merge(base, _nest(sizes)))
+        config = _with_changes(cls, base, _nest(sizes))
     except Exception as error:
         raise CaptureError(
             what=f"{model_type!r} rejects its configuration", where=spec, why=str(error)
@@ -164,7 +164,7 @@ def _make_config(
     attention = options.attention or overrides.get("attn_implementation")
     if attention is not None:
         config._attn_implementation = attention
-    for prefix, part in (("", config), *((f"{name}.", part) for name, part in _parts(config).items())):
+    for prefix, part in _all_parts(config):
         _settle(part, options, {key.removeprefix(prefix) for key in overrides if key.startswith(prefix)})
     return config
 
@@ -180,27 +180,72 @@ def _settle(config: PretrainedConfig, options: CaptureOptions, asked: set[str]) 
             setattr(config, key, 0.0)
 
 
-def _known_keys(config: PretrainedConfig) -> set[str]:
+def _with_changes(
+    cls: type[PretrainedConfig], base: dict[str, Any], changes: dict[str, Any]
+) -> PretrainedConfig:
+    """A configuration with changes; of a part that is changed, the rest stays as the whole has it.
+
+    A list with an entry for each layer follows the number of layers.
+    """
+    default = cls(**base)
+    given = base | changes
+    for key, part in changes.items():
+        inner = getattr(default, key, None)
+        if isinstance(inner, PretrainedConfig) and isinstance(part, dict):
+            changed = _with_changes(type(inner), _settings(inner, part), part)
+            given[key] = changed
+    return cls(**_fit_lists(default, given, changes))
+
+
+def _settings(config: PretrainedConfig, changes: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a part that differ from those of its class, and do not follow from the changes."""
+    plain = type(config)()
+    return {
+        key: value
+        for key, value in vars(config).items()
+        if not key.startswith("_") and (key not in vars(plain) or vars(plain)[key] != value)
+    }
+
+
+def _fit_lists(default: PretrainedConfig, given: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The settings with lists of layers cut to the number of layers, where that is less than before."""
+    lengths = {
+        count: value
+        for key, value in changes.items()
+        if key.endswith(("layers", "n_layer")) and isinstance(count := getattr(default, key, None), int)
+    }
+    lists = {
+        key: value[: lengths[len(value)]]
+        for key, value in vars(default).items()
+        if isinstance(value, (list, tuple)) and len(value) in lengths and key not in changes
+    }
+    shortened = {key: value for key, value in lists.items() if len(value) in lengths.values()}
+    return shortened | given | {key: value for key, value in shortened.items() if key in given}
+
+
+def _known_keys(config: PretrainedConfig, prefix: str = "") -> set[str]:
     own = {"attn_implementation", "num_labels", *config.to_dict(), *config.attribute_map}
-    return own | {f"{name}.{key}" for name, part in _parts(config).items() for key in part.to_dict()}
+    parts = (_known_keys(part, f"{prefix}{name}.") for name, part in _parts(config).items())
+    return {f"{prefix}{key}" for key in own}.union(*parts)
 
 
 def _parts(config: PretrainedConfig) -> dict[str, PretrainedConfig]:
     return {name: part for name, part in vars(config).items() if isinstance(part, PretrainedConfig)}
 
 
+def _all_parts(config: PretrainedConfig, prefix: str = "") -> Iterator[tuple[str, PretrainedConfig]]:
+    """A configuration and all parts in it, each with the prefix of its keys."""
+    yield prefix, config
+    for name, part in _parts(config).items():
+        yield from _all_parts(part, f"{prefix}{name}.")
+
+
 def _nest(overrides: dict[str, Any]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for key, value in overrides.items():
-        part, _, inner = key.rpartition(".")
-        (nested.setdefault(part, {}) if part else nested)[inner] = value
+        *parts, inner = key.split(".")
+        owner = nested
+        for part in parts:
+            owner = owner.setdefault(part, {})
+        owner[inner] = value
     return nested
-
-
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A configuration with changes, which reach inside of its parts."""
-    merged = base | changes
-    for key, part in base.items():
-        if isinstance(part, dict) and isinstance(changes.get(key), dict):
-            merged[key] = _merge(part, changes[key])
-    return merged

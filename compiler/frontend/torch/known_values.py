@@ -14,6 +14,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from steelyard.compiler.frontend.adapt.assumptions import assume
+from steelyard.compiler.frontend.torch.call_site import find_source
 from steelyard.compiler.frontend.torch.fake_kernels import FAKE_KERNELS
 from steelyard.compiler.frontend.torch.torch_private import (
     DATA_DEPENDENT,
@@ -23,6 +25,8 @@ from steelyard.compiler.frontend.torch.torch_private import (
     unset_fake_temporarily,
     with_known_value,
 )
+
+_DATA_TAGS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
 def keep_values(value: Any) -> Any:
@@ -59,12 +63,21 @@ def run_with_values(run: Any, func: Any, args: Sequence[Any], kwargs: Mapping[st
     except DATA_DEPENDENT:
         if not _is_decided(tensors):
             raise
+        _assume_values(func)
         with unset_fake_temporarily():
             real_args, real_kwargs = tree_map_only(FakeTensor, _real, (tuple(args), dict(kwargs)))
             real = func(*real_args, **real_kwargs)
         all_known = all(known_value(each) is not None for each in tensors if isinstance(each, FakeTensor))
         return keep_values(real) if all_known else tree_map_only(torch.Tensor, _empty, real)
+    if _DATA_TAGS & set(func.tags):
+        _assume_values(func)
     return result if tensors else _literal(func, args, kwargs, result)
+
+
+def _assume_values(func: Any) -> None:
+    name, (source, _) = str(func).removesuffix(".default"), find_source()
+    if source:
+        assume(f"{name} depends on data ({source}): its values are those of the example inputs")
 
 
 def _is_decided(tensors: Sequence[torch.Tensor]) -> bool:
@@ -85,6 +98,8 @@ def _literal(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: 
 
 
 def _as_fake(tensor: torch.Tensor) -> torch.Tensor:
+    if isinstance(tensor, FakeTensor):
+        return tensor
     is_kept = not tensor.is_floating_point() and not tensor.is_complex() and tensor.numel() <= KNOWN_ELEMENTS
     return with_known_value(tensor) if is_kept else _empty(tensor)
 
