@@ -157,6 +157,13 @@ def _facts(op: TorchOp) -> OpInfo:
         raise IRError(
             what=error.what, where=f"{operator_name(op)} {where(op)}".strip(), why=error.why, fix=error.fix
         ) from error
+    except (LookupError, ValueError, TypeError, ZeroDivisionError, StopIteration) as error:
+        # A description may take for granted what no program of torch violates.
+        raise IRError(
+            what="the operands and arguments of the op do not fit together",
+            where=f"{operator_name(op)} {where(op)}".strip(),
+            why=f"{type(error).__name__}: {error}",
+        ) from error
     names = [value.name for value in call.tensors]
     aliases = tuple(
         names.index(name) if name in names else None for name in _shared(op.schema, work, len(op.results))
@@ -213,7 +220,7 @@ def _value(parameter: Parameter, given: dict[str, Argument]) -> object:
         return _REDUCTION.get(text or "None")
     try:
         value: object = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return text  # such as contiguous_format
     # `int[2] stride=1` is short for a list.
     return [value] if parameter.kind.endswith("]") and isinstance(value, int) else value

@@ -3,12 +3,9 @@
 # pyright: standard
 
 import inspect
-import runpy
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from steelyard.compiler.frontend.adapt.eager import eagerly
 from steelyard.compiler.frontend.adapt.example_inputs import bind_inputs
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions, no_effect, parse_dtype
+from steelyard.compiler.frontend.source_file import run_source
 from steelyard.compiler.frontend.torch.fake_module import converting_fakes
 from steelyard.hw.base.errors import CaptureError, did_you_mean
 
@@ -118,7 +116,7 @@ def load_file(spec: str, options: CaptureOptions) -> FileModel:
     cuda_on_cpu = CudaOnCpu()
     try:
         with cuda_on_cpu, eagerly():
-            names = _run(Path(path))
+            names = run_source(Path(path))
     except Exception as error:
         raise CaptureError(
             what=f"{path} cannot be run", where=spec, why=f"{type(error).__name__}: {error}"
@@ -129,20 +127,6 @@ def load_file(spec: str, options: CaptureOptions) -> FileModel:
             what=f"{path} has no function {function!r}", where=spec, fix=did_you_mean(function, functions)
         )
     return FileModel(spec, names[function], options, cuda_on_cpu)
-
-
-def _run(path: Path) -> Mapping[str, Any]:
-    """Run a file as its project would: what lies beside it, beside its package or here can be imported.
-
-    The folders stay on the path, since functions import when they are called.
-    """
-    root, name = path.resolve().parent, path.stem
-    while (root / "__init__.py").is_file():
-        root, name = root.parent, f"{root.name}.{name}"
-    for folder in (str(Path.cwd()), str(root)):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-    return vars(import_module(name)) if "." in name else runpy.run_path(str(path))
 
 
 @contextmanager

@@ -104,6 +104,10 @@ def _dangers_of_members(members: list[zipfile.ZipInfo], size: int) -> Iterator[s
             yield f"torch.export.save writes no member {name!r} that holds tensors only"
     if len(set(names)) < len(names):
         yield "two of its members have the same name"
+    yield from _dangers_of_sizes(members, size)
+
+
+def _dangers_of_sizes(members: list[zipfile.ZipInfo], size: int) -> Iterator[str]:
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED:
             yield f"{member.filename} is compressed, which torch.export.save does not do"
@@ -115,7 +119,12 @@ def _dangers_of_members(members: list[zipfile.ZipInfo], size: int) -> Iterator[s
 def _checked_tensors(name: str, data: bytes) -> bytes:
     if data:
         try:
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                for danger in _dangers_of_sizes(archive.infolist(), len(data)):
+                    raise UnsafeArchiveError(f"{name}: {danger}")
             torch.load(io.BytesIO(data), weights_only=True)
+        except UnsafeArchiveError:
+            raise
         except Exception as error:
             # torch.export falls back to the unsafe loader here.
             raise UnsafeArchiveError(f"{name} is a pickle of more than tensors") from error

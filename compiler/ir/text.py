@@ -4,6 +4,7 @@ from io import StringIO
 from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, SSAValue
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import ParseError, VerifyException
@@ -23,6 +24,7 @@ def parse_program(text: str, name: str = "<text>") -> ModuleOp:
         with without_collector():
             module = Parser(make_context(), text, name).parse_module()
             module.verify()
+            check_definitions(module, name)
     except ParseError as error:
         start = error.span.start
         line = text.count("\n", 0, start) + 1
@@ -40,6 +42,32 @@ def parse_program(text: str, name: str = "<text>") -> ModuleOp:
     except (ValueError, KeyError) as error:  # xDSL lets a few of its own escape
         raise IRError(what="the IR cannot be read", where=name, why=str(error)) from error
     return module
+
+
+def check_definitions(module: ModuleOp, name: str) -> None:
+    """Check that ops use values only after their definition, which xDSL leaves to each op.
+
+    Args:
+        module: Of functions of one block each.
+        name: The file, for the error.
+
+    Raises:
+        IRError: an op uses a value before it is defined.
+    """
+    defined = set[SSAValue]()
+    for op in module.walk():
+        for operand in op.operands:
+            if operand not in defined:
+                owner = "its block" if isinstance(operand.owner, Block) else operand.owner.name
+                raise IRError(
+                    what="the IR is not valid",
+                    where=name,
+                    why=f"{op.name} uses a value before {owner} defines it",
+                )
+        defined.update(op.results)
+        defined.update(
+            argument for region in op.regions for block in region.blocks for argument in block.args
+        )
 
 
 def read_program(path: Path) -> ModuleOp:

@@ -5,11 +5,14 @@ import sqlite3
 from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
-from math import inf
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from steelyard.hw.base.errors import DeviceError
+from steelyard.hw.kernels.common.kernel_queries import Column
+from steelyard.hw.kernels.registry import KINDS
 
 PROFILES_VARIABLE = "STEELYARD_PROFILES"
 
@@ -44,7 +47,7 @@ class Measurement:
         torch_version: What ran it.
 
     Raises:
-        ValueError: a value has another type, or a time cannot be.
+        ValueError: a value has another type, or a time or the dims cannot be.
     """
 
     device: str
@@ -70,12 +73,31 @@ class Measurement:
                 raise ValueError(f"{each.name} is {value!r}, a {type(value).__name__}")
         if not 0 < self.min_s <= self.median_s < _LONGEST_S:
             raise ValueError(f"a fastest call of {self.min_s} s and a median of {self.median_s} s cannot be")
-        if not 0 < self.low_s <= self.median_s <= self.high_s < inf:
+        if not 0 < self.low_s <= self.median_s <= self.high_s < _LONGEST_S:
             raise ValueError(
                 f"a median of {self.median_s} s does not lie between {self.low_s} and {self.high_s} s"
             )
         if self.repeats < 1 or self.threads < 0:
             raise ValueError(f"{self.repeats} repeats with {self.threads} threads cannot be")
+        if self.kind:
+            _require_dims(self.kind, self.dims)
+
+
+def _require_dims(kind: str, text: str) -> None:
+    """Check that dims as text are those of a kind, each a value that it may have."""
+    if kind not in KINDS:
+        raise ValueError(f"there is no kind {kind!r}")
+    given = {name: value for name, _, value in (pair.partition("=") for pair in text.split())}
+    columns = dict[str, Column]()
+    for name, dim in KINDS[kind].dims.items():
+        value = given.get(name, "")
+        is_size = value.isdecimal() and dim.smallest <= int(value) <= dim.largest
+        if not (value in dim.words if dim.words else is_size):
+            raise ValueError(f"{name} of {kind} is {value!r}")
+        columns[name] = np.array([value if dim.words else int(value)])
+    for conflict in KINDS[kind].conflicts(columns):
+        if conflict.rows.any():
+            raise ValueError(f"{conflict.dim} of {kind} is {given[conflict.dim]}: it {conflict.why}")
 
 
 _COLUMNS = tuple(each.name for each in fields(Measurement))

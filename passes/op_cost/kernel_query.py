@@ -85,7 +85,7 @@ def _convolution(space: IterationSpace) -> KernelQuery:
 
     Where windows slide over other than two dims, the product that it amounts to.
     """
-    large, small, weight = _sliding(space)
+    large, small, weight = sliding_tensors(space)
     windows = [at for at, index in enumerate(large.indices) if _slides(index, small, weight)]
     places, taps = zip(*(large.indices[at].dims for at in windows), strict=True)
     shared = large.dims & small.dims & weight.dims
@@ -116,7 +116,7 @@ def _convolution(space: IterationSpace) -> KernelQuery:
     )
 
 
-def _sliding(space: IterationSpace) -> tuple[IndexingMap, IndexingMap, IndexingMap]:
+def sliding_tensors(space: IterationSpace) -> tuple[IndexingMap, IndexingMap, IndexingMap]:
     """The tensor over which windows slide, that which has an element a window, and the weight."""
     for large, small, weight in permutations((*space.reads, *space.writes)):
         if any(_slides(index, small, weight) for index in large.indices):

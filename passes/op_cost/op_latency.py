@@ -13,6 +13,7 @@ from steelyard.compiler.dialects.cost import (
     WorkCounts,
 )
 from steelyard.compiler.dialects.kernel import FusedOp
+from steelyard.compiler.dialects.program import CHANNELS_LAST
 from steelyard.compiler.dialects.torch_op import TorchOp
 from steelyard.compiler.semantics.work import OpWork
 from steelyard.hw.base.errors import IRError
@@ -22,6 +23,7 @@ from steelyard.hw.devices.device import Device
 from steelyard.hw.latency.kernel_latency import Kernel, KernelLatency
 from steelyard.passes.op_cost.collective_latency import CollectiveLatency
 from steelyard.passes.op_cost.convolution_bias import bias_kernel
+from steelyard.passes.op_cost.convolution_layout import layout_kernels
 from steelyard.passes.op_cost.kernel_query import kernel_queries
 
 # Devices have no rates of their own for complex and unsigned numbers.
@@ -52,11 +54,13 @@ class LatencyModel:
     def __init__(
         self, device: Device, context: ExecutionContext, ranks: int | None = None, *, measured: bool = True
     ) -> None:
+        self._device = device
+        self._tf32 = context.tf32
         self._kernels = KernelLatency(device, context, measured=measured)
         self._collectives = CollectiveLatency(device, ranks)
         self._reader = OpInfoCache()
         self._by_work: dict[WorkCounts, LatencyAttr] = {}
-        self._by_call: dict[tuple[int, str], tuple[OpInfo, LatencyAttr]] = {}
+        self._by_call: dict[tuple[int, str, bool], tuple[OpInfo, LatencyAttr]] = {}
 
     def time(self, kernel: TorchOp | FusedOp) -> LatencyAttr | None:
         """The latency of a kernel, None where its work is unknown.
@@ -79,10 +83,15 @@ class LatencyModel:
         if work.data.kind == "view" or facts.work is None:
             return self.time_work(work.data)
         signature = op_signature(kernel, self._reader) if self._kernels.has_profile else ""
-        key = id(facts), signature
+        channels_last = CHANNELS_LAST in kernel.attributes
+        key = id(facts), signature, channels_last
         if key not in self._by_call:
             dtype = work_dtype(work.data)
             kernels = op_kernels(facts.work, dtype)
+            if kernels and self._device.is_cuda:
+                on = "tf32" if self._tf32 and dtype == "f32" else dtype
+                copies = layout_kernels(facts.work, on, self._device, channels_last=channels_last)
+                kernels += tuple(Kernel(work=each) for each in copies)
             latency = self._kernels.time(_kernel_work(work.data), kernels, signature, dtype)
             self._by_call[key] = facts, _attribute(latency)  # facts stay alive, so that no other has their id
         return self._by_call[key][1]

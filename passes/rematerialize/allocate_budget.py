@@ -47,6 +47,8 @@ def allocate(evaluator: PlanEvaluator, blocks: Sequence[range], options: Options
     and the limit is one linear constraint per block. The terms are read off evaluated uniform policies, in
     which all blocks have their first option, their second, and so on.
     """
+    if not blocks:  # the program begins with its backward
+        return
     uniform = [
         _join([each[min(number, len(each) - 1)] for each in options])
         for number in range(max(map(len, options), default=0))

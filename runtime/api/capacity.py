@@ -19,6 +19,7 @@ from steelyard.runtime.capacity.max_batch import largest_batch
 from steelyard.runtime.capacity.memory_timeline import memory_timeline as timeline
 from steelyard.runtime.capacity.memory_timeline import require_timeline_name, write_timeline
 from steelyard.runtime.capacity.suggestions import suggest
+from steelyard.runtime.program.conditions import conditions
 from steelyard.runtime.program.load import load_costed
 
 _ZERO_DEVICES = 8
@@ -74,7 +75,7 @@ def fits(
                 memory_timeline, timeline(memory, make_allocator(budget.device, None, budget.options))
             )
         ways = () if fit.fits else tuple(suggest(source, choices, target, budget, devices or _ZERO_DEVICES))
-    return Fit(fit, ways, assumptions(module))
+    return Fit(fit, ways, assumptions(module), holds_for=conditions(module))
 
 
 def max_batch(model: Model, *, target: str, **options: Unpack[CapacityOptions]) -> Fit:
@@ -98,14 +99,19 @@ def max_batch(model: Model, *, target: str, **options: Unpack[CapacityOptions]) 
             fix="pass a function of the batch, such as inputs=lambda batch: torch.empty(batch, 3, 224, 224)",
         )
 
+    told: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
     def at(batch: int) -> Any:
         sized: Any = {"batch": batch} if isinstance(model, str) else {"inputs": make_inputs(batch)}
         whole: Any = {**step, **sized}
         with opened(model, whole) as (source, choices):
-            return load_costed(source, choices, target)
+            module = load_costed(source, choices, target)
+        told[batch] = assumptions(module), conditions(module)
+        return module
 
     found = largest_batch(at, budget)
-    return Fit(found.fit, batch=found.batch)
+    assumed, held = told[max(found.batch, 1)]
+    return Fit(found.fit, (), assumed, found.batch, held)
 
 
 def _budget(target: str, options: CapacityOptions) -> tuple[MemoryBudget, StepOptions]:

@@ -28,7 +28,7 @@ from steelyard.runtime.predict.predict import TablePrediction
 from steelyard.runtime.report.coverage import UnknownOp
 from steelyard.runtime.report.format_fit import format_fit
 from steelyard.runtime.report.format_prediction import format_prediction, format_scores
-from steelyard.runtime.report.format_summary import as_record, format_csv, format_table
+from steelyard.runtime.report.format_summary import as_record, format_csv, format_markdown, format_table
 from steelyard.runtime.report.format_verification import format_verification
 from steelyard.runtime.report.summary import Grouping, Summary
 
@@ -139,6 +139,7 @@ class Weighing(Result):
         seconds: Time that weighing took.
         by: Rows of the table: modules, ops or phases.
         depth: Levels of the module tree in it.
+        shapes: Whether the table has the shapes of the modules' outputs.
     """
 
     program: Program
@@ -147,17 +148,26 @@ class Weighing(Result):
     seconds: float
     by: Grouping = "module"
     depth: int = 5
+    shapes: bool = False
 
     def __str__(self) -> str:
-        return format_table(self.summary, self.device, self.by, self.depth, self.seconds)
+        return format_table(*self._given)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the totals and the rows."""
-        return as_record(self.summary, self.device, self.by, self.depth, self.seconds)
+        return as_record(*self._given)
 
     def to_csv(self) -> str:
         """Return the rows as CSV."""
-        return format_csv(self.summary, self.device, self.by, self.depth, self.seconds)
+        return format_csv(*self._given)
+
+    def to_markdown(self) -> str:
+        """Return the table as Markdown."""
+        return format_markdown(*self._given)
+
+    @property
+    def _given(self) -> tuple[Summary, Device, Grouping, int, float, bool]:
+        return self.summary, self.device, self.by, self.depth, self.seconds, self.shapes
 
     def write(self, path: Path) -> None:
         """Write the annotated program to a `.mlir` file, or to stdout if the path is `-`.
@@ -192,12 +202,14 @@ class Fit(Result):
         ways: Changes that make it fit, where it does not.
         assumptions: What the capture took for granted.
         batch: The largest batch, of `max_batch`.
+        holds_for: Inputs, dtypes and dropout of the step.
     """
 
     memory: MemoryFit
     ways: tuple[Suggestion, ...] = ()
     assumptions: tuple[str, ...] = ()
     batch: int | None = None
+    holds_for: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -209,20 +221,18 @@ class Fit(Result):
 
     def __str__(self) -> str:
         batch = [] if self.batch is None else [str(self.batch)]
+        held = [f"holds for: {'; '.join(self.holds_for)}"] * bool(self.holds_for)
         assumed = [f"assumed: {each}" for each in self.assumptions]
-        return "\n".join([*batch, format_fit(self.memory, self.ways), *assumed])
+        return "\n".join([*batch, format_fit(self.memory, self.ways), *held, *assumed])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the terms, and the ways to fit or the batch."""
         memory = {**asdict(self.memory), "fits": self.fits, "margin_bytes": list(self.memory.margin_bytes)}
         memory["context_bytes"] = list(self.memory.context_bytes)
+        told = {"conditions": list(self.holds_for), "assumptions": list(self.assumptions)}
         if self.batch is not None:
-            return {"batch": self.batch, **memory}
-        return {
-            **memory,
-            "ways_to_fit": [asdict(way) for way in self.ways],
-            "assumptions": list(self.assumptions),
-        }
+            return {"batch": self.batch, **memory, **told}
+        return {**memory, "ways_to_fit": [asdict(way) for way in self.ways], **told}
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ def annotate(
     strict: bool = False,
     by: Grouping = "module",
     depth: int | None = None,
+    shapes: bool = False,
     fusion_rules: Path | None = None,
     memory_timeline: Path | None = None,
     **step: Unpack[StepOptions],
@@ -39,6 +40,7 @@ def annotate(
         strict: Whether an op of unknown work is an error.
         by: Rows of the table.
         depth: Levels of the module tree in it; 5 by default.
+        shapes: Whether the table has the shapes of the modules' outputs.
         fusion_rules: Fuse ops, except pairs that this file of `detect-fusion` lists as separate.
         memory_timeline: A `.csv` or `.json` file to write live bytes after each allocation to.
         step: See `StepOptions`.
@@ -47,8 +49,9 @@ def annotate(
         SteelyardError: The model cannot be captured, the device is not known or lacks a rate.
     """
     start_s = time.perf_counter()
-    if depth is not None and by != "module":
-        raise no_effect("depth", f"--by {by}", "only modules are a tree")
+    for name, given in (("depth", depth is not None), ("shapes", shapes)):
+        if given and by != "module":
+            raise no_effect(name, f"--by {by}", "only modules are a tree and have outputs")
     if memory_timeline:
         require_timeline_name(memory_timeline)  # before the model is captured
     target = Target(device=target) if isinstance(target, str) else target
@@ -69,7 +72,7 @@ def annotate(
     if rules:
         FusePass(apart=tuple("+".join(pair) for pair in sorted(rules.apart))).run_on(program)
     summary = summarize(program)
-    weighing = Weighing(weighed, summary, device, time.perf_counter() - start_s, by, depth or 5)
+    weighing = Weighing(weighed, summary, device, time.perf_counter() - start_s, by, depth or 5, shapes)
     if memory_timeline:
         weighing.write_memory_timeline(memory_timeline)
     return weighing

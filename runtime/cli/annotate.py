@@ -27,8 +27,11 @@ def annotate(
     ] = None,
     by: Annotated[Literal["module", "op", "phase"], Option(help="Rows of the table.")] = "module",
     style: Annotated[
-        Literal["table", "json", "csv"], Option("--format", help="Format of the output on stdout.")
+        Literal["table", "md", "json", "csv"], Option("--format", help="Format of the output on stdout.")
     ] = "table",
+    shapes: Annotated[
+        bool, Option("--shapes", help="Show the shapes of the modules' outputs, as torchinfo does.")
+    ] = False,
     output: Annotated[
         Path | None, Option("-o", help="Write the annotated IR to this file; - for stdout.")
     ] = None,
@@ -53,6 +56,7 @@ def annotate(
         strict=strict,
         by=by,
         depth=depth,
+        shapes=shapes,
         fusion_rules=fusion_rules,
         memory_timeline=memory_timeline,
         **choices,
@@ -67,5 +71,11 @@ def annotate(
         typer.echo(f"wrote {output}", err=True)
     if memory_timeline:
         typer.echo(f"wrote {memory_timeline}", err=True)
-    text = {"table": weighing.__str__, "json": weighing.to_json, "csv": weighing.to_csv}[style]()
+    formats = {
+        "table": weighing.__str__,
+        "md": weighing.to_markdown,
+        "json": weighing.to_json,
+        "csv": weighing.to_csv,
+    }
+    text = formats[style]()
     typer.echo(text, err=output is not None and is_stdout(output))

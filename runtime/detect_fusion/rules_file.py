@@ -64,7 +64,7 @@ def read_rules(path: Path) -> FusionRules:
         verdicts = {(str(each["first"]), str(each["second"])): each.get("fused") for each in pairs}
     except OSError as error:
         raise UsageError(what="the file cannot be read", where=str(path), why=str(error)) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             what="the file holds no fusion rules",
             where=str(path),

@@ -101,7 +101,7 @@ def _entry(entry: object, where: str) -> TracedOp | None:
 
 def _kind(fields: dict[str, Any], where: str, name: str) -> str | None:
     kind = fields.get("kind") or None
-    if kind is not None and kind not in KINDS:
+    if kind is not None and not (isinstance(kind, str) and kind in KINDS):
         raise _bad(where, name, f"there is no kind {kind!r}", did_you_mean(str(kind), KINDS))
     return kind
 

@@ -42,6 +42,7 @@ def format_verification(found: "Verification") -> str:
     return "\n".join(
         [
             f"{found.model}: {found.mode} on {found.device}, measured on this CPU",
+            f"holds for: {'; '.join(found.conditions)}",
             "",
             *table,
             f"{'FLOPs':<12}{ours} of contractions{theirs}",

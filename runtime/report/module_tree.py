@@ -1,5 +1,6 @@
 """The module tree of a model with the figures of each module, alike siblings folded into one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from steelyard.passes.annotate.latency import WAITS
@@ -18,11 +19,12 @@ _OWN = ["(own ops)"]
 
 @dataclass(slots=True)
 class Node:
-    """A module: its figures with those of the modules inside it, and these by name."""
+    """A module: its figures with those of the modules inside it, these by name, and its output's shape."""
 
     name: str
     figures: Figures = field(default_factory=Figures)
     children: dict[str, "Node"] = field(default_factory=dict[str, "Node"])
+    output: str = ""
 
     def add(self, path: list[str], figures: Figures) -> None:
         """Add to this module and to those on the way to `path`."""
@@ -41,7 +43,7 @@ class Node:
             else:
                 runs.append([child])
         merged = [_merge(run).folded() for run in runs]
-        return Node(self.name, self.figures, {node.name: node for node in merged})
+        return Node(self.name, self.figures, {node.name: node for node in merged}, self.output)
 
 
 def module_tree(summary: Summary) -> Node:
@@ -52,7 +54,14 @@ def module_tree(summary: Summary) -> Node:
     for row in summary.rows:
         outside = _OUTSIDE.get(row.phase, _OWN)
         root.add(row.path.split(".") if row.path else outside, row.figures)
+    _set_outputs(root, "", summary.outputs)
     return root
+
+
+def _set_outputs(node: Node, path: str, outputs: Mapping[str, str]) -> None:
+    node.output = outputs.get(path, "")
+    for name, child in node.children.items():
+        _set_outputs(child, f"{path}.{name}" if path else name, outputs)
 
 
 def _alike(left: Node, right: Node) -> bool:
@@ -68,7 +77,7 @@ def _alike(left: Node, right: Node) -> bool:
 def _merge(run: list[Node]) -> Node:
     if len(run) == 1:
         return run[0]
-    merged = Node(f"{run[0].name}-{run[-1].name} ({len(run)} alike)")
+    merged = Node(f"{run[0].name}-{run[-1].name} ({len(run)} alike)", output=run[0].output)
     for node in run:
         _absorb(merged, node)
     return merged
@@ -77,4 +86,4 @@ def _merge(run: list[Node]) -> Node:
 def _absorb(into: Node, node: Node) -> None:
     into.figures += node.figures
     for name, child in node.children.items():
-        _absorb(into.children.setdefault(name, Node(name)), child)
+        _absorb(into.children.setdefault(name, Node(name, output=child.output)), child)

@@ -1,7 +1,7 @@
 """The summary of an annotated program: its totals, and its ops by module, operator or phase."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from math import prod
 from typing import Any, Literal
@@ -28,6 +28,8 @@ from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
 from steelyard.compiler.pass_infra.contract import require
 from steelyard.compiler.pass_infra.totals import largest_first, read_totals
 from steelyard.passes.annotate.latency import WAITS
+from steelyard.runtime.program.conditions import conditions, count_trained
+from steelyard.runtime.report.output_shapes import output_shapes
 
 Grouping = Literal["module", "op", "phase"]
 
@@ -121,6 +123,9 @@ class Summary:
         memory: The peak.
         unknown: Count of ops whose work is not known, by name.
         assumptions: What the capture took for granted.
+        conditions: What the figures hold for: inputs, dtypes, dropout, execution.
+        trained: Elements of the parameters that train; None where no optimizer runs.
+        outputs: Shape of each module's output, by path.
     """
 
     model: str
@@ -136,6 +141,9 @@ class Summary:
     memory: PeakMemory
     unknown: Mapping[str, int]
     assumptions: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    trained: int | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def share(self, figures: Figures) -> float:
         """The part of the program's time that some ops take."""
@@ -191,6 +199,9 @@ def summarize(program: Analyses) -> Summary:
         memory=_peak(totals["memory"]),
         unknown=work["unknown_by_op"],
         assumptions=assumptions(module),
+        conditions=conditions(module),
+        trained=count_trained(entry),
+        outputs=output_shapes(program.call_graph),
     )
 
 

@@ -57,7 +57,7 @@ def _time(summary: Summary, device: Device) -> list[str]:
 
 
 def _host_bound(summary: Summary) -> list[str]:
-    """What is won where the host does not dispatch op by op."""
+    """Advice on a host that dispatches op by op, with the time to win."""
     waited_us = summary.latency_by_limiter.get(HOST_DISPATCH, 0.0)
     if waited_us < _WORTH_TELLING * summary.latency_us[0]:
         return []

@@ -22,6 +22,7 @@ from steelyard.passes.annotate.target import Target
 from steelyard.runtime.calibrate.drift import Drift, measure_drift
 from steelyard.runtime.execute.comparison import Comparison
 from steelyard.runtime.execute.single_process import bind, compile_program, order_arguments
+from steelyard.runtime.program.conditions import conditions
 from steelyard.runtime.program.parse_passes import parse_passes
 from steelyard.runtime.timing.host_cpu import cpu_model
 from steelyard.runtime.timing.malloc_settings import memory_kept
@@ -49,6 +50,7 @@ class Verification:
             the prediction is not corrected by it.
         machine: The CPU that was measured.
         rewritten: Whether passes changed the program.
+        conditions: What was weighed and run: inputs, dtypes, dropout.
         not_compared: The reason for which the program itself could not run; eager PyTorch did.
     """
 
@@ -67,6 +69,7 @@ class Verification:
     drift: Drift | None = None
     machine: str = ""
     rewritten: bool = False
+    conditions: tuple[str, ...] = ()
     not_compared: str | None = None
 
     @property
@@ -88,6 +91,7 @@ class Verification:
             "mode": self.mode,
             "device": self.device,
             "machine": self.machine,
+            "conditions": list(self.conditions),
             "step_time_ms": self.step_time_ms.to_json(),
             "drift": dict(self.drift.slowdowns) if self.drift else None,
             "peak_memory_bytes": self.peak_memory_bytes.to_json(),
@@ -193,6 +197,7 @@ def _verify(
         drift=measure_drift(load_device(device).sustained_with(target.threads)),
         machine=cpu_model(),
         rewritten=bool(passes),
+        conditions=conditions(module),
         not_compared=not_compared,
     )
 

@@ -96,7 +96,10 @@ def _from_hub(repository: str) -> dict[str, Any]:
     """The configuration in the hub's local cache, or the preset of that repository; nothing is downloaded."""
     from huggingface_hub import constants, try_to_load_from_cache
 
-    cached = try_to_load_from_cache(repository, _FILE)
+    try:
+        cached = try_to_load_from_cache(repository, _FILE)
+    except ValueError as error:
+        raise CaptureError(what=f"{repository!r} is no name of a repository", why=str(error)) from error
     if isinstance(cached, str):
         return _read(Path(cached))
     if preset := preset_of(repository):
@@ -111,7 +114,7 @@ def _from_hub(repository: str) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CaptureError(what="a configuration cannot be read", where=str(path), why=str(error)) from error
     if not isinstance(found, dict):
         raise CaptureError(

@@ -12,6 +12,7 @@ import torch
 from steelyard.compiler.blocks.layer_values import LayersDiffer
 from steelyard.compiler.frontend.adapt.assumptions import collecting
 from steelyard.compiler.frontend.adapt.attention_dropout import FusedDropoutAttention
+from steelyard.compiler.frontend.adapt.cuda_autocast import cuda_autocast
 from steelyard.compiler.frontend.adapt.eager import is_compiled
 from steelyard.compiler.frontend.adapt.named_tensors import named_tensors
 from steelyard.compiler.frontend.model import BuiltModel, LoadedModel
@@ -161,8 +162,8 @@ def record(
     def enter(phase: Phase) -> None:
         recorder.phase = phase
 
-    kernels = FusedDropoutAttention() if options.cuda and is_fake else nullcontext()
-    with without_collector(), kernels, recorder.recording(), collecting() as assumptions:
+    of_cuda = _kernels_of_cuda(options) if options.cuda and is_fake else nullcontext()
+    with without_collector(), of_cuda, recorder.recording(), collecting() as assumptions:
         results = (
             training_step(built, optimizer, options, enter) if options.train else forward_step(built, options)
         )
@@ -177,6 +178,13 @@ def record(
         recorder.constants,
         (*_assumptions(built, optimizer), *assumptions),
     )
+
+
+@contextmanager
+def _kernels_of_cuda(options: CaptureOptions) -> Iterator[None]:
+    """Take what torch does on a GPU where it does otherwise on the CPU of the capture."""
+    with FusedDropoutAttention(), cuda_autocast() if options.autocast else nullcontext():
+        yield
 
 
 def _assumptions(built: BuiltModel, optimizer: torch.optim.Optimizer | None) -> Iterator[str]:

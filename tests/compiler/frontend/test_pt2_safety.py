@@ -1,5 +1,6 @@
 """Exported archives: what torch.export.save writes is read, and what could run code is refused unread."""
 
+import io
 import json
 import pickle
 import subprocess
@@ -198,6 +199,15 @@ def test_a_compressed_member_is_refused_before_it_is_read(archive, tmp_path):
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as written:
         written.writestr("model/data/weights/weight_99", bytes(1_000_000))
     with pytest.raises(UnsafeArchiveError, match="compressed"):
+        write_checked_copy(path, tmp_path / "copy.pt2")
+
+
+def test_a_compressed_member_inside_the_samples_is_refused_before_it_is_read(archive, tmp_path):
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as samples:
+        samples.writestr("archive/data/0", bytes(1_000_000))
+    path = archive(lambda members: members.update({SAMPLES: inner.getvalue()}))
+    with pytest.raises(UnsafeArchiveError, match="archive/data/0 is compressed"):
         write_checked_copy(path, tmp_path / "copy.pt2")
 
 

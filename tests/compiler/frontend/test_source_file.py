@@ -29,6 +29,7 @@ def test_a_name_that_the_file_may_bind_passes(tmp_path, text):
         ("def male(): ...", "did you mean 'male'"),
         ("", "returns .module, example_inputs."),
         ("def make(:", "SyntaxError"),
+        ("make = " + "-" * 100_000 + "1", "cannot be (read|run)"),
     ],
 )
 def test_a_file_without_the_function_is_refused(tmp_path, text, says):

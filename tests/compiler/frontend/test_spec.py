@@ -3,6 +3,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import torch
@@ -58,6 +59,16 @@ def test_values_of_a_query_are_literals():
         "depths": [1, 2],
         "rate": 1e-5,
     }
+
+
+@pytest.mark.parametrize("value", ["[" * 300, "-" * 100_000 + "1", "1" + "+1j" * 100_000, "9" * 5_000])
+def test_a_value_that_is_no_literal_is_text(value):
+    assert parse_huggingface(f"hf:gpt2?summary_type={quote(value)}").overrides == {"summary_type": value}
+
+
+def test_a_name_that_is_no_repository_is_an_error():
+    with pytest.raises(CaptureError, match="is no name of a repository"):
+        parse_huggingface("hf:../x")
 
 
 def test_unknown_model_type_gets_advice():

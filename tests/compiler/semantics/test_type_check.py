@@ -31,6 +31,8 @@ CONTRADICTIONS = [
         "9 elements along dim 1",
     ),
     ("2x9999999999xf32", "9999999999x9999999999xf32", "aten.mm(%a, %b)", "2x9999999999xf32", "64 bits"),
+    ("8x64xf32", "1xf32", "aten.cumsum(%a, 9)", "8x64xf32", "do not fit together"),
+    ("8x64xf32", "1xf32", 'aten.cumsum(%a, "a")', "8x64xf32", "do not fit together"),
     ("8x64xf80", "64x16xf80", "aten.mm(%a, %b)", "8x16xf80", "is not known"),
 ]
 

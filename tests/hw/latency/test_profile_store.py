@@ -123,9 +123,15 @@ def test_where_the_profile_is(monkeypatch, tmp_path):
         ("threads", -1),
         ("threads", "two"),
         ("op", b"\xff"),
+        ("high_s", 1e308),
+        ("kind", "gem"),
+        ("dims", "gemm"),
+        ("dims", "b=1 m=4 n=2"),
+        ("dims", "b=1 m=-4 n=2 k=8"),
+        ("dims", "b=1 m=99999999999999999999 n=2 k=8"),
     ],
 )
-def test_a_time_that_cannot_be_is_refused(store, column, value):
+def test_a_row_that_cannot_be_is_refused(store, column, value):
     store.add([ONE])
     with sqlite3.connect(store.path) as connection:
         connection.execute(f"UPDATE measurement SET {column} = ?", (value,))

@@ -14,8 +14,10 @@ from steelyard.compiler.ir.text import format_program, parse_program
 from steelyard.compiler.pass_infra.remarks import Remark, collecting
 from steelyard.compiler.pass_infra.totals import read_totals
 from steelyard.hw.base.errors import DeviceError, IRError, UsageError
+from steelyard.passes.annotate.annotate import annotate
 from steelyard.passes.annotate.annotate_cost import AnnotateCostPass
 from steelyard.passes.annotate.annotate_latency import AnnotateLatencyPass
+from steelyard.passes.annotate.target import Target
 from steelyard.passes.rematerialize.offload import OffloadPass
 from steelyard.passes.rematerialize.recompute import RecomputePass
 from steelyard.passes.structure.outline import OutlinePass
@@ -103,6 +105,18 @@ def test_a_budget_that_no_plan_meets_says_the_least_that_one_does(chain):
     assert liveness(rewrite(module, RecomputePass(budget=float(share)))[0]).peak_bytes == int(size)
     with pytest.raises(UsageError):
         rewrite(module, RecomputePass(budget_bytes=int(size) - 1))
+
+
+def test_a_program_without_a_forward_keeps_what_it_has():
+    module = parse_program("""
+func.func @step(%x : tensor<8x4xf32> {program.role = "input"}) -> tensor<8x4xf32> {
+  %1 = aten.t(%x) {phase = "backward"} : tensor<4x8xf32>
+  %2 = aten.relu(%x) {phase = "backward"} : tensor<8x4xf32>
+  func.return %2 : tensor<8x4xf32>
+}""")
+    annotate(module, Target(device="h100-sxm"))
+    RecomputePass(budget=1.0).apply(make_context(), module)
+    assert [op.name for op in module.walk()][-3:] == ["aten.t", "aten.relu", "func.return"]
 
 
 def test_without_latencies_it_says_what_to_run(chain):

@@ -119,6 +119,7 @@ def changed(**fields: object) -> str:
         (changed(measured_ms=-1), "--from t4 --to l4", "measured_ms is -1"),
         (changed(measured_ms="2"), "--from t4 --to l4", "measured_ms is '2'"),
         (changed(count=0), "--from t4 --to l4", "count is 0"),
+        (changed(kind=[["gemm"]]), "--from t4 --to l4", "there is no kind [['gemm']]"),
         (changed(kind="gem"), "--from t4 --to l4", "did you mean 'gemm'"),
         (changed(dims="b=1 m=64 n=64"), "--from t4 --to l4", "gemm needs the dim 'k'"),
         (changed(dims="b=1 m=64 n=64 k=-1"), "--from t4 --to l4", "k is -1"),

@@ -38,11 +38,13 @@ VALUES = {
     "--optimizer-implementation": ["for-loop"],
     "--autocast": ["bf16"],
     "--dropout": [],
+    "--channels-last": [],
     "--device": ["h100-sxm"],
     "--context": ["graph"],
     "--tf32": [],
     "--software": ["torch-2.1"],
     "--by": ["op"],
+    "--shapes": [],
 }
 OTHERS = {"--format", "-o", "--memory-timeline", "--strict", "--fusion-rules", "--depth", "--allow-pickle"}
 """Flags of the output and its most, and of what is checked or allowed."""

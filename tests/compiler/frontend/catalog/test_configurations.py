@@ -75,6 +75,7 @@ def test_a_repository_that_is_not_cached_may_be_a_preset():
     [
         ("[1]", "no table"),
         ("{", "cannot be read"),
+        ('{"a": ' * 100_000, "cannot be read"),
         ("{}", "has no model_type"),
         ('{"model_type": "mine"}', "transformers has no model of that type"),
     ],
