@@ -73,7 +73,9 @@ def calibrate(
         first = len(measured) * (1 + ROUNDS)
         references_s = reference_times_s(count)
         with threads_set_to(count):
-            rounds = _time_rounds(benchmarks, lambda done: reach(first + done, f"{count} threads: kernels"))  # noqa: B023
+            rounds = _time_rounds(
+                benchmarks, lambda done, load: reach(first + done, f"{count} threads: kernels{load}")
+            )  # noqa: B023
             complaint = busy_machine(rounds.others_cpus, median(each.spread for each in rounds.timings))
             if warn and complaint:
                 warn(complaint)
@@ -101,11 +103,13 @@ class _Rounds:
     others_cpus: float | None
 
 
-def _time_rounds(benchmarks: Sequence[Microbenchmark], reach: Callable[[int], None]) -> _Rounds:
+def _time_rounds(benchmarks: Sequence[Microbenchmark], reach: Callable[[int, str], None]) -> _Rounds:
     hosts, load = list[HostTime](), OtherLoad()
 
     def begin_round() -> None:
-        reach(len(hosts))
+        others_cpus = load.cpus() or 0.0
+        disturbed = f", beside other processes on {others_cpus:.1f} CPUs" * (others_cpus > IDLE_CPUS)
+        reach(len(hosts), disturbed)
         hosts.append(host_time())
 
     with memory_kept():
