@@ -5,6 +5,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from statistics import median
 
 import torch
@@ -73,9 +74,7 @@ def calibrate(
         first = len(measured) * (1 + ROUNDS)
         references_s = reference_times_s(count)
         with threads_set_to(count):
-            rounds = _time_rounds(
-                benchmarks, lambda done, load: reach(first + done, f"{count} threads: kernels{load}")
-            )  # noqa: B023
+            rounds = _time_rounds(benchmarks, partial(_tell_round, reach, first, count))
             complaint = busy_machine(rounds.others_cpus, median(each.spread for each in rounds.timings))
             if warn and complaint:
                 warn(complaint)
@@ -92,6 +91,10 @@ def calibrate(
             measured.append(_with_kernels(device, base, works, rounds.timings, host, source))
     reach(total, "done")
     return replace(device, sustained=tuple(measured))
+
+
+def _tell_round(reach: Callable[[int, str], None], first: int, threads: int, done: int, load: str) -> None:
+    reach(first + done, f"{threads} threads: kernels{load}")
 
 
 @dataclass(frozen=True, slots=True)
