@@ -3,23 +3,22 @@
 # pyright: standard
 
 import inspect
-import runpy
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from steelyard.compiler.frontend.adapt.advice import advice_on
 from steelyard.compiler.frontend.adapt.cuda_on_cpu import CudaOnCpu
 from steelyard.compiler.frontend.adapt.default_loss import sum_of_first_output
 from steelyard.compiler.frontend.adapt.eager import eagerly
 from steelyard.compiler.frontend.adapt.example_inputs import bind_inputs
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.options import CaptureOptions, no_effect, parse_dtype
+from steelyard.compiler.frontend.source_file import run_source
 from steelyard.compiler.frontend.torch.fake_module import converting_fakes
 from steelyard.hw.base.errors import CaptureError, did_you_mean
 
@@ -118,10 +117,13 @@ def load_file(spec: str, options: CaptureOptions) -> FileModel:
     cuda_on_cpu = CudaOnCpu()
     try:
         with cuda_on_cpu, eagerly():
-            names = _run(Path(path))
+            names = run_source(Path(path))
     except Exception as error:
         raise CaptureError(
-            what=f"{path} cannot be run", where=spec, why=f"{type(error).__name__}: {error}"
+            what=f"{path} cannot be run",
+            where=spec,
+            why=f"{type(error).__name__}: {error}",
+            fix=advice_on(error),
         ) from error
     functions = [name for name, value in names.items() if callable(value)]
     if function not in functions:
@@ -129,20 +131,6 @@ def load_file(spec: str, options: CaptureOptions) -> FileModel:
             what=f"{path} has no function {function!r}", where=spec, fix=did_you_mean(function, functions)
         )
     return FileModel(spec, names[function], options, cuda_on_cpu)
-
-
-def _run(path: Path) -> Mapping[str, Any]:
-    """Run a file as its project would: what lies beside it, beside its package or here can be imported.
-
-    The folders stay on the path, since functions import when they are called.
-    """
-    root, name = path.resolve().parent, path.stem
-    while (root / "__init__.py").is_file():
-        root, name = root.parent, f"{root.name}.{name}"
-    for folder in (str(Path.cwd()), str(root)):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-    return vars(import_module(name)) if "." in name else runpy.run_path(str(path))
 
 
 @contextmanager

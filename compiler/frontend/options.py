@@ -38,6 +38,7 @@ class CaptureOptions:
         autocast: The dtype of `torch.autocast` around forward and loss; none by default.
         dropout: Keep the model's dropout. It is off by default, also in training, so that a step depends on
             its inputs alone and can be compared bit by bit.
+        channels_last: Give weights and inputs of four dims the layout `torch.channels_last`.
         cuda: Record the kernels of CUDA where torch composes on a CPU what a GPU has a kernel for.
         return_grads: Return the gradients after the loss, in the order of the parameters.
     """
@@ -52,6 +53,7 @@ class CaptureOptions:
     optimizer_implementation: Implementation | None = None
     autocast: str | None = None
     dropout: bool = False
+    channels_last: bool = False
     cuda: bool = False
     return_grads: bool = False
 

@@ -1,7 +1,12 @@
-"""Python files that define models, read before they are run."""
+"""Python files of users: read before they are run, and run as their project would."""
 
 import ast
+import runpy
+import sys
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from steelyard.hw.base.errors import CaptureError, did_you_mean
 
@@ -44,3 +49,18 @@ def _bound(node: ast.AST) -> list[str]:
             return [node.id]
         case _:
             return []
+
+
+def run_source(path: Path) -> Mapping[str, Any]:
+    """Run a file as its project would, and return its names.
+
+    What lies beside it, beside its package or in the current folder can be imported.
+    The folders stay on the path, since functions import when they are called.
+    """
+    root, name = path.resolve().parent, path.stem
+    while (root / "__init__.py").is_file():
+        root, name = root.parent, f"{root.name}.{name}"
+    for folder in (str(Path.cwd()), str(root)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    return vars(import_module(name)) if "." in name else runpy.run_path(str(path))

@@ -59,7 +59,7 @@ def load_spec(text: str, options: CaptureOptions, *, allow_pickle: bool = False)
 
 
 def _exported(text: str, options: CaptureOptions, allow_pickle: bool) -> "LoadedModel":
-    for name in ("batch", "sequence", "image_size", "attention", "dtype", "dropout"):
+    for name in ("batch", "sequence", "image_size", "attention", "dtype", "dropout", "channels_last"):
         if getattr(options, name) != getattr(CaptureOptions(), name):
             raise no_effect(
                 name, text, "an exported program was made with its own", "export it anew with that"

@@ -12,7 +12,7 @@ from steelyard.compiler.dialects.cost import WORK, UnknownAttr, WorkAttr, WorkCo
 from steelyard.compiler.dialects.cost_spaces import SPACES, SpacesAttr
 from steelyard.compiler.dialects.kernel import FusedOp
 from steelyard.compiler.dialects.program import PHASE, text_attribute
-from steelyard.compiler.dialects.torch_op import TorchOp, operator_name
+from steelyard.compiler.dialects.torch_op import ExternOp, TorchOp, operator_name
 from steelyard.compiler.pass_infra.remarks import Remark, emit
 from steelyard.compiler.pass_infra.totals import write_totals
 from steelyard.compiler.semantics.compose import FusionError
@@ -68,6 +68,8 @@ class _Annotator:
         """Annotate one kernel and, if it is fused, what is in it."""
         attribute = self._fused(kernel) if isinstance(kernel, FusedOp) else self._attribute(kernel)
         kernel.attributes[WORK] = attribute
+        if isinstance(kernel, ExternOp):  # its rule is the user's: whoever reads the file may not have it
+            self.describe(kernel)
         return attribute.data if isinstance(attribute, WorkAttr) else None
 
     def describe(self, kernel: TorchOp | FusedOp) -> None:

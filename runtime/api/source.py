@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Model: TypeAlias = "str | torch.nn.Module"
 _LIVE = ("inputs", "loss", "step", "accumulate")
 _TRAINING = ("optimizer", "optimizer_implementation", "dropout")
-_SHAPES = ("batch", "sequence", "image_size", "attention", "dtype", "dropout", "allow_pickle")
+_SHAPES = ("batch", "sequence", "image_size", "attention", "dtype", "channels_last")
+_OF_A_SPEC = (*_SHAPES, "dropout", "allow_pickle")
 
 
 class StepOptions(TypedDict, total=False):
@@ -32,7 +33,7 @@ class StepOptions(TypedDict, total=False):
         train: Weigh a whole training step instead of the forward alone.
         optimizer: The name of an optimizer, or, of a live module, the user's own.
         autocast: Dtype of `torch.autocast`.
-        batch: Of a SPEC: samples; `sequence`, `image_size`, `dtype`, `attention`, `dropout`,
+        batch: Of a SPEC: samples; `sequence`, `image_size`, `dtype`, `attention`, `dropout`, `channels_last`,
             `optimizer_implementation` and `allow_pickle` likewise, as `steelyard annotate --help` has them.
     """
 
@@ -49,6 +50,7 @@ class StepOptions(TypedDict, total=False):
     dtype: str
     attention: str | None
     dropout: bool
+    channels_last: bool
     optimizer_implementation: str | None
     allow_pickle: bool
 
@@ -91,7 +93,7 @@ def opened(model: Model, options: StepOptions) -> "Iterator[tuple[str | LoadedMo
             why="shapes follow from what the module is called with",
             fix="pass inputs=, such as a tensor, a tuple of arguments or a mapping of keyword arguments",
         )
-    for name in _SHAPES:
+    for name in _OF_A_SPEC:
         if name in choices:
             raise UsageError(
                 what=f"{name} has no effect on a live module",

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from argparse import ArgumentParser
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -12,17 +13,19 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError
 from xdsl.xdsl_opt_main import xDSLOptMain
 
+from steelyard.compiler.frontend.source_file import run_source
 from steelyard.compiler.ir.text import check_definitions
 from steelyard.compiler.pass_infra.remarks import collecting
 from steelyard.hw.base.atomic_file import write_atomically
-from steelyard.hw.base.errors import IRError, UsageError, did_you_mean
+from steelyard.hw.base.errors import IRError, SteelyardError, UsageError, did_you_mean
 from steelyard.runtime.cli.failures import reported
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run passes over a program: `steelyard-opt a.mlir -p 'annotate-cost,annotate-memory' -o b.mlir`.
 
-    Options are those of `xdsl-opt`, which loads the same dialects and passes. Remarks go to stderr.
+    Options are those of `xdsl-opt`, which loads the same dialects and passes, and `--load rules.py`, which
+    runs a file that registers the work of ops. Remarks go to stderr.
 
     Args:
         arguments: The command line after the command's name; that of this process where not given.
@@ -63,7 +66,20 @@ class _Held(StringIO):
 class _Opt(xDSLOptMain):
     """xDSL's driver with atomic output."""
 
+    def register_all_arguments(self, arg_parser: ArgumentParser) -> None:
+        super().register_all_arguments(arg_parser)
+        arg_parser.add_argument(
+            "--load",
+            metavar="FILE.py",
+            type=Path,
+            action="append",
+            default=[],
+            help="run a Python file first that registers the work of ops; repeatable",
+        )
+
     def run(self) -> None:
+        for path in self.args.load:
+            _load(path)
         self._output = _Held()
         if self.args.input_file == "-":
             self.args.input_file = None  # the driver's word for stdin
@@ -104,6 +120,17 @@ class _Opt(xDSLOptMain):
                 why=str(error),
                 fix="name it *.mlir",
             ) from error
+
+
+def _load(path: Path) -> None:
+    try:
+        run_source(path)
+    except SteelyardError:
+        raise
+    except Exception as error:  # of the user's file
+        raise UsageError(
+            what=f"{path} cannot be run", where="--load", why=f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _unreadable(error: ParseError) -> IRError:

@@ -77,6 +77,9 @@ def _capture(
     dropout: Annotated[
         bool, Option("--dropout", help="Keep the model's dropout, which is off by default even in training.")
     ] = False,
+    channels_last: Annotated[
+        bool, Option("--channels-last", help="Lay images and their weights out with channels last.")
+    ] = False,
     allow_pickle: Annotated[
         bool, Option("--allow-pickle", help="Load a .pt2 even if that may run code inside it.")
     ] = False,

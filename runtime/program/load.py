@@ -116,6 +116,9 @@ def load_model(spec: "str | LoadedModel", choices: dict[str, Any]) -> "tuple[Loa
     """
     allow_pickle = choices.get("allow_pickle", False)
     options = CaptureOptions(**{name: choice for name, choice in choices.items() if name != "allow_pickle"})
-    if not isinstance(spec, str):
-        return spec, options
-    return load_spec(spec, options, allow_pickle=allow_pickle), options
+    model = load_spec(spec, options, allow_pickle=allow_pickle) if isinstance(spec, str) else spec
+    if options.channels_last:
+        from steelyard.compiler.frontend.channels_last import ChannelsLast
+
+        model = ChannelsLast(model)
+    return model, options

@@ -38,6 +38,7 @@ VALUES = {
     "--optimizer-implementation": ["for-loop"],
     "--autocast": ["bf16"],
     "--dropout": [],
+    "--channels-last": [],
     "--device": ["h100-sxm"],
     "--context": ["graph"],
     "--tf32": [],

@@ -96,3 +96,35 @@ def test_deep_nesting_is_one_clear_error(
     path.write_text(f"builtin.module attributes {text}" if text.startswith("{") else text)
     assert leave(str(path)) == 2
     assert "nested too deeply" in capsys.readouterr().err
+
+
+SCALE = '"mylib::scale_twice(Tensor x) -> Tensor"'
+RULES = (
+    "from steelyard.compiler.semantics.registry import einsum\n\neinsum('mylib.scale_twice', '... -> ...')\n"
+)
+
+
+def test_rules_are_loaded_and_what_they_say_stays_in_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, rules = tmp_path / "own.mlir", tmp_path / "rules.py"
+    path.write_text(PROGRAM.replace("aten.relu", f"torch.op {SCALE}"))
+    rules.write_text(RULES)
+    assert leave(str(path), "-p", "annotate-cost") == 0
+    assert "unknown" in capsys.readouterr().out
+    written = tmp_path / "weighed.mlir"
+    assert leave(str(path), "-p", "annotate-cost", "--load", str(rules), "-o", str(written)) == 0
+    code = "import sys; from steelyard.runtime.cli.opt import main; main(sys.argv[1:])"
+    elsewhere = [sys.executable, "-c", code, str(written), "-p", "annotate-cost"]
+    again = subprocess.run(elsewhere, capture_output=True, text=True, check=True)
+    assert again.stdout == written.read_text()
+    assert "#cost.work<pointwise f32, flops = [0, 4, 0]" in again.stdout
+
+
+def test_a_file_of_rules_that_fails_is_named(
+    program: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = tmp_path / "rules.py"
+    rules.write_text("import not_there")
+    assert leave(program, "--load", str(rules)) == 2
+    assert "rules.py cannot be run" in capsys.readouterr().err
