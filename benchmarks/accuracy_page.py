@@ -31,7 +31,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     ),
     "Kernels of GPUs": ("kernels", "tensor_core_gemm", "transfer_accuracy"),
     "Whole models on GPUs": ("transformers", "cnn_training", "vision_inference"),
-    "Speed": ("llama_70b", "ir_scale", "annotate_against_torch", "predict_speed"),
+    "Speed": ("llama_70b", "api_speed", "ir_scale", "annotate_against_torch", "predict_speed"),
     "Size of the code": ("lines",),
 }
 """Names of results, in the order of the page."""

@@ -27,9 +27,16 @@ def parse_dims(kind: str, cells: Mapping[str, Sequence[str]], where: Where) -> d
         where: How an error names a cell.
 
     Raises:
-        UsageError: A dim is missing, is no integer or too small or large, or dims contradict each other.
+        UsageError: No dim is given, one is missing, no integer, or too small or large, or dims contradict
+            each other.
     """
-    rows = len(next(iter(cells.values()))) if cells else 0
+    if not cells:
+        raise UsageError(
+            what=f"{kind} needs the dims {', '.join(KINDS[kind].dims)}",
+            where=where(0, next(iter(KINDS[kind].dims))),
+            why="none of them is given",
+        )
+    rows = len(next(iter(cells.values())))
     dims: dict[str, Column] = {}
     for dim, values in KINDS[kind].dims.items():
         if dim not in cells and values.default is None:

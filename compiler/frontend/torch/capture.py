@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 
 from steelyard.compiler.blocks.layer_values import LayersDiffer
+from steelyard.compiler.frontend.adapt.advice import advice_on
 from steelyard.compiler.frontend.adapt.assumptions import collecting
 from steelyard.compiler.frontend.adapt.attention_dropout import FusedDropoutAttention
 from steelyard.compiler.frontend.adapt.cuda_autocast import cuda_autocast
@@ -234,6 +235,5 @@ def _explained(spec: str) -> Iterator[None]:
             what=f"{spec}: the model cannot run a step",
             where=find_raising_line(error),
             why=f"{type(error).__name__}: {error}",
-            fix="check the shapes and the configuration; sparse and nested tensors and subclasses of tensors "
-            "cannot be captured",
+            fix=advice_on(error),
         ) from error
