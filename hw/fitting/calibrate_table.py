@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from steelyard.hw.base.errors import DeviceError, UsageError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext, ExecutionMode
 from steelyard.hw.base.progress import Progress
@@ -15,6 +17,7 @@ from steelyard.hw.kernels.common.dtype_support import require_type
 from steelyard.hw.kernels.common.kernel_queries import Floats
 from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.analytic_rung import MODELLED
+from steelyard.hw.latency.plausible_time import require_possible
 from steelyard.hw.tables.csv_rows import Rows
 from steelyard.hw.tables.parse_requests import Request
 
@@ -81,6 +84,8 @@ def _fit(rows: Rows, request: Request, measured_s: Floats, device: Device, sourc
     queries, context = request.queries, ExecutionContext(mode=request.mode)
     case = Case(device, queries.dtype, context, queries.dims, measured_s[request.rows])
     with rows.naming(int(request.rows[0])):
+        flops = KINDS[queries.kind].model.counts(queries.dtype, queries.dims).contraction_flops
+        require_possible(device, case.measured_s, np.broadcast_to(flops, case.measured_s.shape))
         return calibrate_case(KINDS[queries.kind].model, case, source)
 
 
