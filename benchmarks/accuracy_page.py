@@ -7,7 +7,7 @@ from report import FOLDER, Result
 
 PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "Numerics and coverage": ("cases", "zoo", "op_db"),
+    "Numerics and coverage": ("cases", "zoo", "op_db", "transformers_types"),
     "Memory": (
         "memory",
         "memory_real_size",

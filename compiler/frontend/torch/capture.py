@@ -29,6 +29,7 @@ from steelyard.compiler.frontend.torch.torch_private import (
     DATA_DEPENDENT,
     FakeTensorMode,
     bounded_fallbacks,
+    keeping_values,
     silent_failures,
 )
 from steelyard.compiler.frontend.torch.training_step import (
@@ -64,7 +65,7 @@ def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
         CaptureError: The model rejects its inputs, or needs data and is too large to run.
     """
     try:
-        with _fakes(), _explained(model.spec):
+        with fake_tensors(), _explained(model.spec):
             return record(model.build(fake=True), model.spec, options, is_fake=True)
     except DataNeededError as needed:
         return _capture_real(model, options, needed)
@@ -112,7 +113,7 @@ def real_constants(
 def _state_bytes(model: LoadedModel) -> int:
     """Bytes of the parameters and buffers; 0 where building needs data itself."""
     try:
-        with _fakes():
+        with fake_tensors():
             module = model.build(fake=True).module
     except Exception:
         return 0
@@ -129,7 +130,7 @@ def capture_few(model: LoadedModel, options: CaptureOptions) -> tuple[CapturedPr
         CaptureError: As for `capture`.
         LayersDiffer: The layers of a stack differ.
     """
-    with _fakes(), _explained(model.spec):
+    with fake_tensors(), _explained(model.spec):
         built = model.build(fake=True)
         once = built.step is None and built.micro_steps == 1  # a block that runs twice is no layer of one run
         stacks = find_stacks(built.module) if once else ()
@@ -210,9 +211,10 @@ def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim
 
 
 @contextmanager
-def _fakes() -> Iterator[None]:
+def fake_tensors() -> Iterator[None]:
+    """Make all tensors fake: shapes without memory, and known values where these are small."""
     fakes = FakeTensorMode(allow_non_fake_inputs=True)  # constants of the user's file are real
-    with fakes, copying_fakes(), bounded_fallbacks(_MOST_REAL_BYTES), silent_failures():
+    with fakes, copying_fakes(), keeping_values(), bounded_fallbacks(_MOST_REAL_BYTES), silent_failures():
         yield
 
 
