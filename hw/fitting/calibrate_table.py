@@ -11,13 +11,13 @@ from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.fitted_models import Fit
+from steelyard.hw.devices.plausible_time import require_possible
 from steelyard.hw.fitting.calibrate_kind import FEWEST_ROWS, calibrate_case
 from steelyard.hw.fitting.fit_coefficients import Case
 from steelyard.hw.kernels.common.dtype_support import require_type
 from steelyard.hw.kernels.common.kernel_queries import Floats
 from steelyard.hw.kernels.registry import KINDS
 from steelyard.hw.latency.analytic_rung import MODELLED
-from steelyard.hw.latency.plausible_time import require_possible
 from steelyard.hw.tables.csv_rows import Rows
 from steelyard.hw.tables.parse_requests import Request
 

@@ -8,10 +8,10 @@ import numpy as np
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.plausible_time import require_possible
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.latency.kernel_latency import Kernel, KernelLatency
-from steelyard.hw.latency.plausible_time import require_possible
 from steelyard.hw.latency.wave_scaling import MeasuredOp, Scaling, transfer
 from steelyard.runtime.profile.op_trace import Trace, TracedOp, read_trace
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from steelyard.hw.base.errors import UsageError
+from steelyard.hw.devices.plausible_time import require_possible
 from steelyard.hw.devices.registry import device_names, load_device
-from steelyard.hw.latency.plausible_time import require_possible
 
 FLOPS = 2.0 * 4096**3
 

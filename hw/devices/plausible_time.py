@@ -1,16 +1,16 @@
 """Plausibility of measured times: none beats the peak of its device, as one in another unit does."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.devices.device import Device
-from steelyard.hw.kernels.common.kernel_queries import Floats
 
 _MARGIN = 10.0
 """Factor below the time at the peak that is let pass: Winograd's and FFT convolutions multiply less."""
 
 
-def require_possible(device: Device, measured_s: Floats, flops: Floats) -> None:
+def require_possible(device: Device, measured_s: NDArray[np.float64], flops: NDArray[np.float64]) -> None:
     """Refuse times in which a device cannot have done the FLOPs of their kernels.
 
     Args:
