@@ -185,7 +185,8 @@ class ExampleInputs:
         sizes = self._sizes
         width = sizes.find(_WIDTHS, 64)
         width = width[-1] if isinstance(width, (list, tuple)) else width
-        if name.startswith("pixel_values") or name in ("images", "image", "pixel_values_list"):
+        is_patches = name == "hidden_states" and self._takes("grid_thw")
+        if name.startswith("pixel_values") or name in ("images", "image", "pixel_values_list") or is_patches:
             yield from self._images(name)
         elif name in ("input_features", "input_audio_embeds", "audio_features", "spectrogram"):
             yield from self._features(name)
