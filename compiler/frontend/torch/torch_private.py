@@ -74,13 +74,16 @@ def storage_key(storage: torch.UntypedStorage) -> int:
 
 @contextmanager
 def silent_failures() -> Iterator[None]:
-    """Keep fake tensors from logging a traceback of each op that fails; the error itself is raised anyway."""
-    log = logging.getLogger("torch._subclasses.fake_tensor")
-    before, log.disabled = log.disabled, True
+    """Keep torch from logging a traceback of what fails (ops, archives); the error is raised anyway."""
+    logs = [logging.getLogger(name) for name in ("torch._subclasses.fake_tensor", "torch.export")]
+    before = [log.disabled for log in logs]
+    for log in logs:
+        log.disabled = True
     try:
         yield
     finally:
-        log.disabled = before
+        for log, was_disabled in zip(logs, before, strict=True):
+            log.disabled = was_disabled
 
 
 @contextmanager
