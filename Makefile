@@ -2,13 +2,15 @@
 
 .DEFAULT_GOAL := help
 WORKERS ?= auto
+FUZZ_SECONDS ?= 120
+SEED ?= 1
 SCRATCH := tests/hw/scratch tests/runtime/verify/test_verify.py
-.PHONY: help check lint format types layers test test-fast test-isa test-all filecheck docs accuracy lines
+.PHONY: help check fuzz lint format types layers test test-fast test-isa test-all filecheck docs accuracy lines
 
 help:  ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-check: lint types layers test filecheck  ## All that must pass before a merge; what CI runs
+check: lint types layers test filecheck fuzz  ## All that must pass before a merge; what CI runs
 
 lint:  ## Rules and format
 	ruff check
@@ -40,6 +42,9 @@ test-all:  ## All tests, those that take minutes too
 
 filecheck:  ## IR in, IR out
 	@if [ -d tests/filecheck ]; then lit -v tests/filecheck; else echo "no tests/filecheck"; fi
+
+fuzz:  ## Damaged input to every parser and pass, for FUZZ_SECONDS; SEED=2 makes others
+	python tests/fuzz --seconds $(FUZZ_SECONDS) --seed $(SEED)
 
 docs:  ## The site with the reference, into site/; needs the extra "docs"
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict

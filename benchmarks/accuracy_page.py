@@ -8,7 +8,7 @@ from report import FOLDER, Result
 PAGE = Path(__file__).parents[1] / "docs" / "accuracy.md"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Programs on GPUs": ("programs", "transformers", "cnn_training", "vision_inference"),
-    "Numerics and coverage": ("cases", "zoo", "op_db"),
+    "Numerics and coverage": ("cases", "zoo", "op_db", "transformers_types"),
     "Memory": (
         "memory",
         "memory_real_size",
@@ -31,7 +31,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "desktop_cpu",
     ),
     "Kernels of GPUs": ("kernels", "tensor_core_gemm", "transfer_accuracy"),
-    "Speed": ("llama_70b", "ir_scale", "annotate_against_torch", "predict_speed"),
+    "Speed": ("llama_70b", "api_speed", "ir_scale", "annotate_against_torch", "predict_speed"),
     "Size of the code": ("lines",),
 }
 """Names of results, in the order of the page."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from steelyard.compiler.frontend.adapt.advice import advice_on
 from steelyard.compiler.frontend.adapt.cuda_on_cpu import CudaOnCpu
 from steelyard.compiler.frontend.adapt.default_loss import sum_of_first_output
 from steelyard.compiler.frontend.adapt.eager import eagerly
@@ -119,7 +120,10 @@ def load_file(spec: str, options: CaptureOptions) -> FileModel:
             names = run_source(Path(path))
     except Exception as error:
         raise CaptureError(
-            what=f"{path} cannot be run", where=spec, why=f"{type(error).__name__}: {error}"
+            what=f"{path} cannot be run",
+            where=spec,
+            why=f"{type(error).__name__}: {error}",
+            fix=advice_on(error),
         ) from error
     functions = [name for name, value in names.items() if callable(value)]
     if function not in functions:

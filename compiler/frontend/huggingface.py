@@ -3,23 +3,26 @@
 # pyright: standard
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
-from unittest import mock
 
 import torch
-import transformers
-from transformers import PretrainedConfig, masking_utils
-from transformers.initialization import no_init_weights
+from transformers import PretrainedConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from steelyard.compiler.frontend.adapt.assumptions import assume
+from steelyard.compiler.frontend.any_head import (
+    build_module,
+    fit_inputs,
+    loss_or_mean,
+    quiet,
+    single_sequences,
+)
+from steelyard.compiler.frontend.catalog.hf_heads import GENERATIVE, registered_heads
 from steelyard.compiler.frontend.model import BuiltModel
-from steelyard.compiler.frontend.options import CaptureOptions, no_effect, parse_dtype
-from steelyard.compiler.frontend.torch.fake_module import make_fake
-from steelyard.compiler.frontend.torch.torch_private import unset_fake_temporarily
-from steelyard.compiler.frontend.zoo import Task, find_heads, find_token_limit
+from steelyard.compiler.frontend.options import CaptureOptions, no_effect
+from steelyard.compiler.frontend.zoo import Task, find_heads, find_token_limit, takes_more_than_text
 from steelyard.hw.base.errors import CaptureError, did_you_mean
 
 _DROPOUT_WORDS = ("dropout", "pdrop", "drop_path_rate", "layerdrop", "dropout_rate", "dropout_prob")
@@ -38,24 +41,21 @@ class HuggingFaceModel:
     def build(self, *, fake: bool, seed: int = 0) -> BuiltModel:
         """Build the model and random inputs; see `LoadedModel`."""
         torch.manual_seed(seed)
-        with _quiet(), _without_memory() if fake else nullcontext():
-            module = self.head._from_config(self.config, dtype=parse_dtype(self.options.dtype))
-            module.tie_weights()
+        module = build_module(self.head, self.config, self.options, fake=fake)
         self._check_length(module)
         if self.options.attention and not module._supports_sdpa:
             raise no_effect("attention", self.spec, "its attention has one implementation, if it has any")
-        if fake:
-            make_fake(module)
-        module.train(self.options.train)
         inputs = self.task.inputs(self.config, self.options)
         self._require_effect(inputs)
-        return BuiltModel(module, inputs, _get_loss, frozenset({"labels"}), context=self._step)
+        return BuiltModel(module, inputs, loss_or_mean, frozenset({"labels"}), context=self._step)
 
     @contextmanager
     def _step(self) -> Iterator[None]:
         if getattr(self.config, "quantization_config", None):
             assume(f"weights that are published quantized are weighed in {self.options.dtype}")
-        with _single_sequences():
+        if self.task.sentence:
+            assume(self.task.sentence)
+        with single_sequences():
             yield
 
     def _require_effect(self, inputs: dict[str, Any]) -> None:
@@ -107,33 +107,41 @@ def load_huggingface(
             where=spec,
             fix=did_you_mean(model_type, CONFIG_MAPPING),
         )
-    with _quiet():
+    with quiet():
         config = _make_config(spec, model_type, overrides, options, base)
-    head, task = _choose_head(spec, model_type, config, overrides.get("architectures"))
+    head, task = _choose_head(spec, model_type, config, overrides.get("architectures"), options)
     for key, value in task.config:
         if key not in overrides and (not base or getattr(config, key, None) is None):
             setattr(config, key, value)
     return HuggingFaceModel(spec, config, head, task, options)
 
 
-def _choose_head(spec: str, model_type: str, config: PretrainedConfig, named: Any) -> tuple[Any, Task]:
-    heads = find_heads(config)
-    if not heads:
-        raise CaptureError(
-            what=f"no head of {model_type!r} is known that has a loss",
-            where=spec,
-            fix="write a function that returns the module and its inputs: path/to/file.py:function",
-        )
-    if named is None:
-        return next(iter(heads.values()))
-    name = str(named[0] if isinstance(named, list) and named else named)
-    if name not in heads:
-        raise CaptureError(
-            what=f"{model_type!r} has no architecture {name!r} with a loss",
-            where=spec,
-            fix=did_you_mean(name, heads),
-        )
-    return heads[name]
+def _choose_head(
+    spec: str, model_type: str, config: PretrainedConfig, named: Any, options: CaptureOptions
+) -> tuple[Any, Task]:
+    """The class that is named, else the usual one, else the first registered one that takes some inputs."""
+    known = find_heads(config)
+    heads = [(cls, task, GENERATIVE[0]) for cls, task in known.values()]
+    heads += [(cls, None, name) for cls, name in registered_heads(config) if cls.__name__ not in known]
+    if named is not None:
+        name = str(named[0] if isinstance(named, list) and named else named)
+        names = {cls.__name__ for cls, *_ in heads}
+        if name not in names:
+            raise CaptureError(
+                what=f"{model_type!r} has no architecture {name!r}", where=spec, fix=did_you_mean(name, names)
+            )
+        heads = [head for head in heads if head[0].__name__ == name]
+    for cls, task, _ in heads[:1]:
+        if task is not None and not (task.is_text and takes_more_than_text(cls)):
+            return cls, task
+    try:
+        return fit_inputs(spec, config, [(cls, name) for cls, _, name in heads], options)
+    except CaptureError as error:
+        if not heads or heads[0][1] is None:
+            raise
+        cls, task, _ = heads[0]
+        sentence = f"{cls.__name__} is weighed on tokens alone, without images or sound: {error.why}"
+        return cls, replace(task, sentence=sentence)
 
 
 def _make_config(
@@ -148,7 +156,7 @@ def _make_config(
             )
     sizes = {key: value for key, value in overrides.items() if key != "architectures"}
     try:
-        config = cls(**_merge(base, _nest(sizes)))
+        config = _with_changes(cls, base, _nest(sizes))
     except Exception as error:
         raise CaptureError(
             what=f"{model_type!r} rejects its configuration", where=spec, why=str(error)
@@ -156,7 +164,7 @@ def _make_config(
     attention = options.attention or overrides.get("attn_implementation")
     if attention is not None:
         config._attn_implementation = attention
-    for prefix, part in (("", config), *((f"{name}.", part) for name, part in _parts(config).items())):
+    for prefix, part in _all_parts(config):
         _settle(part, options, {key.removeprefix(prefix) for key in overrides if key.startswith(prefix)})
     return config
 
@@ -172,61 +180,72 @@ def _settle(config: PretrainedConfig, options: CaptureOptions, asked: set[str]) 
             setattr(config, key, 0.0)
 
 
-def _known_keys(config: PretrainedConfig) -> set[str]:
+def _with_changes(
+    cls: type[PretrainedConfig], base: dict[str, Any], changes: dict[str, Any]
+) -> PretrainedConfig:
+    """A configuration with changes; of a part that is changed, the rest stays as the whole has it.
+
+    A list with an entry for each layer follows the number of layers.
+    """
+    default = cls(**base)
+    given = base | changes
+    for key, part in changes.items():
+        inner = getattr(default, key, None)
+        if isinstance(inner, PretrainedConfig) and isinstance(part, dict):
+            changed = _with_changes(type(inner), _settings(inner, part), part)
+            given[key] = changed
+    return cls(**_fit_lists(default, given, changes))
+
+
+def _settings(config: PretrainedConfig, changes: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a part that differ from those of its class, and do not follow from the changes."""
+    plain = type(config)()
+    return {
+        key: value
+        for key, value in vars(config).items()
+        if not key.startswith("_") and (key not in vars(plain) or vars(plain)[key] != value)
+    }
+
+
+def _fit_lists(default: PretrainedConfig, given: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The settings with lists of layers cut to the number of layers, where that is less than before."""
+    lengths = {
+        count: value
+        for key, value in changes.items()
+        if key.endswith(("layers", "n_layer")) and isinstance(count := getattr(default, key, None), int)
+    }
+    lists = {
+        key: value[: lengths[len(value)]]
+        for key, value in vars(default).items()
+        if isinstance(value, (list, tuple)) and len(value) in lengths and key not in changes
+    }
+    shortened = {key: value for key, value in lists.items() if len(value) in lengths.values()}
+    return shortened | given | {key: value for key, value in shortened.items() if key in given}
+
+
+def _known_keys(config: PretrainedConfig, prefix: str = "") -> set[str]:
     own = {"attn_implementation", "num_labels", *config.to_dict(), *config.attribute_map}
-    return own | {f"{name}.{key}" for name, part in _parts(config).items() for key in part.to_dict()}
+    parts = (_known_keys(part, f"{prefix}{name}.") for name, part in _parts(config).items())
+    return {f"{prefix}{key}" for key in own}.union(*parts)
 
 
 def _parts(config: PretrainedConfig) -> dict[str, PretrainedConfig]:
     return {name: part for name, part in vars(config).items() if isinstance(part, PretrainedConfig)}
 
 
+def _all_parts(config: PretrainedConfig, prefix: str = "") -> Iterator[tuple[str, PretrainedConfig]]:
+    """A configuration and all parts in it, each with the prefix of its keys."""
+    yield prefix, config
+    for name, part in _parts(config).items():
+        yield from _all_parts(part, f"{prefix}{name}.")
+
+
 def _nest(overrides: dict[str, Any]) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for key, value in overrides.items():
-        part, _, inner = key.rpartition(".")
-        (nested.setdefault(part, {}) if part else nested)[inner] = value
+        *parts, inner = key.split(".")
+        owner = nested
+        for part in parts:
+            owner = owner.setdefault(part, {})
+        owner[inner] = value
     return nested
-
-
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A configuration with changes, which reach inside of its parts."""
-    merged = base | changes
-    for key, part in base.items():
-        if isinstance(part, dict) and isinstance(changes.get(key), dict):
-            merged[key] = _merge(part, changes[key])
-    return merged
-
-
-def _get_loss(outputs: Any) -> torch.Tensor:
-    return outputs.loss
-
-
-@contextmanager
-def _without_memory() -> Iterator[None]:
-    """Build on the meta device, as transformers itself does before it loads weights.
-
-    Not with fake tensors: initialisers may read small tensors that they compute, which exist here.
-    """
-    with unset_fake_temporarily(), torch.device("meta"), no_init_weights():
-        yield
-
-
-@contextmanager
-def _single_sequences() -> Iterator[None]:
-    """Tell transformers that no sample packs several sequences, which it would read off the positions."""
-    with (
-        _quiet(),
-        mock.patch.object(masking_utils, "find_packed_sequence_indices", lambda position_ids: None),
-    ):
-        yield
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(verbosity)

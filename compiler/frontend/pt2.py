@@ -18,7 +18,7 @@ from steelyard.compiler.frontend.adapt.higher_order import as_python
 from steelyard.compiler.frontend.model import BuiltModel
 from steelyard.compiler.frontend.pt2_safety import GRAPH, UnsafeArchiveError, write_checked_copy
 from steelyard.compiler.frontend.torch.fake_module import empty_like, make_fake
-from steelyard.compiler.frontend.torch.torch_private import unset_fake_temporarily
+from steelyard.compiler.frontend.torch.torch_private import silent_failures, unset_fake_temporarily
 from steelyard.hw.base.errors import CaptureError
 
 
@@ -50,7 +50,7 @@ class ExportedModel:
     def _read(self) -> torch.export.ExportedProgram:
         path = Path(self.spec)
         try:
-            with unset_fake_temporarily():
+            with unset_fake_temporarily(), silent_failures():
                 return torch.export.load(path) if self.allow_pickle else _load_checked(path)
         except UnsafeArchiveError as error:
             raise CaptureError(

@@ -2,6 +2,7 @@
 
 # pyright: standard
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +24,15 @@ class Task:
         classes: From configuration class to model class, or to several.
         inputs: Makes the keyword arguments of the model; random, of the active fake mode if there is one.
         config: Defaults of configuration keys that the SPEC does not set.
+        is_text: The inputs are tokens alone.
+        sentence: The assumption made, where there is one to state.
     """
 
     classes: Any
     inputs: Callable[[PretrainedConfig, CaptureOptions], Inputs]
     config: tuple[tuple[str, Any], ...] = ()
+    is_text: bool = False
+    sentence: str = ""
 
 
 def find_heads(config: PretrainedConfig) -> dict[str, tuple[Any, Task]]:
@@ -44,6 +49,12 @@ def find_heads(config: PretrainedConfig) -> dict[str, tuple[Any, Task]]:
         for cls in found if isinstance(found, tuple) else (found,):
             heads.setdefault(cls.__name__, (cls, task))
     return heads
+
+
+def takes_more_than_text(cls: Any) -> bool:
+    """Whether a forward takes images or sound beside its tokens."""
+    names = inspect.signature(cls.forward).parameters.keys()
+    return "input_ids" in names and bool({"pixel_values", "input_features", "audio_values"} & names)
 
 
 def find_token_limit(config: PretrainedConfig) -> int | None:
@@ -114,15 +125,29 @@ class _Contrastive:
         return auto.MODEL_MAPPING[config]
 
 
+class _Speech:
+    """Models of speech whose configuration says how many frames of how many bins they take."""
+
+    def __contains__(self, config: type[PretrainedConfig]) -> bool:
+        sizes = hasattr(config, "max_source_positions") and hasattr(config, "num_mel_bins")
+        return sizes and config in auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING
+
+    def __getitem__(self, config: type[PretrainedConfig]) -> Any:
+        return auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING[config]
+
+
 _TASKS = (
     Task(_Contrastive(), _contrastive),
-    Task(auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING, _speech),
+    Task(_Speech(), _speech),
     Task(
-        auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, _sequence_to_sequence, (("decoder_start_token_id", 0),)
+        auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+        _sequence_to_sequence,
+        (("decoder_start_token_id", 0),),
+        is_text=True,
     ),
     # The published classifiers are of ImageNet; the configurations' own default is 2 labels.
     Task(auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING, _image, (("num_labels", 1000),)),
-    Task(auto.MODEL_FOR_MASKED_LM_MAPPING, _text),
-    Task(auto.MODEL_FOR_CAUSAL_LM_MAPPING, _text),
-    Task(auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, _classified_text),
+    Task(auto.MODEL_FOR_MASKED_LM_MAPPING, _text, is_text=True),
+    Task(auto.MODEL_FOR_CAUSAL_LM_MAPPING, _text, is_text=True),
+    Task(auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, _classified_text, is_text=True),
 )

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from steelyard.hw.base.errors import DeviceError, UsageError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext, ExecutionMode
 from steelyard.hw.base.progress import Progress
 from steelyard.hw.base.quantity import Source
 from steelyard.hw.devices.device import Device
 from steelyard.hw.devices.fitted_models import Fit
+from steelyard.hw.devices.plausible_time import require_possible
 from steelyard.hw.fitting.calibrate_kind import FEWEST_ROWS, calibrate_case
 from steelyard.hw.fitting.fit_coefficients import Case
 from steelyard.hw.kernels.common.dtype_support import require_type
@@ -81,6 +84,8 @@ def _fit(rows: Rows, request: Request, measured_s: Floats, device: Device, sourc
     queries, context = request.queries, ExecutionContext(mode=request.mode)
     case = Case(device, queries.dtype, context, queries.dims, measured_s[request.rows])
     with rows.naming(int(request.rows[0])):
+        flops = KINDS[queries.kind].model.counts(queries.dtype, queries.dims).contraction_flops
+        require_possible(device, case.measured_s, np.broadcast_to(flops, case.measured_s.shape))
         return calibrate_case(KINDS[queries.kind].model, case, source)
 
 

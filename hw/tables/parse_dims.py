@@ -1,7 +1,7 @@
 """Dims as text, turned into the columns of a query, or one error that names the cell."""
 
 from collections.abc import Callable, Mapping, Sequence
-from math import inf, nan
+from math import nan
 
 import numpy as np
 
@@ -15,6 +15,7 @@ Where = Callable[[int, str], str]
 LARGEST_WORK = 2.0**60
 """Multiply-adds or elements of one kernel; beyond, integers of 64 bits would overflow."""
 
+_LONGEST_MS = 3.6e6
 _TRUTH = {"true": "1", "false": "0"}
 
 
@@ -27,9 +28,16 @@ def parse_dims(kind: str, cells: Mapping[str, Sequence[str]], where: Where) -> d
         where: How an error names a cell.
 
     Raises:
-        UsageError: A dim is missing, is no integer or too small or large, or dims contradict each other.
+        UsageError: No dim is given, one is missing, no integer, or too small or large, or dims contradict
+            each other.
     """
-    rows = len(next(iter(cells.values()))) if cells else 0
+    if not cells:
+        raise UsageError(
+            what=f"{kind} needs the dims {', '.join(KINDS[kind].dims)}",
+            where=where(0, next(iter(KINDS[kind].dims))),
+            why="none of them is given",
+        )
+    rows = len(next(iter(cells.values())))
     dims: dict[str, Column] = {}
     for dim, values in KINDS[kind].dims.items():
         if dim not in cells and values.default is None:
@@ -128,11 +136,11 @@ def parse_latencies(cells: Sequence[str], column: str, where: Where) -> Floats:
             number = float(cell)
         except ValueError:
             number = nan
-        if not 0 < number < inf:
+        if not 0 < number < _LONGEST_MS:
             raise UsageError(
                 what=f"{column} is {cell.strip() or 'empty'}",
                 where=where(row, column),
-                why="a measured time is a positive number of milliseconds",
+                why="a measured time is a positive number of milliseconds, and less than an hour",
             )
         numbers[row] = number
     return numbers * 1e-3

@@ -125,12 +125,6 @@ def _request(
     device, mode, kind, dtype = head
     cells = {dim: _some(columns[dim], members) for dim in KINDS[kind].dims if dim in columns}
     where = partial(_where, rows, members)
-    if not cells:
-        raise UsageError(
-            what=f"{kind} needs the dims {', '.join(KINDS[kind].dims)}",
-            where=where(0, next(iter(KINDS[kind].dims))),
-            why="the header names none of them",
-        )
     dims = parse_dims(kind, cells, where)
     return Request(device, mode, KernelBatch(kind, dtype, dims), np.array(members))
 

@@ -5,6 +5,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from statistics import median
 
 import torch
@@ -73,7 +74,7 @@ def calibrate(
         first = len(measured) * (1 + ROUNDS)
         references_s = reference_times_s(count)
         with threads_set_to(count):
-            rounds = _time_rounds(benchmarks, lambda done: reach(first + done, f"{count} threads: kernels"))  # noqa: B023
+            rounds = _time_rounds(benchmarks, partial(_tell_round, reach, first, count))
             complaint = busy_machine(rounds.others_cpus, median(each.spread for each in rounds.timings))
             if warn and complaint:
                 warn(complaint)
@@ -92,6 +93,10 @@ def calibrate(
     return replace(device, sustained=tuple(measured))
 
 
+def _tell_round(reach: Callable[[int, str], None], first: int, threads: int, done: int, load: str) -> None:
+    reach(first + done, f"{threads} threads: kernels{load}")
+
+
 @dataclass(frozen=True, slots=True)
 class _Rounds:
     """Times of microbenchmarks in rounds, with host and reference kernels before each."""
@@ -101,11 +106,13 @@ class _Rounds:
     others_cpus: float | None
 
 
-def _time_rounds(benchmarks: Sequence[Microbenchmark], reach: Callable[[int], None]) -> _Rounds:
+def _time_rounds(benchmarks: Sequence[Microbenchmark], reach: Callable[[int, str], None]) -> _Rounds:
     hosts, load = list[HostTime](), OtherLoad()
 
     def begin_round() -> None:
-        reach(len(hosts))
+        others_cpus = load.cpus() or 0.0
+        disturbed = f", beside other processes on {others_cpus:.1f} CPUs" * (others_cpus > IDLE_CPUS)
+        reach(len(hosts), disturbed)
         hosts.append(host_time())
 
     with memory_kept():

@@ -8,6 +8,7 @@ import numpy as np
 from steelyard.hw.base.errors import UsageError
 from steelyard.hw.base.kernel_work import DType, ExecutionContext
 from steelyard.hw.devices.device import Device
+from steelyard.hw.devices.plausible_time import require_possible
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.kernels.common.kernel_queries import KernelBatch
 from steelyard.hw.latency.kernel_latency import Kernel, KernelLatency
@@ -83,6 +84,10 @@ def transfer_file(path: Path, origin: str, destination: str) -> Transfer:
             why=f"it was measured on {trace.device!r}, --from is {source.name!r}",
             fix=f"say --from {trace.device}",
         )
+    for each in trace.ops:
+        if each.op.work:
+            flops = np.array([each.op.work.contraction_flops], dtype=np.float64)
+            require_possible(source, np.array([each.op.measured_s]), flops)
     rows = [
         TransferredOp(each, transfer(each.op, source, target), predicted_s(each.op, each.dtype, target))
         for each in trace.ops

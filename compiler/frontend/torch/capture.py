@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 
 from steelyard.compiler.blocks.layer_values import LayersDiffer
+from steelyard.compiler.frontend.adapt.advice import advice_on
 from steelyard.compiler.frontend.adapt.assumptions import collecting
 from steelyard.compiler.frontend.adapt.attention_dropout import FusedDropoutAttention
 from steelyard.compiler.frontend.adapt.cuda_autocast import cuda_autocast
@@ -28,6 +29,7 @@ from steelyard.compiler.frontend.torch.torch_private import (
     DATA_DEPENDENT,
     FakeTensorMode,
     bounded_fallbacks,
+    keeping_values,
     silent_failures,
 )
 from steelyard.compiler.frontend.torch.training_step import (
@@ -63,7 +65,7 @@ def capture(model: LoadedModel, options: CaptureOptions) -> CapturedProgram:
         CaptureError: The model rejects its inputs, or needs data and is too large to run.
     """
     try:
-        with _fakes(), _explained(model.spec):
+        with fake_tensors(), _explained(model.spec):
             return record(model.build(fake=True), model.spec, options, is_fake=True)
     except DataNeededError as needed:
         return _capture_real(model, options, needed)
@@ -111,7 +113,7 @@ def real_constants(
 def _state_bytes(model: LoadedModel) -> int:
     """Bytes of the parameters and buffers; 0 where building needs data itself."""
     try:
-        with _fakes():
+        with fake_tensors():
             module = model.build(fake=True).module
     except Exception:
         return 0
@@ -128,7 +130,7 @@ def capture_few(model: LoadedModel, options: CaptureOptions) -> tuple[CapturedPr
         CaptureError: As for `capture`.
         LayersDiffer: The layers of a stack differ.
     """
-    with _fakes(), _explained(model.spec):
+    with fake_tensors(), _explained(model.spec):
         built = model.build(fake=True)
         once = built.step is None and built.micro_steps == 1  # a block that runs twice is no layer of one run
         stacks = find_stacks(built.module) if once else ()
@@ -209,9 +211,10 @@ def _add_arguments(recorder: Recorder, built: BuiltModel, optimizer: torch.optim
 
 
 @contextmanager
-def _fakes() -> Iterator[None]:
+def fake_tensors() -> Iterator[None]:
+    """Make all tensors fake: shapes without memory, and known values where these are small."""
     fakes = FakeTensorMode(allow_non_fake_inputs=True)  # constants of the user's file are real
-    with fakes, copying_fakes(), bounded_fallbacks(_MOST_REAL_BYTES), silent_failures():
+    with fakes, copying_fakes(), keeping_values(), bounded_fallbacks(_MOST_REAL_BYTES), silent_failures():
         yield
 
 
@@ -232,6 +235,5 @@ def _explained(spec: str) -> Iterator[None]:
             what=f"{spec}: the model cannot run a step",
             where=find_raising_line(error),
             why=f"{type(error).__name__}: {error}",
-            fix="check the shapes and the configuration; sparse and nested tensors and subclasses of tensors "
-            "cannot be captured",
+            fix=advice_on(error),
         ) from error

@@ -23,6 +23,8 @@ def optimizer_of(built: BuiltModel, options: CaptureOptions) -> torch.optim.Opti
     """Return the user's own optimizer with its state, or make that of the options; none for a bare step."""
     if built.optimizer is None:
         return None if built.step else make_optimizer(built.module, options)
+    if options.cuda:
+        _default_to_foreach(built.optimizer)
     parameters = [p for group in built.optimizer.param_groups for p in group["params"] if p.requires_grad]
     if not any(built.optimizer.state.get(p) for p in parameters):
         _make_state(built.optimizer, parameters)
@@ -51,9 +53,16 @@ def make_optimizer(module: torch.nn.Module, options: CaptureOptions) -> torch.op
 
 def describe_optimizer(optimizer: torch.optim.Optimizer) -> str:
     """The class of an optimizer and its implementation: fused, foreach or for-loop."""
-    settings = optimizer.defaults
+    settings = {**optimizer.defaults, **optimizer.param_groups[0]}
     implementation = next((name for name in ("fused", "foreach") if settings.get(name)), "for-loop")
     return f"{type(optimizer).__name__}, {implementation} implementation"
+
+
+def _default_to_foreach(optimizer: torch.optim.Optimizer) -> None:
+    """Take foreach where the user chose nothing, as torch.optim does where the parameters are on a GPU."""
+    for group in optimizer.param_groups:
+        if "foreach" in group and group["foreach"] is None and not group.get("fused"):
+            group["foreach"] = True
 
 
 def _make_state(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]) -> None:

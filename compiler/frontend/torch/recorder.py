@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from steelyard.compiler.frontend.torch.call_site import CallSite, ModuleStack, find_source
 from steelyard.compiler.frontend.torch.fake_kernels import FAKE_KERNELS
+from steelyard.compiler.frontend.torch.known_values import run_with_values
 from steelyard.compiler.frontend.torch.lifetimes import Lifetimes
 from steelyard.compiler.frontend.torch.program import Phase, ProgramArgument, Role, TensorSpec, drop
 from steelyard.compiler.frontend.torch.torch_private import (
@@ -100,7 +101,8 @@ class Recorder(TorchDispatchMode):
     ) -> Any:
         """Run the op and record it."""
         kwargs = kwargs or {}
-        result = FAKE_KERNELS.get(func, func)(*args, **kwargs) if self._is_fake else func(*args, **kwargs)
+        run = FAKE_KERNELS.get(func, func) if self._is_fake else func
+        result = run_with_values(run, func, args, kwargs) if self._is_fake else run(*args, **kwargs)
         if func.namespace in _SILENT_NAMESPACES or not _has_effect(func, result):
             return result
         self._record(func, args, kwargs, result)

@@ -20,19 +20,27 @@ from torch.utils.weak import WeakIdRef, WeakTensorKeyDictionary
 
 __all__ = [
     "DATA_DEPENDENT",
+    "KNOWN_ELEMENTS",
     "FakeTensor",
     "FakeTensorMode",
     "WeakIdRef",
     "WeakTensorKeyDictionary",
     "accumulated_parameter",
+    "active_fake_mode",
     "backward_sequence_number",
     "bounded_fallbacks",
     "forward_sequence_number",
     "has_kernel",
+    "keeping_values",
+    "known_value",
     "silent_failures",
     "storage_key",
     "unset_fake_temporarily",
+    "with_known_value",
 ]
+
+KNOWN_ELEMENTS = 2**18
+"""Size up to which a fake tensor keeps its value where that is known."""
 
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException)
 """Raised by a fake tensor on access to its value."""
@@ -66,13 +74,16 @@ def storage_key(storage: torch.UntypedStorage) -> int:
 
 @contextmanager
 def silent_failures() -> Iterator[None]:
-    """Keep fake tensors from logging a traceback of each op that fails; the error itself is raised anyway."""
-    log = logging.getLogger("torch._subclasses.fake_tensor")
-    before, log.disabled = log.disabled, True
+    """Keep torch from logging a traceback of what fails (ops, archives); the error is raised anyway."""
+    logs = [logging.getLogger(name) for name in ("torch._subclasses.fake_tensor", "torch.export")]
+    before = [log.disabled for log in logs]
+    for log in logs:
+        log.disabled = True
     try:
         yield
     finally:
-        log.disabled = before
+        for log, was_disabled in zip(logs, before, strict=True):
+            log.disabled = was_disabled
 
 
 @contextmanager
@@ -94,3 +105,33 @@ def bounded_fallbacks(limit_bytes: int) -> Iterator[None]:
         yield
     finally:
         fake_tensor.run_fallback_kernel = original
+
+
+@contextmanager
+def keeping_values() -> Iterator[None]:
+    """Let fake tensors of up to `KNOWN_ELEMENTS` keep known values, which torch keeps of one number alone."""
+    before = fake_tensor.CONSTANT_NUMEL_LIMIT
+    fake_tensor.CONSTANT_NUMEL_LIMIT = KNOWN_ELEMENTS
+    try:
+        yield
+    finally:
+        fake_tensor.CONSTANT_NUMEL_LIMIT = before
+
+
+def active_fake_mode() -> FakeTensorMode | None:
+    """The fake mode in which tensors are made now."""
+    mode = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)  # pyright: ignore
+    return mode if isinstance(mode, FakeTensorMode) else None
+
+
+def known_value(tensor: torch.Tensor) -> torch.Tensor | None:
+    """The value of a tensor; None for a fake one of which it is not known."""
+    return tensor.constant if isinstance(tensor, FakeTensor) else tensor
+
+
+def with_known_value(real: torch.Tensor) -> torch.Tensor:
+    """Return a fake tensor of the active mode that knows its value; the tensor itself without a mode."""
+    mode = active_fake_mode()
+    if mode is None:
+        return real
+    return mode.fake_tensor_converter.from_real_tensor(mode, real, make_constant=True)

@@ -1,9 +1,15 @@
 """Types that contradict an op's description: refused with both numbers."""
 
 import pytest
+import torch
 
 from steelyard.compiler.analysis.analyses import Analyses
+from steelyard.compiler.frontend.model import BuiltModel
+from steelyard.compiler.frontend.options import CaptureOptions
+from steelyard.compiler.frontend.torch.capture import record
+from steelyard.compiler.frontend.torch.import_graph import import_program
 from steelyard.compiler.ir.text import parse_program
+from steelyard.compiler.pass_infra.totals import unknown_ops
 from steelyard.hw.base.errors import IRError
 from steelyard.passes.annotate.work import annotate_work
 
@@ -66,3 +72,12 @@ def test_a_contradiction_is_refused(a, b, call, result, says):
 )
 def test_what_fits_is_weighed(a, b, call, result):
     weigh(a, b, call, result)
+
+
+@pytest.mark.capture
+def test_windows_may_leave_out_the_end_of_their_input():
+    conv = torch.nn.Sequential(torch.nn.Conv1d(4, 4, 3), torch.nn.Conv1d(4, 4, 2, stride=2))
+    built = BuiltModel(conv, {"input": torch.randn(1, 4, 101)}, torch.sum)
+    program = import_program(record(built, "windows", CaptureOptions(train=True)))
+    annotate_work(Analyses(program))
+    assert not unknown_ops(program)

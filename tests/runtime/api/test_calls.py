@@ -57,6 +57,17 @@ def test_a_module_without_memory_is_weighed_alike(net):
     assert one == two
 
 
+@pytest.mark.parametrize(("target", "implementation"), [("h100-sxm", "foreach"), ("cpu", "for-loop")])
+def test_an_optimizer_without_a_choice_is_what_torch_takes_on_the_device(net, target, implementation):
+    optimizer = torch.optim.AdamW(net.parameters())
+    weighing = sy.annotate(
+        net, inputs=torch.randn(8, 16), train=True, optimizer=optimizer, target=target, by="op"
+    )
+    assert weighing.summary.assumptions[0] == f"the optimizer is AdamW, {implementation} implementation"
+    assert any("_foreach_" in row["name"] for row in weighing.rows()) == (implementation == "foreach")
+    assert optimizer.param_groups[0]["foreach"] is None
+
+
 def test_the_users_optimizer_keeps_its_state_and_is_weighed_with_it(net):
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     net(torch.randn(8, 16)).sum().backward()

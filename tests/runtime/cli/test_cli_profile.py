@@ -117,6 +117,8 @@ def changed(**fields: object) -> str:
         (json.dumps({**TRACE, "ops": []}), "--from t4 --to l4", "has no measured op"),
         (changed(measured_ms=None), "--from t4 --to l4", "has no measured op"),
         (changed(measured_ms=-1), "--from t4 --to l4", "measured_ms is -1"),
+        (changed(measured_ms=2e-9), "--from t4 --to l4", "is too short for 5.24e+05 FLOPs"),
+        (changed(measured_ms=3.2e-7), "--from t4 --to l4", "if this one is in s, write 0.00032"),
         (changed(measured_ms="2"), "--from t4 --to l4", "measured_ms is '2'"),
         (changed(count=0), "--from t4 --to l4", "count is 0"),
         (changed(kind=[["gemm"]]), "--from t4 --to l4", "there is no kind [['gemm']]"),
