@@ -86,7 +86,7 @@ def loss_or_mean(outputs: Any) -> torch.Tensor:
     """
     loss = getattr(outputs, "loss", None)
     if isinstance(loss, torch.Tensor) and loss.requires_grad:
-        return loss.sum()
+        return loss.sum() if loss.dim() else loss
     found = {id(each): each for _, each in named_tensors(outputs) if each.requires_grad}
     if not found:
         raise CaptureError(
