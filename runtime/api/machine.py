@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from steelyard.compiler.frontend.options import no_effect
 from steelyard.hw.base.atomic_file import require_writable, write_atomically
@@ -13,9 +14,11 @@ from steelyard.hw.devices.registry import device_names, load_device
 from steelyard.hw.devices.write import dump_device, write_device
 from steelyard.hw.fitting.calibrate_table import Calibration
 from steelyard.runtime.api.results import Tabulated
-from steelyard.runtime.characterize.sweep import Behaviour, Swept, SweptKind
-from steelyard.runtime.detect_fusion.executors import Executor
-from steelyard.runtime.detect_fusion.pair_timing import Verdict
+
+if TYPE_CHECKING:  # devices are listed without torch
+    from steelyard.runtime.characterize.sweep import Behaviour, Swept, SweptKind
+    from steelyard.runtime.detect_fusion.executors import Executor
+    from steelyard.runtime.detect_fusion.pair_timing import Verdict
 
 _SWEEP_S = 60.0
 
@@ -133,12 +136,12 @@ def learn(
 def detect_fusion(
     ops: Sequence[str] = (),
     *,
-    executor: Executor = "inductor",
+    executor: "Executor" = "inductor",
     budget_s: float = 170.0,
     output: Path | None = None,
     progress: Progress = ignore,
     warn: Warn = ignore,
-) -> Tabulated[Sequence[Verdict]]:
+) -> "Tabulated[Sequence[Verdict]]":
     """Time pairs of ops on this machine's CPU and tell which run as one kernel.
 
     Args:
@@ -167,16 +170,16 @@ def detect_fusion(
 
 
 def characterize(
-    kind: SweptKind = "conv2d",
+    kind: "SweptKind" = "conv2d",
     *,
-    sweep: Swept = "channels",
+    sweep: "Swept" = "channels",
     at: Mapping[str, int] | None = None,
     largest: int | None = None,
     target: str | None = None,
     budget_s: float | None = None,
     plot: Path | None = None,
     progress: Progress = ignore,
-) -> Tabulated[Behaviour]:
+) -> "Tabulated[Behaviour]":
     """Time a kernel over a range of sizes and find steps in its time.
 
     Args:

@@ -69,9 +69,16 @@ def run_with_values(run: Any, func: Any, args: Sequence[Any], kwargs: Mapping[st
             real = func(*real_args, **real_kwargs)
         all_known = all(known_value(each) is not None for each in tensors if isinstance(each, FakeTensor))
         return keep_values(real) if all_known else tree_map_only(torch.Tensor, _empty, real)
-    if _DATA_TAGS & set(func.tags):
+    if _depends_on_data(func, tensors):
         _assume_values(func)
     return result if tensors else _literal(func, args, kwargs, result)
+
+
+def _depends_on_data(func: Any, tensors: Sequence[torch.Tensor]) -> bool:
+    """Whether values decide a size or a branch; of indices, masks do and integers do not."""
+    if func is torch.ops.aten.index.Tensor:
+        return any(each.dtype in (torch.bool, torch.uint8) for each in tensors[1:])
+    return bool(_DATA_TAGS & set(func.tags))
 
 
 def _assume_values(func: Any) -> None:

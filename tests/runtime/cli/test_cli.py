@@ -108,7 +108,7 @@ def test_json_is_hand_arithmetic(steelyard, program):
     assert sum(found["latency_by_limiter"].values()) == pytest.approx(found["latency_us"]["value"])
     assert found["latency_by_source"].keys() <= {"measured", "interpolated", "fitted", "analytic", "spec"}
     assert sum(found["latency_by_source"].values()) == pytest.approx(found["latency_us"]["value"])
-    assert [row["name"] for row in found["rows"]] == ["(model)", "up", "act"]
+    assert [row["name"] for row in found["rows"]] == ["(model)", "up", "act", "(host dispatch)"]
 
 
 def test_csv_rows_add_up_to_the_model(steelyard, program):
