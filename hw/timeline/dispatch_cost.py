@@ -74,9 +74,9 @@ def dispatch_cost(device: Device, software: str | None = None) -> DispatchCost:
         UsageError: It is not the name of a release.
     """
     table = _table()
-    version = _version(software) if software else (inf,)
+    version = parse_release(software) if software else (inf,)
     releases = [name for name in table if name.startswith("torch-")]
-    older = [name for name in releases if _version(name) <= version]
+    older = [name for name in releases if parse_release(name) <= version]
     cost = DispatchCost(**table[older[-1] if older else releases[0]])
     factor = _host_factor(device, cost, table["hosts"])
     names = (each.name for each in fields(cost) if each.name.endswith("_us"))
@@ -92,7 +92,12 @@ def _host_factor(device: Device, cost: DispatchCost, usual: dict[str, float]) ->
     return usual.get(device.architecture, 1.0)
 
 
-def _version(software: str) -> tuple[float, ...]:
+def parse_release(software: str) -> tuple[float, ...]:
+    """Return the version that the name of a release says, such as (2, 1) of `torch-2.1`.
+
+    Raises:
+        UsageError: It is not the name of a release.
+    """
     found = re.fullmatch(r"torch-(\d+)\.(\d+)", software)
     if not found:
         raise UsageError(

@@ -9,6 +9,7 @@ from xdsl.dialects.builtin import ModuleOp
 from steelyard.compiler.pass_infra.totals import read_totals, write_totals
 from steelyard.hw.base.errors import UsageError, did_you_mean
 from steelyard.hw.base.kernel_work import ExecutionMode
+from steelyard.hw.timeline.dispatch_cost import parse_release
 
 _ENTRY = "target"
 
@@ -29,7 +30,7 @@ class Target:
         keep_memory: Whether malloc keeps what is freed, so that no page faults.
 
     Raises:
-        UsageError: there is no such context.
+        UsageError: there is no such context, or the software is no release.
     """
 
     device: str = "cpu"
@@ -45,6 +46,8 @@ class Target:
                 what=f"there is no context {self.context!r}",
                 fix=did_you_mean(self.context, get_args(ExecutionMode)),
             )
+        if self.software:
+            parse_release(self.software)
 
 
 def read_target(module: ModuleOp) -> Target | None:

@@ -5,6 +5,7 @@ import pytest
 from steelyard.compiler.ir.context import make_context
 from steelyard.compiler.ir.text import parse_program
 from steelyard.compiler.pass_infra.totals import read_totals
+from steelyard.hw.base.errors import UsageError
 from steelyard.hw.devices.registry import load_device
 from steelyard.hw.timeline.dispatch_cost import dispatch_cost
 from steelyard.passes.annotate.annotate import annotate
@@ -53,6 +54,11 @@ def test_small_kernels_take_the_time_of_their_host_and_large_ones_their_own() ->
 def test_the_flat_program_waits_alike() -> None:
     for rows in (1, 4096, 2**16):
         assert latency(program(rows)) == latency(program(rows), flat=True)
+
+
+def test_a_name_that_is_no_release_is_found_before_anything_is_captured() -> None:
+    with pytest.raises(UsageError, match="unknown software 'pytorch2'"):
+        Target(device=DEVICE, software="pytorch2")
 
 
 def test_an_older_release_waits_longer_and_a_cpu_not_at_all() -> None:
